@@ -1,0 +1,378 @@
+//! Events: the facts of a run, journaled exactly as they are, and what every face shows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Chunk, NoData, Outcome};
+use crate::runbook::{Source, StepId, TriggerAction, Var};
+
+/// The version of the entries this program writes; it reads no other.
+pub const FORMAT: u32 = 1;
+
+/// A point in time: the wall clock for people, the run clock for rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    pub wall: DateTime<Utc>,
+    /// Milliseconds since the run was opened, by a clock that counts suspend and never steps back
+    /// (continued by the wall clock over a reboot).
+    pub ms: u64,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1, 2, 3, … without gaps.
+    pub seq: u64,
+    pub at: Moment,
+    pub event: Event,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Forward,
+    Undo,
+}
+
+/// One try at a step in one direction: the unit of every promise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    pub step: StepId,
+    pub direction: Direction,
+    /// 1, 2, 3, … per step and direction.
+    pub n: u32,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let undo = if self.direction == Direction::Undo {
+            "undo of "
+        } else {
+            ""
+        };
+        write!(f, "{undo}{}", self.step)?;
+        if self.n > 1 {
+            write!(f, " (attempt {})", self.n)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Live,
+    Rehearsal,
+}
+
+/// What opened a run: everything needed to read it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    pub format: u32,
+    pub run: String,
+    pub mode: Mode,
+    pub source: Source,
+    pub environment: String,
+    /// What `--set` said, by name.
+    pub set: BTreeMap<String, Var>,
+    pub by: String,
+    pub version: String,
+}
+
+/// Who a target is: shown beside every prompt, compared at every contact.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// `postgresql` or `sqlite`.
+    pub kind: String,
+    pub version: String,
+    /// `host:port`, socket folder, or the file's path.
+    pub host: String,
+    pub database: String,
+    pub role: String,
+    pub system_id: Option<String>,
+    pub timeline: Option<i64>,
+    /// True for a standby.
+    pub in_recovery: bool,
+}
+
+/// What will run, resolved and redacted, as it is about to be sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Resolved {
+    Human,
+    Sql {
+        target: String,
+        statements: Vec<Statement>,
+        transaction: bool,
+    },
+    Run {
+        argv: Vec<String>,
+        connect: Option<String>,
+    },
+    Shell {
+        script: String,
+        connect: Option<String>,
+    },
+    Http {
+        method: String,
+        url: String,
+        body: Option<String>,
+    },
+    Wait {
+        ms: u64,
+    },
+    Notify {
+        to: String,
+        argv: Vec<String>,
+        text: String,
+    },
+    /// It could not be made ready; the outcome that follows says why.
+    Unready,
+}
+
+/// One SQL statement of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    pub sql: String,
+    /// 1-based line of its first character in the file it came from (the runbook, for inline SQL).
+    pub line: u32,
+}
+
+/// Why a run stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum HoldCause {
+    Operator {
+        reason: String,
+    },
+    Step {
+        step: StepId,
+    },
+    NoGo {
+        step: StepId,
+        role: String,
+    },
+    Trigger {
+        trigger: String,
+    },
+    Missing {
+        trigger: String,
+    },
+    InDoubt {
+        attempt: Attempt,
+    },
+    Undo {
+        attempt: Attempt,
+    },
+    /// A rollback that may not go ahead by itself: what must be decided first.
+    Rollback {
+        reason: String,
+    },
+    /// Headless, and nobody there to answer.
+    Unanswered {
+        what: String,
+    },
+    Target {
+        target: String,
+        error: String,
+    },
+}
+
+/// What a person says of an attempt that nobody can prove: a claim, never a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    Done,
+    NotDone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Done,
+    Failed,
+    RolledBack,
+}
+
+/// Something that happened. Stored as it is; nobody converts live events to stored ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    RunOpened(Box<Opened>),
+    /// An engine took the run up: at its opening, and after every interruption.
+    EngineStarted {
+        pid: u32,
+        host: String,
+        boot: String,
+        by: String,
+    },
+    /// The engine let go of the run in good order; it is held.
+    EngineStopped {
+        by: String,
+        reason: String,
+    },
+    TargetSeen {
+        target: String,
+        fingerprint: Fingerprint,
+    },
+    TargetLost {
+        target: String,
+        error: String,
+    },
+    /// A protected environment was confirmed by typing its name.
+    Confirmed {
+        by: String,
+        text: String,
+    },
+
+    PhaseEntered {
+        phase: String,
+    },
+    /// `early`: who signed off before its time was over, and why.
+    PhaseLeft {
+        phase: String,
+        early: Option<(String, String)>,
+    },
+
+    StepStarted {
+        attempt: Attempt,
+        resolved: Resolved,
+        by: String,
+    },
+    Output {
+        attempt: Attempt,
+        chunk: Chunk,
+    },
+    StepEnded {
+        attempt: Attempt,
+        outcome: Outcome,
+    },
+    StepSkipped {
+        step: StepId,
+        by: String,
+        reason: String,
+    },
+    /// Cancel was asked for; the outcome follows.
+    CancelAsked {
+        attempt: Attempt,
+        by: String,
+    },
+    /// A person closed an attempt in doubt.
+    Settled {
+        attempt: Attempt,
+        claim: Claim,
+        by: String,
+        reason: String,
+    },
+    Ticked {
+        step: StepId,
+        item: usize,
+        answer: Option<String>,
+        by: String,
+    },
+    Unticked {
+        step: StepId,
+        item: usize,
+        by: String,
+    },
+    Voted {
+        step: StepId,
+        role: String,
+        go: bool,
+        reason: String,
+        by: String,
+    },
+    SqlEdited {
+        step: StepId,
+        before: String,
+        after: String,
+        by: String,
+    },
+
+    SampleTaken {
+        probe: String,
+        value: Result<f64, NoData>,
+        took_ms: u64,
+    },
+    TriggerBreached {
+        trigger: String,
+    },
+    TriggerCleared {
+        trigger: String,
+    },
+    /// `values`: the probes it looks at, as they were. `at_ms`: when its rollback goes ahead, on the run clock.
+    TriggerFired {
+        trigger: String,
+        then: TriggerAction,
+        values: Vec<(String, f64)>,
+        at_ms: Option<u64>,
+    },
+    /// No valid data for `missing_for`.
+    TriggerBlind {
+        trigger: String,
+        then: TriggerAction,
+        reason: String,
+    },
+    TriggerSighted {
+        trigger: String,
+    },
+    CountdownStopped {
+        trigger: String,
+        by: String,
+    },
+
+    Held {
+        cause: HoldCause,
+        by: String,
+    },
+    Released {
+        by: String,
+    },
+    /// Steps start by themselves from here on, or no longer do.
+    AdvanceSet {
+        auto: bool,
+        by: String,
+    },
+    RollbackStarted {
+        plan: Option<String>,
+        steps: Vec<StepId>,
+        by: String,
+        reason: String,
+    },
+    RollbackEnded {},
+    /// A rehearsal begins its next leg: everything is to be done again.
+    LegStarted {
+        leg: u32,
+    },
+
+    NoteAdded {
+        by: String,
+        text: String,
+        step: Option<StepId>,
+    },
+    Refused {
+        by: String,
+        what: String,
+        why: String,
+    },
+    ScreenAttached {
+        by: String,
+        writes: bool,
+    },
+    ScreenLost {
+        by: String,
+    },
+    CriterionJudged {
+        criterion: String,
+        verdict: Option<bool>,
+        detail: String,
+    },
+    RunEnded {
+        end: End,
+        reason: String,
+    },
+}

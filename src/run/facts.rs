@@ -1,0 +1,196 @@
+//! What a step brings home: facts for expressions, text for the screen, faults with everything that is known of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::runbook::StepId;
+
+/// The names that `expect` and later steps see. Absent: the verb has no such thing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// First cell of the last result: a number or boolean where the column is one, else text; null for NULL.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub value: Option<Value>,
+    /// Count of rows of the last result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// First row and first rows (`limits::TABLE_ROWS`) of the last result, by column name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<BTreeMap<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub table: Vec<BTreeMap<String, Value>>,
+    /// Rows written, over all statements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affected: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileFact>,
+    /// HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// HTTP body: parsed where it is JSON, else text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// Answers of a checklist, by question.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers: BTreeMap<String, String>,
+    /// Milliseconds the attempt took.
+    pub ms: u64,
+}
+
+/// Keeps a JSON null (an SQL NULL) apart from an absent value.
+fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(d).map(Some)
+}
+
+/// A file that a step promised to produce.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileFact {
+    pub path: String,
+    pub size: u64,
+    /// Hex.
+    pub sha256: String,
+}
+
+/// A piece of what a running attempt shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "chunk", rename_all = "snake_case")]
+pub enum Chunk {
+    /// Statement `n` (1-based) of `of` was sent.
+    Statement {
+        n: u32,
+        of: u32,
+    },
+    Columns {
+        n: u32,
+        names: Vec<String>,
+        types: Vec<String>,
+    },
+    /// Rows as text, as psql prints each value; null is NULL.
+    Rows {
+        n: u32,
+        rows: Vec<Vec<Option<String>>>,
+    },
+    /// Statement `n` ended: rows it returned (all, kept or not) or wrote.
+    StatementEnd {
+        n: u32,
+        rows: u64,
+        affected: u64,
+        ms: u64,
+    },
+    Notice {
+        severity: String,
+        text: String,
+    },
+    /// Output of a command (`out` or `err`), or the body of an answer.
+    Text {
+        stream: String,
+        text: String,
+    },
+}
+
+/// Whether the thing that a failed attempt tried may have happened all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing happened, or the server took it back.
+    #[default]
+    None,
+    /// All or part of it happened.
+    Possible,
+}
+
+/// Everything known of a failure. Foreign text is kept as it came; faces make it safe to show.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fault {
+    /// One line: what failed.
+    pub summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// 1-based statement it happened in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<u32>,
+    /// 1-based character in that statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// `file:line` of the runbook or of the SQL file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub place: String,
+    /// What is safe now: "the transaction was rolled back, nothing changed".
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub safe: String,
+    pub effect: Effect,
+    /// Cause and fix, where the runbook's `trouble` knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<(String, String)>,
+}
+
+impl Fault {
+    pub fn new(summary: impl Into<String>) -> Self {
+        Self {
+            summary: summary.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The judgement of an `expect`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub expect: String,
+    pub passed: bool,
+    /// What it saw: `value = 51`.
+    pub saw: String,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Done {
+        facts: Box<Facts>,
+        verdict: Option<Verdict>,
+    },
+    /// It was tried and the answer is no: an error of the server, an exit status, an expectation that does not hold.
+    Failed {
+        fault: Box<Fault>,
+        facts: Option<Box<Facts>>,
+        verdict: Option<Verdict>,
+    },
+    /// It could not be asked or judged: no connection, no such program, an expression that breaks.
+    Broke { fault: Box<Fault> },
+    /// It may have happened, or may still happen. Blocks the run until a person settles it.
+    Unknown { known: String },
+}
+
+/// Why a sample is not a number. Never good, never bad: absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoData {
+    pub reason: String,
+}
+
+impl NoData {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// What earlier steps brought home, by step: `steps['id']` of expressions.
+pub type StepFacts = BTreeMap<StepId, Facts>;

@@ -1,0 +1,108 @@
+//! What an attempt has shown so far, bounded: the tail a screen scrolls, the counts that are never cut.
+
+use std::collections::VecDeque;
+
+use super::facts::Chunk;
+use super::limits;
+
+/// One line of a result, still as data: faces lay it out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line {
+    Header {
+        names: Vec<String>,
+        types: Vec<String>,
+    },
+    Row(Vec<Option<String>>),
+    Notice {
+        severity: String,
+        text: String,
+    },
+    Text {
+        stream: String,
+        text: String,
+    },
+    End {
+        statement: u32,
+        rows: u64,
+        affected: u64,
+        ms: u64,
+    },
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutputLog {
+    pub lines: VecDeque<Line>,
+    /// Lines that were here and are no longer.
+    pub dropped: u64,
+    /// The statement sent last, of how many.
+    pub statement: u32,
+    pub of: u32,
+    /// Rows of all statements that ended.
+    pub rows: u64,
+}
+
+impl OutputLog {
+    pub fn push(&mut self, chunk: &Chunk) {
+        match chunk {
+            Chunk::Statement { n, of } => {
+                self.statement = *n;
+                self.of = *of;
+            }
+            Chunk::Columns { names, types, .. } => {
+                self.line(Line::Header {
+                    names: names.clone(),
+                    types: types.clone(),
+                });
+            }
+            Chunk::Rows { rows, .. } => {
+                for row in rows {
+                    self.line(Line::Row(row.clone()));
+                }
+            }
+            Chunk::StatementEnd { n, rows, affected, ms } => {
+                self.rows += rows;
+                self.line(Line::End {
+                    statement: *n,
+                    rows: *rows,
+                    affected: *affected,
+                    ms: *ms,
+                });
+            }
+            Chunk::Notice { severity, text } => {
+                self.line(Line::Notice {
+                    severity: severity.clone(),
+                    text: text.clone(),
+                });
+            }
+            Chunk::Text { stream, text } => {
+                for part in text.split_inclusive('\n') {
+                    self.text(stream, part);
+                }
+            }
+        }
+    }
+
+    /// Output arrives in pieces: one that continues an unfinished line joins it.
+    fn text(&mut self, stream: &str, part: &str) {
+        if let Some(Line::Text { stream: last, text }) = self.lines.back_mut()
+            && last == stream
+            && !text.ends_with('\n')
+            && text.len() < limits::CELL_BYTES
+        {
+            text.push_str(part);
+            return;
+        }
+        self.line(Line::Text {
+            stream: stream.to_owned(),
+            text: part.to_owned(),
+        });
+    }
+
+    fn line(&mut self, line: Line) {
+        self.lines.push_back(line);
+        if self.lines.len() > limits::LINES_SHOWN {
+            self.lines.pop_front();
+            self.dropped += 1;
+        }
+    }
+}
