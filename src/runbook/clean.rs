@@ -8,7 +8,7 @@ const MARKS: usize = 3;
 /// `text` as one line of at most `max` graphemes: line breaks as `⏎`, tabs as a space, every control, bidi,
 /// zero-width and tag character as a visible escape (`\x1b`, `\u{202e}`).
 pub fn line(text: &str, max: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(max * 4));
+    let mut out = String::with_capacity(text.len().min(max.saturating_mul(4)));
     for (n, grapheme) in text.graphemes(true).enumerate() {
         if n == max {
             out.push('…');
@@ -36,6 +36,23 @@ pub fn block(text: &str) -> String {
     out
 }
 
+/// `json`, an already serialised JSON text, with every hostile character as its `\u` escape: another spelling of the
+/// same value (such characters can stand nowhere but in strings), safe to look at.
+pub fn json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hostile(c) && !matches!(c, '\n' | '\t') {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn visible(grapheme: &str, out: &mut String) {
     for (n, c) in grapheme.chars().enumerate() {
         if is_hostile(c) {
@@ -49,7 +66,8 @@ fn visible(grapheme: &str, out: &mut String) {
     }
 }
 
-fn is_hostile(c: char) -> bool {
+/// True for characters that would act on a terminal, or hide, instead of being seen.
+pub fn is_hostile(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
