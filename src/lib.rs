@@ -1,6 +1,8 @@
 //! gonogo: one person, one maintenance window, one program. The rooms of the house; `docs/architecture.md` says who may know whom.
 
 pub mod child;
+pub mod journal;
+pub mod link;
 pub mod net;
 pub mod probe;
 pub mod run;
