@@ -7,3 +7,4 @@ pub mod net;
 pub mod probe;
 pub mod run;
 pub mod runbook;
+pub mod target;
