@@ -1,10 +1,13 @@
 //! gonogo: one person, one maintenance window, one program. The rooms of the house; `docs/architecture.md` says who may know whom.
 
 pub mod child;
+pub mod feed;
 pub mod journal;
 pub mod link;
 pub mod net;
+pub mod print;
 pub mod probe;
+pub mod report;
 pub mod run;
 pub mod runbook;
 pub mod target;
