@@ -1,6 +1,7 @@
 //! gonogo: one person, one maintenance window, one program. The rooms of the house; `docs/architecture.md` says who may know whom.
 
 pub mod child;
+pub mod engine;
 pub mod feed;
 pub mod journal;
 pub mod link;
