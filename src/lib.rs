@@ -1,6 +1,8 @@
 //! gonogo: one person, one maintenance window, one program. The rooms of the house; `docs/architecture.md` says who may know whom.
 
+pub mod app;
 pub mod child;
+pub mod cli;
 pub mod engine;
 pub mod feed;
 pub mod journal;

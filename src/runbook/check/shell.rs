@@ -31,6 +31,8 @@ fn unsafe_places(script: &str) -> Vec<(Range<usize>, &'static str)> {
     let mut places = Vec::new();
     let mut at = 0;
     let mut word_start = true;
+    // Words that end the here-documents which begin on the next line.
+    let mut bodies: Vec<(String, bool)> = Vec::new();
     while at < bytes.len() {
         let start = at;
         match bytes[at] {
@@ -53,10 +55,12 @@ fn unsafe_places(script: &str) -> Vec<(Range<usize>, &'static str)> {
             }
             b'<' if bytes[at..].starts_with(b"<<<") => at += 3,
             b'<' if bytes[at..].starts_with(b"<<") => {
-                // Where it ends depends on its word; whatever follows on later lines is taken for its text.
-                let line = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| at + end);
-                places.push((line..bytes.len(), "a here-document"));
+                bodies.push(delimiter(&script[at + 2..]));
                 at += 2;
+            }
+            b'\n' if !bodies.is_empty() => {
+                at = bodies.drain(..).fold(at + 1, |from, (word, tabs)| from + body(&script[from..], &word, tabs));
+                places.push((start..at, "a here-document"));
             }
             _ => at += 1,
         }
@@ -65,6 +69,28 @@ fn unsafe_places(script: &str) -> Vec<(Range<usize>, &'static str)> {
             .is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b';' | b'(' | b'&' | b'|'));
     }
     places
+}
+
+/// The word that ends a here-document, from what follows its `<<`, and whether tabs may stand before it.
+fn delimiter(after: &str) -> (String, bool) {
+    let tabs = after.starts_with('-');
+    let after = after.strip_prefix('-').unwrap_or(after).trim_start_matches([' ', '\t']);
+    let end = after.find(|c: char| c.is_whitespace() || ";|&<>()".contains(c));
+    (after[..end.unwrap_or(after.len())].replace(['\'', '"', '\\'], ""), tabs)
+}
+
+/// Bytes of a here-document with the line that ends it; all there is where nothing does.
+fn body(text: &str, word: &str, tabs: bool) -> usize {
+    let mut size = 0;
+    for line in text.split_inclusive('\n') {
+        size += line.len();
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        let line = if tabs { line.trim_start_matches('\t') } else { line };
+        if line == word {
+            break;
+        }
+    }
+    size
 }
 
 /// The byte after the closing quote.
@@ -91,10 +117,27 @@ mod tests {
 
     #[test]
     fn knows_quotes_comments_and_here_documents() {
-        for script in ["echo 'X'", "echo \"$(X)\"", "echo `X`", "cat <<EOF\nX\nEOF", "echo $'a\\'X'"] {
+        for script in [
+            "echo 'X'",
+            "echo \"$(X)\"",
+            "echo `X`",
+            "cat <<EOF\nX\nEOF",
+            "cat <<EOF\nX",
+            "cat <<EOF\n\tEOF\nX\nEOF",
+            "cat <<-'A' <<B\na\n\tA\nX\nB",
+            "echo $'a\\'X'",
+        ] {
             assert!(is_unsafe(script), "{script}");
         }
-        for script in ["echo X", "# don't\necho X", "cat <<<X", "echo \"a\\\"b\" X", "a=1; echo 'it'\\''s' X"] {
+        for script in [
+            "echo X",
+            "# don't\necho X",
+            "cat <<<X",
+            "cat <<EOF\ndon't\nEOF\necho X",
+            "cat <<-EOF | wc -l\na\n\tEOF\nX",
+            "echo \"a\\\"b\" X",
+            "a=1; echo 'it'\\''s' X",
+        ] {
             assert!(!is_unsafe(script), "{script}");
         }
     }
