@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
@@ -38,8 +40,7 @@ impl Screen {
         });
         // Colours are left out by the theme: crossterm's own way to do so also drops reverse and bold.
         crossterm::style::force_color_output(true);
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout()));
-        let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
+        let mut screen = Self { terminal: fresh()?, mouse };
         screen.enter()?;
         Ok(screen)
     }
@@ -52,7 +53,10 @@ impl Screen {
         if self.mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        self.terminal.clear()
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        // Not `Terminal::clear`: it asks the terminal where its cursor is, and not every terminal answers.
+        self.terminal = fresh()?;
+        Ok(())
     }
 
     /// Gives the terminal back for a while.
@@ -74,6 +78,11 @@ impl Screen {
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
+}
+
+/// A terminal that believes its screen to be empty.
+fn fresh() -> io::Result<Terminal<Backend>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
 }
 
 impl Drop for Screen {
