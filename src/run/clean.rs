@@ -8,7 +8,7 @@ const MARKS: usize = 3;
 /// `text` as one line of at most `max` graphemes: line breaks as `⏎`, tabs as a space, every control, bidi,
 /// zero-width and tag character as a visible escape (`\x1b`, `\u{202e}`).
 pub fn line(text: &str, max: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(max * 4));
+    let mut out = String::with_capacity(text.len().min(max.saturating_mul(4)));
     for (n, grapheme) in text.graphemes(true).enumerate() {
         if n == max {
             out.push('…');

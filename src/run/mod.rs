@@ -2,6 +2,7 @@
 
 pub mod clean;
 pub mod command;
+pub mod describe;
 pub mod event;
 pub mod facts;
 pub mod judge;

@@ -1,0 +1,268 @@
+//! What a question says before it is answered: what will happen, what it costs, what is known.
+
+use super::form::{Form, Kind};
+use crate::run::clean;
+use crate::run::describe::duration;
+use crate::run::event::Attempt;
+use crate::run::facts::{Effect, Outcome};
+use crate::runbook::{StepId, Verb};
+use crate::tui::model::{Mode, Model};
+use crate::tui::pane::step::brief;
+use crate::tui::pane::header;
+use crate::tui::text;
+use crate::tui::theme::Ink;
+use crate::tui::view::back::{self, Way};
+use crate::tui::view::{self, next, time};
+
+type Said = Vec<(Ink, String)>;
+
+pub fn title(model: &Model, form: &Form) -> String {
+    match &form.kind {
+        Kind::Consent => format!("This is {}", next::environment(model).to_uppercase()),
+        Kind::Retry(id) => format!("Run {} again?", name(model, id)),
+        Kind::Skip(id) => format!("Skip {}?", name(model, id)),
+        Kind::Cancel(attempt) => format!("Cancel {}?", clean::line(&attempt.to_string(), 60)),
+        Kind::Settle(attempt) => format!("What happened to {}?", clean::line(&attempt.to_string(), 60)),
+        Kind::Vote { role, go: true, .. } => format!("{}: go?", role_title(model, role)),
+        Kind::Vote { role, go: false, .. } => format!("{}: NO-GO", role_title(model, role)),
+        Kind::Answer { .. } => "An answer is needed".to_owned(),
+        Kind::SignOff(_) => "Sign off before the time is over?".to_owned(),
+        Kind::Release => "Let the run go on?".to_owned(),
+        Kind::AutoOn => "Let steps start by themselves?".to_owned(),
+        Kind::Rollback => format!("ROLL BACK on {}", next::environment(model).to_uppercase()),
+        Kind::Abandon => "Give the run up?".to_owned(),
+        Kind::Quit => "Leave this screen".to_owned(),
+        Kind::Save(_) => "Save the result".to_owned(),
+    }
+}
+
+/// True where the frame of the question should look like danger.
+pub fn alarms(form: &Form) -> bool {
+    matches!(form.kind, Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::Vote { go: false, .. })
+}
+
+fn name(model: &Model, id: &StepId) -> String {
+    model.runbook.step(id).map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
+}
+
+fn role_title(model: &Model, role: &str) -> String {
+    clean::line(view::role_title(model, role), 60)
+}
+
+/// The words above the choices and fields.
+pub fn said(model: &Model, form: &Form) -> Said {
+    match &form.kind {
+        Kind::Consent => consent(model),
+        Kind::Retry(id) => retry(model, id),
+        Kind::Skip(id) => skip(model, id),
+        Kind::Cancel(attempt) => cancel(model, attempt),
+        Kind::Settle(attempt) => settle(model, attempt),
+        Kind::Vote { go: true, .. } => vec![(Ink::Text, "It is recorded with your name and the time.".to_owned())],
+        Kind::Vote { go: false, .. } => {
+            vec![(Ink::Warn, "A no-go holds the run. It is recorded with your name, the time and the reason.".to_owned())]
+        }
+        Kind::Answer { step, item } => answer(model, step, *item),
+        Kind::SignOff(_) => sign_off(model),
+        Kind::Release => release(model),
+        Kind::AutoOn => vec![(
+            Ink::Text,
+            "Steps start one after the other without Enter, until one fails, asks for a person, or you press a again."
+                .to_owned(),
+        )],
+        Kind::Rollback => rollback(model, form),
+        Kind::Abandon => vec![(
+            Ink::Warn,
+            "The run ends as failed. Nothing is undone: what is done stays as it is, and no key of this screen changes it any more."
+                .to_owned(),
+        )],
+        Kind::Quit => quit(model),
+        Kind::Save(text) => {
+            let lines = text::plural(text.lines().count(), "line");
+            vec![(Ink::Text, format!("{lines}; a file that is there already is never overwritten."))]
+        }
+    }
+}
+
+fn consent(model: &Model) -> Said {
+    let state = &model.state;
+    let mut out = vec![(Ink::Text, "Nothing was started yet. From here on steps change this:".to_owned())];
+    for (name, run) in &state.targets {
+        out.push((Ink::Strong, format!("  {}", header::target(name, run))));
+        let Some(print) = &run.fingerprint else {
+            continue;
+        };
+        let mut words = vec![clean::line(&format!("{} {}", print.kind, print.version), 80)];
+        words.extend(print.system_id.as_ref().map(|id| format!("system {}", clean::line(id, 40))));
+        words.extend(print.timeline.map(|timeline| format!("timeline {timeline}")));
+        out.push((Ink::Dim, format!("  {}", words.join(", "))));
+    }
+    let digest: String = clean::line(&state.opened.source.digest, 80).chars().take(16).collect();
+    let source = clean::line(&state.opened.source.name, 100);
+    out.push((Ink::Dim, format!("  runbook {source}, digest {digest}…")));
+    if let Some(end) = time::window_end(model) {
+        out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
+    }
+    out.push((Ink::Text, format!("Type the name of the database: {}", clean::line(&model.consent_name(), 80))));
+    out
+}
+
+fn retry(model: &Model, id: &StepId) -> Said {
+    let run = model.state.step(id);
+    let mut out = Vec::new();
+    if let Some(Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = run.and_then(|run| run.outcome.as_ref()) {
+        out.push((Ink::Bad, format!("It said: {}", clean::line(&fault.summary, 300))));
+        if fault.effect == Effect::Possible {
+            out.push((Ink::Warn, "Careful: all or part of it may have happened.".to_owned()));
+        }
+        if !fault.safe.is_empty() {
+            out.push((Ink::Text, clean::line(&fault.safe, 300)));
+        }
+    }
+    if run.is_some_and(|run| run.edited.is_some()) {
+        out.push((Ink::Warn, "Its SQL was edited for this run.".to_owned()));
+    }
+    if let Some(step) = model.runbook.step(id) {
+        out.push((Ink::Text, format!("Runs again: {}", clean::line(&brief(step), 300))));
+    }
+    out
+}
+
+fn skip(model: &Model, id: &StepId) -> Said {
+    let mut out = vec![(Ink::Text, "It is left out, and the report says so. Later steps that need it may fail.".to_owned())];
+    if model.state.step(id).is_some_and(|run| run.has_effect()) {
+        out.push((Ink::Warn, "Careful: part of it may have happened. Skipping undoes nothing.".to_owned()));
+    }
+    out
+}
+
+fn cancel(model: &Model, attempt: &Attempt) -> Said {
+    let mut out = Vec::new();
+    if let Some(took) = model.state.step(&attempt.step).and_then(|run| run.took_ms(model.now.ms)) {
+        out.push((Ink::Text, format!("It has run for {}.", duration(took))));
+    }
+    let verb = model.runbook.step(&attempt.step).map(|step| &step.verb);
+    let effect = match verb {
+        Some(Verb::Sql(script)) if script.transaction => "The server is asked to stop; its transaction is rolled back, nothing changes.",
+        Some(Verb::Sql(_)) => "The server is asked to stop; statements that ended before stay done.",
+        Some(Verb::Run(_) | Verb::Shell(_)) => "The command gets TERM, then KILL. What it did so far stays.",
+        _ => "It is broken off; what it did so far stays.",
+    };
+    out.push((Ink::Text, effect.to_owned()));
+    out
+}
+
+fn settle(model: &Model, attempt: &Attempt) -> Said {
+    let known = match model.state.step(&attempt.step).and_then(|run| run.outcome.as_ref()) {
+        Some(Outcome::Unknown { known }) => clean::line(known, 600),
+        _ => "it was started, and nobody saw it end".to_owned(),
+    };
+    vec![
+        (Ink::Text, format!("Known: {known}")),
+        (Ink::Warn, "Look at the target first. Your word is recorded as a claim, not as a proof; a wrong one may do it twice, or never.".to_owned()),
+    ]
+}
+
+fn answer(model: &Model, id: &StepId, item: usize) -> Said {
+    let ask = model.runbook.step(id).and_then(|step| match &step.verb {
+        Verb::Checklist(items) => items.get(item).map(|item| clean::line(&item.ask, 600)),
+        _ => None,
+    });
+    vec![(Ink::Strong, ask.unwrap_or_default())]
+}
+
+fn sign_off(model: &Model) -> Said {
+    let mut out = Vec::new();
+    if let Some(left) = view::phase(model).and_then(|phase| time::phase_left(model, phase)) {
+        let left = duration(left.unsigned_abs());
+        out.push((Ink::Text, format!("{left} of watching are left. They are given up, and the report says so.")));
+    }
+    out
+}
+
+fn release(model: &Model) -> Said {
+    let mut out = Vec::new();
+    if let Some(hold) = &model.state.hold {
+        out.push((Ink::Text, format!("It stands still: {}.", next::hold_words(model, &hold.cause))));
+    }
+    let auto = model.state.auto;
+    let next = if auto { "Auto-advance is on: the next step starts by itself." } else { "The next step waits for Enter." };
+    out.push((if auto { Ink::Warn } else { Ink::Text }, next.to_owned()));
+    out
+}
+
+fn quit(model: &Model) -> Said {
+    let running = model.state.open.len();
+    let mut out = Vec::new();
+    if running > 0 {
+        out.push((Ink::Warn, format!("{} under way.", text::plural(running, "attempt"))));
+    }
+    if matches!(&model.mode, Mode::Live { .. }) {
+        out.push((Ink::Dim, format!("gonogo watch {} brings a screen back.", next::run_id(model))));
+    }
+    out
+}
+
+fn rollback(model: &Model, form: &Form) -> Said {
+    let plan = form.plan(model).and_then(|id| model.runbook.plan(&id));
+    let mut out = Vec::new();
+    let estimate = match plan {
+        Some(plan) => {
+            let losses = back::losses(plan);
+            match losses.is_empty() {
+                true => out.push((Ink::Warn, "What it costs is not said in the runbook.".to_owned())),
+                false => out.push((Ink::Bad, format!("It loses: {}", clean::line(&losses.join("; "), 600)))),
+            }
+            for (n, step) in plan.steps.iter().enumerate() {
+                let what = clean::line(&brief(step), 200);
+                out.push((Ink::Text, format!("{:>3}. {}: {what}", n + 1, clean::line(view::title(step), 60))));
+            }
+            back::plan_estimate(plan)
+        }
+        None => {
+            let lines = back::undo_list(model);
+            undo(&lines, &mut out);
+            back::undo_estimate(&lines)
+        }
+    };
+    out.push((Ink::Text, format!("It takes {}.", estimate.words())));
+    if let Some(end) = time::window_end(model) {
+        let left = time::until(model, end);
+        let late = left < i64::try_from(estimate.ms).unwrap_or(i64::MAX);
+        let ink = if late { Ink::Bad } else { Ink::Text };
+        let word = if late { ": it may not end within the window" } else { "" };
+        out.push((ink, format!("The window ends {}{word}.", time::span(left))));
+    }
+    if !model.state.open.is_empty() {
+        out.push((Ink::Warn, "What runs now is ended first.".to_owned()));
+    }
+    out
+}
+
+/// The list of undo steps, in the order they will run.
+fn undo(lines: &[back::Line<'_>], out: &mut Said) {
+    if lines.is_empty() {
+        out.push((Ink::Text, "No step is done: nothing is to be undone.".to_owned()));
+    }
+    for (n, line) in lines.iter().enumerate() {
+        let name = clean::line(view::title(line.step), 60);
+        let time = line.ms.map_or(String::new(), |ms| format!(", about {}", duration(ms)));
+        let (ink, words) = match (line.way, &line.step.undo) {
+            (Way::Undo, crate::runbook::Undo::By(by)) => (Ink::Text, format!("{}{time}", clean::line(&brief(by), 160))),
+            (Way::NotNeeded, _) => (Ink::Dim, "nothing to undo".to_owned()),
+            (Way::Irreversible, _) => (Ink::Bad, "IRREVERSIBLE: it stays done".to_owned()),
+            _ => (Ink::Warn, "the runbook gives no undo: it stays done".to_owned()),
+        };
+        out.push((ink, format!("{:>3}. {name}: {words}", n + 1)));
+    }
+}
+
+/// The choices of a rollback: the undo of all, then every named plan.
+pub fn ways(model: &Model) -> Vec<String> {
+    let lines = back::undo_list(model);
+    let undo = format!("undo every done step, last first ({})", back::undo_estimate(&lines).words());
+    let plans = model.runbook.rollbacks.iter().map(|plan| {
+        let title = if plan.title.is_empty() { &plan.id } else { &plan.title };
+        format!("{} ({})", clean::line(title, 60), back::plan_estimate(plan).words())
+    });
+    std::iter::once(undo).chain(plans).collect()
+}

@@ -1,0 +1,31 @@
+//! The screen: the run as the journal tells it, and the operator's hands. Live and replayed by one model.
+//!
+//! [`update`] changes a [`Model`] by a [`Message`] and may answer a wish ([`Out`]); [`draw`] makes a frame of it.
+
+mod act;
+mod chart;
+mod dialog;
+mod draw;
+mod find;
+mod keymap;
+mod layout;
+mod message;
+mod model;
+mod mouse;
+mod moves;
+mod offer;
+mod pane;
+mod table;
+mod text;
+mod theme;
+mod update;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use draw::draw;
+pub use message::{Link, Mark, MarkKind, Message, Out, ReplayControl, ReplayStatus, marks};
+pub use model::{Mode, Model};
+pub use theme::{Look, Palette};
+pub use update::update;

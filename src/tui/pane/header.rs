@@ -1,0 +1,186 @@
+//! The two lines at the top: what this is, where it happens, how much time is left.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::run::clean;
+use crate::run::describe::duration;
+use crate::run::event::Mode as RunMode;
+use crate::run::state::TargetRun;
+use crate::tui::message::Link;
+use crate::tui::model::{Mode, Model};
+use crate::tui::text;
+use crate::tui::theme::Ink;
+use crate::tui::view::{next, time};
+
+/// A piece of the header: in full, and for narrow terminals.
+struct Part {
+    ink: Ink,
+    long: String,
+    short: String,
+}
+
+fn part(ink: Ink, long: impl Into<String>, short: impl Into<String>) -> Part {
+    Part {
+        ink,
+        long: long.into(),
+        short: short.into(),
+    }
+}
+
+pub fn paint(model: &Model, frame: &mut Frame, area: Rect) {
+    let width = usize::from(area.width);
+    let lines = vec![first(model, width), second(model, width)];
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn first(model: &Model, width: usize) -> Line<'static> {
+    let mut parts = vec![part(environment_ink(model), environment(model), environment(model))];
+    let clock = time::clock(model, model.now.wall);
+    parts.push(part(Ink::Strong, clock, time::short_clock(model, model.now.wall)));
+    parts.extend(window(model));
+    parts.extend(last_safe(model));
+    row(model, width, (Ink::Title, title(model)), parts)
+}
+
+fn title(model: &Model) -> String {
+    let book = &model.runbook;
+    let title = if book.title.is_empty() { &book.id } else { &book.title };
+    format!("gonogo  {}", clean::line(title, 120))
+}
+
+/// The environment with how it is touched: the words that must never be mistaken.
+fn environment(model: &Model) -> String {
+    let name = next::environment(model).to_uppercase();
+    let how = match (&model.mode, model.state.opened.mode) {
+        (Mode::Replay { .. }, _) => "REPLAY",
+        (_, RunMode::Rehearsal) if model.state.leg > 1 => "REHEARSAL LEG 2",
+        (_, RunMode::Rehearsal) => "REHEARSAL",
+        (Mode::Live { writes: false, .. }, _) => "LIVE, WATCHING",
+        _ => "LIVE",
+    };
+    if name.is_empty() { format!(" {how} ") } else { format!(" {name} {how} ") }
+}
+
+fn environment_ink(model: &Model) -> Ink {
+    let live = !model.is_replay() && model.state.opened.mode == RunMode::Live;
+    if live && model.is_protected() { Ink::Alarm } else { Ink::Badge }
+}
+
+fn window(model: &Model) -> Option<Part> {
+    if let Some((_, _, at)) = &model.state.ended {
+        let took = duration(at.ms);
+        return Some(part(Ink::Dim, format!("ended after {took}"), format!("took {took}")));
+    }
+    let left = time::until(model, time::window_end(model)?);
+    let span = duration(left.unsigned_abs());
+    Some(match left {
+        ..0 => part(Ink::Bad, format!("WINDOW ENDED {span} ago"), format!("OVER {span}")),
+        0..1_800_000 => part(Ink::Warn, format!("window ends in {span}"), format!("window {span}")),
+        _ => part(Ink::Text, format!("window ends in {span}"), format!("window {span}")),
+    })
+}
+
+fn last_safe(model: &Model) -> Option<Part> {
+    if model.state.ended.is_some() || model.state.rolling_back() {
+        return None;
+    }
+    let left = time::until(model, time::last_safe(model)?);
+    let window = time::until(model, time::window_end(model)?);
+    if window < 0 {
+        return None;
+    }
+    let span = duration(left.unsigned_abs());
+    Some(match left {
+        ..0 => part(Ink::Bad, format!("rollback too late by {span}"), format!("BACK LATE {span}")),
+        0..1_800_000 => part(Ink::Warn, format!("last safe rollback in {span}"), format!("safe back {span}")),
+        _ => part(Ink::Text, format!("last safe rollback in {span}"), format!("safe back {span}")),
+    })
+}
+
+fn second(model: &Model, width: usize) -> Line<'static> {
+    let mut parts = Vec::new();
+    if let Some(rollback) = model.state.rollback.as_ref().filter(|_| model.state.rolling_back()) {
+        let n = rollback.steps.len();
+        parts.push(part(Ink::Alarm, format!(" ROLLING BACK {n} "), " ROLLBACK "));
+    }
+    if model.state.auto && model.state.ended.is_none() {
+        parts.push(part(Ink::Warn, "auto-advance on", "auto"));
+    }
+    parts.push(connection(model));
+    let run = next::run_id(model);
+    parts.push(part(Ink::Dim, format!("run {run}"), run));
+    row(model, width, (Ink::Text, targets(model)), parts)
+}
+
+fn connection(model: &Model) -> Part {
+    let since = || duration(time::since(model, model.link_since));
+    match (&model.mode, &model.link) {
+        (Mode::Replay { .. }, _) => part(Ink::Dim, "read from the journal", "journal"),
+        (_, Link::Lost(_)) => part(Ink::Bad, format!("✖ engine lost {} ago", since()), "✖ lost"),
+        (_, Link::Stopped(_)) => part(Ink::Bad, "✖ engine not running", "✖ no engine"),
+        (_, Link::Up) => {
+            let others = model.state.screens.len().saturating_sub(1);
+            match others {
+                0 => part(Ink::Good, "● engine", "● engine"),
+                1 => part(Ink::Good, "● engine, 1 more screen", "● engine +1"),
+                n => part(Ink::Good, format!("● engine, {n} more screens"), format!("● engine +{n}")),
+            }
+        }
+    }
+}
+
+/// `main app@10.0.0.5:5432 as dba, primary`, for every target known.
+fn targets(model: &Model) -> String {
+    let words: Vec<String> = model.state.targets.iter().map(|(name, run)| target(name, run)).collect();
+    if words.is_empty() { "no target seen yet".to_owned() } else { words.join(" · ") }
+}
+
+pub fn target(name: &str, run: &TargetRun) -> String {
+    let name = clean::line(name, 30);
+    if let Some(why) = &run.lost {
+        return format!("{name} ✖ LOST: {}", clean::line(why, 80));
+    }
+    let Some(print) = &run.fingerprint else {
+        return name;
+    };
+    let database = clean::line(&print.database, 60);
+    let host = clean::line(&print.host, 60);
+    let role = clean::line(&print.role, 30);
+    let place = if host.is_empty() || host == database { database } else { format!("{database}@{host}") };
+    let who = if role.is_empty() { String::new() } else { format!(" as {role}") };
+    let standby = match (print.in_recovery, print.kind.as_str()) {
+        (true, _) => ", STANDBY",
+        (false, "postgresql") => ", primary",
+        _ => "",
+    };
+    format!("{name} {place}{who}{standby}")
+}
+
+/// Something at the left, parts at the right; where they do not fit, first the short forms, then fewer of them.
+fn row(model: &Model, width: usize, head: (Ink, String), mut parts: Vec<Part>) -> Line<'static> {
+    let total = |parts: &[Part]| -> usize { parts.iter().map(|p| text::width(&p.short) + 2).sum() };
+    while parts.len() > 1 && total(&parts) + 4 > width {
+        parts.pop();
+    }
+    // The last are the most welcome in full: they are the shortest of words.
+    let wanted = text::width(&head.1).min(42) + 2;
+    for n in (0..parts.len()).rev() {
+        let more = text::width(&parts[n].long).saturating_sub(text::width(&parts[n].short));
+        if total(&parts) + more + wanted <= width {
+            parts[n].short = parts[n].long.clone();
+        }
+    }
+    let room = width.saturating_sub(total(&parts) + 1);
+    let mut spans = vec![
+        Span::raw(" "),
+        Span::styled(text::left(&head.1, room.saturating_sub(1)), model.look.style(head.0)),
+    ];
+    for part in parts {
+        spans.push(Span::raw("  "));
+        spans.push(Span::styled(part.short, model.look.style(part.ink)));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,150 @@
+//! The list of phases and steps: what is done, what runs, what comes, planned against actual.
+
+use ratatui::text::{Line, Span};
+
+use super::{Rest, Sheet};
+use crate::run::clean;
+use crate::run::describe::duration;
+use crate::run::state::{StepRun, StepStatus};
+use crate::runbook::{Phase, Step, StepId};
+use crate::tui::model::Model;
+use crate::tui::text;
+use crate::tui::theme::{self, Ink};
+use crate::tui::view::{self, time};
+
+/// One line of the list, and the step it stands for.
+pub struct Row {
+    pub line: Line<'static>,
+    pub step: Option<StepId>,
+}
+
+pub fn sheet(model: &Model, width: u16) -> Sheet {
+    let rows = rows(model, usize::from(width));
+    let shown = view::shown(model);
+    let at = rows.iter().position(|row| row.step.is_some() && row.step == shown);
+    let lines = rows.into_iter().map(|row| row.line).collect();
+    Sheet::new(lines, at.map_or(Rest::Top, Rest::At))
+}
+
+/// Every line of the list. Steps stand under the phase the run is in and under the one that is looked at.
+pub fn rows(model: &Model, width: usize) -> Vec<Row> {
+    let shown = view::shown(model);
+    let current = view::current(model);
+    let here = view::phase(model).map(|phase| phase.id.as_str());
+    let mut rows = Vec::new();
+    for phase in &model.runbook.phases {
+        let has = |id: &Option<StepId>| id.as_ref().is_some_and(|id| phase.steps.iter().any(|step| step.id == *id));
+        let open = here == Some(phase.id.as_str()) || has(&shown) || has(&current) || width >= 40;
+        rows.push(Row {
+            line: phase_line(model, phase, here == Some(phase.id.as_str()), width),
+            step: None,
+        });
+        for step in phase.steps.iter().filter(|step| open && view::belongs(model, step)) {
+            rows.push(step_row(model, step, shown.as_ref(), width));
+        }
+    }
+    rollback_rows(model, shown.as_ref(), width, &mut rows);
+    rows
+}
+
+fn rollback_rows(model: &Model, shown: Option<&StepId>, width: usize, rows: &mut Vec<Row>) {
+    let Some(rollback) = &model.state.rollback else {
+        return;
+    };
+    let back = rollback.steps.iter().filter(|id| view::is_back(model, id)).count();
+    let time = format!("{back} / {}", rollback.steps.len());
+    let (glyph, ink) = if rollback.ended.is_some() { ("↩", Ink::Dim) } else { ("⤺", Ink::Bad) };
+    rows.push(Row {
+        line: joined(model, (glyph, ink), "rollback", (time, Ink::Text), width, 0),
+        step: None,
+    });
+    let in_plan = |id: &&StepId| model.runbook.steps().all(|step| step.id != **id);
+    let steps = rollback.steps.iter().filter(in_plan).filter_map(|id| model.runbook.step(id));
+    rows.extend(steps.map(|step| step_row(model, step, shown, width)));
+}
+
+fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'static> {
+    let run = model.state.phases.get(&phase.id);
+    let took = run.and_then(|run| time::phase_took(model, run));
+    let left = run.is_some_and(|run| run.left.is_some());
+    let (glyph, ink) = match (took, left) {
+        (Some(_), true) => ("✔", Ink::Good),
+        (Some(_), false) if here && model.state.ended.is_none() => ("▶", Ink::Active),
+        _ => ("○", Ink::Text),
+    };
+    let late = took.zip(phase.lasts).is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
+    let plan = phase.lasts.map(text::planned);
+    let time = match (took, plan) {
+        (Some(took), Some(plan)) => format!("{} / {plan}", duration(took)),
+        (Some(took), None) => duration(took),
+        (None, Some(plan)) => plan,
+        (None, None) => String::new(),
+    };
+    let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 80);
+    let time_ink = if late { Ink::Warn } else { Ink::Dim };
+    let time = if late { format!("{time} LATE") } else { time };
+    joined(model, (glyph, ink), &name, (time, time_ink), width, 0)
+}
+
+fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) -> Row {
+    let run = model.state.step(&step.id);
+    let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
+    let glyph = (model.look.glyph(&status), theme::ink(&status));
+    let word = step_word(model, step, run, &status, width);
+    let mut line = joined(model, glyph, &clean::line(view::title(step), 80), word, width, 2);
+    if shown == Some(&step.id) {
+        line = line.patch_style(model.look.style(Ink::Selected));
+    }
+    Row {
+        line,
+        step: Some(step.id.clone()),
+    }
+}
+
+/// Time where things go as they should, the word where they do not; both where there is room.
+fn step_word(model: &Model, step: &Step, run: Option<&StepRun>, status: &StepStatus, width: usize) -> (String, Ink) {
+    let ink = theme::ink(status);
+    let word = theme::word(status);
+    let took = run.filter(|run| run.started.is_some()).and_then(|_| time::step_took(model, step)).map(duration);
+    let wide = width >= 40;
+    match status {
+        StepStatus::Pending => {
+            let expected = step.expected_time.map_or(String::new(), |time| format!("~{}", text::planned(time)));
+            (expected, Ink::Dim)
+        }
+        StepStatus::Done | StepStatus::Running | StepStatus::Undoing | StepStatus::Undone => match took {
+            Some(took) if wide => (format!("{word} {took}"), ink),
+            Some(took) if matches!(status, StepStatus::Done | StepStatus::Running) => (took, Ink::Dim),
+            _ => (word.to_owned(), ink),
+        },
+        _ => (word.to_owned(), ink),
+    }
+}
+
+/// Glyph and name to the left, time or word to the right, in exactly `width` columns.
+fn joined(
+    model: &Model,
+    (glyph, ink): (&str, Ink),
+    name: &str,
+    (end, end_ink): (String, Ink),
+    width: usize,
+    indent: usize,
+) -> Line<'static> {
+    let used = 1 + indent + 2;
+    let end_width = text::width(&end).min(width.saturating_sub(used + 8));
+    let gap = usize::from(end_width > 0);
+    let room = width.saturating_sub(used + end_width + gap + 1);
+    let name_ink = match ink {
+        Ink::Dim => Ink::Dim,
+        Ink::Active if indent == 0 => Ink::Strong,
+        _ => Ink::Text,
+    };
+    Line::from(vec![
+        Span::raw(" ".repeat(1 + indent)),
+        Span::styled(format!("{glyph} "), model.look.style(ink)),
+        Span::styled(text::left(name, room), model.look.style(name_ink)),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(text::right(&end, end_width), model.look.style(end_ink)),
+        Span::raw(" "),
+    ])
+}

@@ -1,0 +1,220 @@
+//! What comes next: what Enter would do, and the sentence that says it.
+
+use super::super::message::Link;
+use super::super::model::{Mode, Model};
+use super::super::theme::Ink;
+use super::{at_current, current, human, item, phase, role_title, shown_step, time, title};
+use crate::run::clean;
+use crate::run::describe::duration;
+use crate::run::event::{End, HoldCause};
+use crate::run::state::{StepRun, StepStatus};
+use crate::runbook::{PhaseKind, Step, StepId, Verb};
+
+/// Characters of foreign text in a sentence of ours.
+pub const WORDS: usize = 200;
+
+/// What Enter does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enter {
+    /// Ask for the name of the protected environment's database.
+    Consent,
+    Start(StepId),
+    /// Tick (or untick, or answer) the chosen line.
+    Tick(StepId, usize),
+    /// The selection is elsewhere: go back to the current step. Never starts what is not on the screen.
+    Return(StepId),
+    Nothing,
+}
+
+pub fn enter(model: &Model) -> Enter {
+    let state = &model.state;
+    let blocked = model.is_replay() || state.ended.is_some() || state.countdown().is_some();
+    let Some(id) = current(model).filter(|_| !blocked) else {
+        return Enter::Nothing;
+    };
+    if !at_current(model) {
+        return Enter::Return(id);
+    }
+    if let Some((step, _)) = human(model) {
+        return match (&step.verb, item(model)) {
+            (Verb::Checklist(_), Some(n)) => Enter::Tick(id, n),
+            _ => Enter::Nothing,
+        };
+    }
+    let startable = state.hold.is_none() && !state.rolling_back() && state.open.is_empty();
+    match state.status(&id) {
+        StepStatus::Pending | StepStatus::Undone if startable && needs_consent(model) => Enter::Consent,
+        StepStatus::Pending | StepStatus::Undone if startable => Enter::Start(id),
+        _ => Enter::Nothing,
+    }
+}
+
+/// True until somebody typed the name of the protected environment's database.
+pub fn needs_consent(model: &Model) -> bool {
+    model.is_protected() && model.state.confirmed.is_none() && model.state.opened.mode == Default::default()
+}
+
+/// Why nothing can be sent now; none: it can.
+pub fn mute(model: &Model) -> Option<String> {
+    match (&model.mode, &model.link) {
+        (Mode::Replay { .. }, _) => Some("this is a replay: nothing can be changed".to_owned()),
+        (Mode::Live { writes: false, .. }, _) => Some("this screen only watches".to_owned()),
+        (_, Link::Lost(_)) => Some("the engine cannot be reached from here".to_owned()),
+        (_, Link::Stopped(_)) => Some(format!("no engine drives the run: gonogo resume {}", run_id(model))),
+        _ if model.state.ended.is_some() => Some("the run has ended".to_owned()),
+        _ => None,
+    }
+}
+
+pub fn run_id(model: &Model) -> String {
+    clean::line(&model.state.opened.run, 60)
+}
+
+/// The sentence above the keys: what is going on, and the key that goes on.
+pub fn sentence(model: &Model) -> (Ink, String) {
+    if let Some((trigger, at)) = model.state.countdown() {
+        let left = duration(at.saturating_sub(model.now.ms));
+        return (Ink::Alarm, format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)));
+    }
+    if let Some((end, reason, _)) = &model.state.ended {
+        return ended(model, *end, reason);
+    }
+    if let Some((what, _)) = &model.sent {
+        return (Ink::Active, format!("{what}: sent, waiting for the engine"));
+    }
+    match (&model.mode, &model.link) {
+        (Mode::Live { .. }, Link::Stopped(_)) => {
+            let text = format!("no engine drives this run, nothing moves: q leaves, gonogo resume {} goes on", run_id(model));
+            return (Ink::Warn, text);
+        }
+        (Mode::Live { .. }, Link::Lost(_)) => {
+            let text = "the way to the engine is lost; the run may go on without this screen".to_owned();
+            return (Ink::Warn, text);
+        }
+        _ => {}
+    }
+    if let Some(hold) = &model.state.hold {
+        return (Ink::Warn, hold_keys(model, &hold.cause));
+    }
+    standing(model)
+}
+
+fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
+    let (ink, word) = match end {
+        End::Done => (Ink::Good, "done"),
+        End::Failed => (Ink::Bad, "failed"),
+        End::RolledBack => (Ink::Warn, "rolled back"),
+    };
+    let reason = clean::line(reason, WORDS);
+    let gap = if reason.is_empty() { "" } else { ": " };
+    let report = format!("gonogo report {}", run_id(model));
+    (ink, format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"))
+}
+
+/// A hold in a few words, with the keys that end it.
+fn hold_keys(model: &Model, cause: &HoldCause) -> String {
+    let what = hold_words(model, cause);
+    let keys = match cause {
+        HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
+        HoldCause::Step { .. } => "r retries, s skips, R rolls back",
+        HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
+        HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
+        HoldCause::InDoubt { .. } => "look at the target, then d settles it",
+        HoldCause::Undo { .. } => "r tries the undo again, s skips it",
+        HoldCause::Rollback { .. } => "R begins it, H continues without",
+    };
+    format!("held: {what} — {keys}")
+}
+
+/// Why a run stands still, in a few words.
+pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
+    let step = |id: &StepId| clean::line(&id.0, 60);
+    let text = match cause {
+        HoldCause::Operator { reason } if reason.is_empty() => "by the operator".to_owned(),
+        HoldCause::Operator { reason } => format!("by the operator: {reason}"),
+        HoldCause::Step { step: id } => format!("{} {}", step(id), super::super::theme::word(&model.state.status(id))),
+        HoldCause::NoGo { step: id, role } => format!("NO-GO from {} in {}", role_title(model, role), step(id)),
+        HoldCause::Trigger { trigger } => format!("trigger {trigger} fired"),
+        HoldCause::Missing { trigger } => format!("trigger {trigger} has no data to see by"),
+        HoldCause::InDoubt { attempt } => format!("{attempt} is in doubt: it may have happened"),
+        HoldCause::Undo { attempt } => format!("{attempt} failed"),
+        HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
+        HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
+        HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
+    };
+    clean::line(&text, WORDS)
+}
+
+fn standing(model: &Model) -> (Ink, String) {
+    let Some(id) = current(model) else {
+        return idle(model);
+    };
+    let Some(step) = model.runbook.step(&id) else {
+        return (Ink::Text, format!("at {}", clean::line(&id.0, 60)));
+    };
+    let name = clean::line(title(step), 80);
+    if model.state.rolling_back() {
+        return (Ink::Active, rollback_words(model, &name));
+    }
+    match model.state.step(&id) {
+        Some(run) if run.status == StepStatus::Running => running(model, step, run, &name),
+        _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
+        _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
+        _ if needs_consent(model) => {
+            let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
+            (Ink::Strong, text)
+        }
+        _ if model.state.auto && !step.verb.is_human() => (Ink::Active, format!("starts by itself: {name}")),
+        _ => (Ink::Strong, format!("Enter starts: {name}")),
+    }
+}
+
+pub fn environment(model: &Model) -> String {
+    clean::line(&model.state.opened.environment, 40)
+}
+
+fn rollback_words(model: &Model, name: &str) -> String {
+    let Some(rollback) = &model.state.rollback else {
+        return String::new();
+    };
+    let back = rollback.steps.iter().filter(|id| super::is_back(model, id)).count();
+    format!("rolling back, {} of {}: {name} — H holds", (back + 1).min(rollback.steps.len()), rollback.steps.len())
+}
+
+fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, String) {
+    let text = match &step.verb {
+        Verb::Checklist(items) => {
+            let open = (0..items.len()).filter(|n| !run.ticks.contains_key(n)).count();
+            match shown_step(model).zip(item(model)) {
+                Some(((shown, _), n)) if shown.id == step.id && open > 0 => {
+                    let ask = items.get(n).map_or(String::new(), |item| clean::line(&item.ask, 60));
+                    format!("space ticks: {ask} ({open} of {} open)", items.len())
+                }
+                _ => format!("{name}: {open} of {} open", items.len()),
+            }
+        }
+        Verb::Poll(roles) => {
+            let open: Vec<&str> = roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
+            let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
+            clean::line(&format!("g go, n no-go — still to answer: {}", names.join(", ")), WORDS)
+        }
+        _ if run.cancel_asked => format!("cancelling {name}"),
+        _ if model.is_replay() => format!("was running: {name}"),
+        _ => format!("running: {name} — c cancels it, H holds after it"),
+    };
+    (Ink::Active, text)
+}
+
+fn idle(model: &Model) -> (Ink, String) {
+    let Some(phase) = phase(model) else {
+        return (Ink::Text, "nothing is known of the run yet".to_owned());
+    };
+    let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 60);
+    match time::phase_left(model, phase) {
+        Some(left) if phase.kind == PhaseKind::Monitor && left > 0 => {
+            let left = duration(left.unsigned_abs());
+            (Ink::Active, format!("{name}: watching for {left} more, then it goes on — o signs off early"))
+        }
+        _ => (Ink::Text, format!("{name}: every step is done")),
+    }
+}

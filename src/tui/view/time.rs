@@ -1,0 +1,82 @@
+//! Time as the operator needs it: what is left of the window, of a phase, of a step, and the last safe moment to turn back.
+
+use chrono::{DateTime, Utc};
+
+use super::super::model::Model;
+use super::back;
+use crate::run::Moment;
+use crate::run::describe::duration;
+use crate::run::state::PhaseRun;
+use crate::runbook::{Phase, Step};
+
+/// When the window started, or would have: now, before the run was opened.
+pub fn window_start(model: &Model) -> DateTime<Utc> {
+    let opened = if model.state.seq == 0 { model.now.wall } else { model.state.opened_at.wall };
+    model.runbook.window.starts.unwrap_or(opened)
+}
+
+/// When the window ends; none where it has no end.
+pub fn window_end(model: &Model) -> Option<DateTime<Utc>> {
+    let lasts = chrono::Duration::from_std(model.runbook.window.lasts?).ok()?;
+    window_start(model).checked_add_signed(lasts)
+}
+
+/// Milliseconds until `then`; negative once it is over.
+pub fn until(model: &Model, then: DateTime<Utc>) -> i64 {
+    (then - model.now.wall).num_milliseconds()
+}
+
+/// The last moment to begin the rollback so that it ends within the window.
+pub fn last_safe(model: &Model) -> Option<DateTime<Utc>> {
+    let cost = i64::try_from(back::estimate(model).ms).ok()?;
+    window_end(model)?.checked_sub_signed(chrono::Duration::milliseconds(cost))
+}
+
+/// `2h18` or `12m04 ago`.
+pub fn span(ms: i64) -> String {
+    if ms < 0 {
+        format!("{} ago", duration(ms.unsigned_abs()))
+    } else {
+        format!("in {}", duration(ms.unsigned_abs()))
+    }
+}
+
+/// The clock of the window's zone, with its name.
+pub fn clock(model: &Model, at: DateTime<Utc>) -> String {
+    match model.runbook.window.zone {
+        Some(zone) => format!("{}", at.with_timezone(&zone).format("%H:%M:%S %Z")),
+        None => format!("{} UTC", at.format("%H:%M:%S")),
+    }
+}
+
+/// The clock without the zone's name, for lists.
+pub fn short_clock(model: &Model, at: DateTime<Utc>) -> String {
+    match model.runbook.window.zone {
+        Some(zone) => at.with_timezone(&zone).format("%H:%M:%S").to_string(),
+        None => at.format("%H:%M:%S").to_string(),
+    }
+}
+
+/// Milliseconds since a moment, on the run clock.
+pub fn since(model: &Model, then: Moment) -> u64 {
+    model.now.ms.max(model.state.at.ms).saturating_sub(then.ms)
+}
+
+/// Milliseconds a phase has taken so far.
+pub fn phase_took(model: &Model, run: &PhaseRun) -> Option<u64> {
+    let entered = run.entered?;
+    Some(run.left.map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)))
+}
+
+/// Milliseconds of a phase's time box that are left; negative once it is over. None: it has none, or is not under way.
+pub fn phase_left(model: &Model, phase: &Phase) -> Option<i64> {
+    let run = model.state.phases.get(&phase.id)?;
+    let took = i64::try_from(phase_took(model, run)?).ok()?;
+    let lasts = i64::try_from(phase.lasts?.as_millis()).ok()?;
+    run.left.is_none().then_some(lasts.saturating_sub(took))
+}
+
+/// Milliseconds a step took, or has taken so far.
+pub fn step_took(model: &Model, step: &Step) -> Option<u64> {
+    model.state.step(&step.id)?.took_ms(model.now.ms.max(model.state.at.ms))
+}
