@@ -62,14 +62,14 @@ fn line(
 ) -> Line<'static> {
     let blank = plot.saturating_sub(values.len().div_ceil(2));
     let here = limit == Some(row);
-    let dash = |n: usize| if here && n.is_multiple_of(2) { '┄' } else { ' ' };
+    let dash = if here { '┄' } else { ' ' };
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut push = |c: char, ink: Ink| match spans.last_mut() {
         Some(last) if last.style == look.style(ink) => last.content.to_mut().push(c),
         _ => spans.push(Span::styled(c.to_string(), look.style(ink))),
     };
-    for n in 0..blank {
-        push(dash(n), Ink::Dim);
+    for _ in 0..blank {
+        push(dash, Ink::Dim);
     }
     // Pairs are counted from the newest, so that a picture does not shiver as samples come.
     let odd = values.len() % 2;
@@ -92,7 +92,7 @@ fn line(
         }
         match (bits, gap && row == 0) {
             (0, true) => push('×', Ink::Warn),
-            (0, false) => push(dash(blank + n), Ink::Dim),
+            (0, false) => push(dash, Ink::Dim),
             (bits, _) => push(char::from_u32(0x2800 + bits).unwrap_or(' '), if bad { Ink::Bad } else { Ink::Active }),
         }
     }

@@ -33,7 +33,13 @@ pub fn draw(model: &Model, frame: &mut Frame) {
             height: areas.next.y.saturating_sub(areas.header.bottom()),
             ..area
         };
-        alarm::paint_panel(model, frame, body);
+        // The numbers that fired it stay in sight beside it.
+        let beside = if areas.signals.is_empty() { body.right() } else { areas.signals.x.saturating_sub(1) };
+        let left = Rect {
+            width: beside.saturating_sub(body.x),
+            ..body
+        };
+        alarm::paint_panel(model, frame, if left.width >= 44 { left } else { body });
         dialog::draw::paint(model, frame, body, areas.next);
     }
     if model.look.ascii {

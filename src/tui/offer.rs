@@ -185,6 +185,9 @@ fn run(action: Action, model: &Model) -> Offer {
         }
         Action::Rollback if state.completed.is_empty() && model.runbook.rollbacks.is_empty() => no("nothing to undo yet"),
         Action::Rollback => yes("takes the done steps back (asks which way, why, and for a name where protected)"),
+        Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
+            no("an attempt is in doubt: settle it first (d)")
+        }
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),
         Action::Hold => yes("nothing new starts; what runs, runs on"),
         Action::Auto if state.auto => yes("every step waits for enter again"),

@@ -5,7 +5,6 @@ use ratatui::text::{Line, Span};
 use super::text;
 use super::theme::{Ink, Look};
 use crate::run::clean;
-use crate::run::describe::duration;
 use crate::run::output::{Line as Out, OutputLog};
 
 /// No column is made wider than this while others wait for room.
@@ -61,7 +60,7 @@ fn plain(line: &Out, width: usize, look: Look, out: &mut Vec<Line<'static>>) {
                 (0, n) => format!("{} written", text::plural(*n as usize, "row")),
                 (n, _) => text::plural(*n as usize, "row"),
             };
-            out.push(styled(format!("({what} in {})", duration(*ms)), look, Ink::Dim));
+            out.push(styled(format!("({what} in {})", text::took(*ms)), look, Ink::Dim));
         }
         Out::Header { .. } | Out::Row(_) => {}
     }

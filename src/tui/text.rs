@@ -60,7 +60,7 @@ fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     let mut out = Vec::new();
     let mut current = String::new();
     let mut used = 0;
-    for word in line.split_word_bounds() {
+    for word in words(line) {
         let wide = width(word);
         if used + wide <= columns {
             current.push_str(word);
@@ -88,6 +88,18 @@ fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     }
     out.push(current);
     out
+}
+
+/// Runs of spaces and of everything else, in turn.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let space = rest.chars().next()? == ' ';
+        let end = rest.find(|c: char| (c == ' ') != space).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
 }
 
 /// Numbers with their thousands apart: `1,204`.
@@ -118,11 +130,17 @@ pub fn value(v: f64) -> String {
     }
 }
 
+/// A measured duration: milliseconds are told where seconds would say nothing.
+pub fn took(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { describe::duration(ms) }
+}
+
 /// A planned duration, short: `30m`, `1h`, `1h30`, `45s`, `0.2 s`.
 pub fn planned(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
-        0..60 if duration.subsec_millis() > 0 || s == 0 => describe::duration(duration.as_millis() as u64),
+        0 => took(u64::from(duration.subsec_millis())),
+        0..60 if duration.subsec_millis() > 0 => describe::duration(duration.as_millis() as u64),
         0..60 => format!("{s}s"),
         60..3600 if s % 60 == 0 => format!("{}m", s / 60),
         60..3600 => format!("{}m{:02}", s / 60, s % 60),
@@ -168,7 +186,7 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!([value(0.21), value(41.0), value(1234.0), value(12.34), value(0.0)], ["0.21", "41", "1,234", "12.3", "0"]);
         assert_eq!(planned(Duration::from_secs(5400)), "1h30");
-        assert_eq!(planned(Duration::from_millis(234)), "0.2 s");
+        assert_eq!(planned(Duration::from_millis(234)), "234 ms");
         assert_eq!(planned(Duration::from_secs(1800)), "30m");
     }
 

@@ -163,8 +163,8 @@ fn keys(model: &Model) -> String {
     for (action, says) in [
         (Action::StopCountdown, "STOPS it"),
         (Action::Rollback, "roll back now"),
-        (Action::Hold, "continue or hold"),
-        (Action::Dismiss, "look behind this"),
+        (Action::Hold, "hold"),
+        (Action::Dismiss, "look behind"),
     ] {
         if let Some(key) = binding(action).and_then(|row| key_name(model, row)) {
             words.push(format!("{key} {says}"));

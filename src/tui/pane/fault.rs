@@ -63,9 +63,9 @@ fn caret(fault: &Fault, resolved: Option<&Resolved>, width: usize) -> Option<(St
     let rest: String = statement.sql.chars().skip(at).take_while(|c| *c != '\n').collect();
     let tail = clean::line(rest.trim_end(), 2_000);
     let number = format!("{} │ ", statement.line as usize + before.matches('\n').count());
-    let room = width.saturating_sub(text::width(&number) + 2).max(8);
+    let room = width.saturating_sub(text::width(&number) + 1).max(8);
     // Far to the right: show the end of what comes before, so that the caret stays in sight.
-    let (head, shift) = if text::width(&head) > room * 2 / 3 {
+    let (head, shift) = if text::width(&head) + text::width(&tail) > room && text::width(&head) > room * 2 / 3 {
         (end_of(&head, room / 3), 1)
     } else {
         (head, 0)

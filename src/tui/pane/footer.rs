@@ -54,7 +54,12 @@ fn lines(model: &Model, width: u16, rows: u16) -> Vec<Line<'static>> {
     let width = usize::from(width);
     let always: Vec<(String, String)> = ALWAYS.iter().filter_map(|action| hint(model, *action)).collect();
     let tail: usize = always.iter().map(|(key, name)| text::width(key) + text::width(name) + 3).sum();
-    let shown = BINDINGS.iter().filter(|row| !ALWAYS.contains(&row.action) && !QUIET.contains(&row.action));
+    // Where Enter only ticks, the space bar says so already.
+    let ticks = matches!(next::enter(model), Enter::Tick(..));
+    let shown = BINDINGS
+        .iter()
+        .filter(|row| !ALWAYS.contains(&row.action) && !QUIET.contains(&row.action))
+        .filter(|row| !(ticks && row.action == Action::Enter));
     let mut hints = shown.filter_map(|row| hint(model, row.action)).peekable();
     let mut out = Vec::new();
     for n in 0..rows {

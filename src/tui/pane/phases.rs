@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 use super::{Rest, Sheet};
 use crate::run::clean;
 use crate::run::describe::duration;
+use crate::run::event::End;
 use crate::run::state::{StepRun, StepStatus};
 use crate::runbook::{Phase, Step, StepId};
 use crate::tui::model::Model;
@@ -70,7 +71,13 @@ fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'s
     let (glyph, ink) = match (took, left) {
         (Some(_), true) => ("✔", Ink::Good),
         (Some(_), false) if here && model.state.ended.is_none() => ("▶", Ink::Active),
-        _ => ("○", Ink::Text),
+        (Some(_), false) => match model.state.ended.as_ref().map(|(end, _, _)| *end) {
+            Some(End::RolledBack) => ("↩", Ink::Dim),
+            Some(End::Failed) => ("✖", Ink::Bad),
+            Some(End::Done) => ("✔", Ink::Good),
+            None => ("○", Ink::Text),
+        },
+        (None, _) => ("○", Ink::Text),
     };
     let late = took.zip(phase.lasts).is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
     let plan = phase.lasts.map(text::planned);
@@ -105,7 +112,7 @@ fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) ->
 fn step_word(model: &Model, step: &Step, run: Option<&StepRun>, status: &StepStatus, width: usize) -> (String, Ink) {
     let ink = theme::ink(status);
     let word = theme::word(status);
-    let took = run.filter(|run| run.started.is_some()).and_then(|_| time::step_took(model, step)).map(duration);
+    let took = run.filter(|run| run.started.is_some()).and_then(|_| time::step_took(model, step)).map(text::took);
     let wide = width >= 40;
     match status {
         StepStatus::Pending => {

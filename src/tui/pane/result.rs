@@ -155,7 +155,7 @@ fn over(model: &Model, run: &StepRun) -> String {
     }
     match &run.outcome {
         Some(Outcome::Done { facts, .. }) => {
-            let mut words = vec![format!("{word} in {}", duration(facts.ms))];
+            let mut words = vec![format!("{word} in {}", text::took(facts.ms))];
             words.extend(facts_words(facts));
             words.join(" · ")
         }

@@ -68,6 +68,8 @@ fn picture(model: &Model, probe: &Probe, width: usize, rows: usize) -> Vec<Line<
     let from = run.samples.len().saturating_sub(width * 2);
     let values: Vec<Option<f64>> = run.samples.iter().skip(from).map(|sample| sample.value.as_ref().ok().copied()).collect();
     let threshold = signal::thresholds(model, &probe.id).first().copied();
+    let flat = threshold.is_none() && values.iter().all(|value| *value == values[0]);
+    let rows = if flat { 1 } else { rows };
     let lines = chart::lines(&values, threshold, width, rows, model.look);
     lines
         .into_iter()

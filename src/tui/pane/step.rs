@@ -62,7 +62,7 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
     };
     let acting = view::acting(step, run);
     meta(&mut page, step, acting);
-    if let Some(help) = &step.help {
+    if let Some(help) = &acting.help {
         page.gap();
         page.say(Ink::Dim, 1, clean::block(help).trim());
     }
@@ -72,21 +72,22 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
         Some(resolved) if !matches!(resolved, Resolved::Human | Resolved::Unready) => ran(&mut page, resolved, run),
         _ => planned(&mut page, acting, run),
     }
-    conditions(&mut page, step);
+    conditions(&mut page, acting);
     Sheet::new(page.lines, page.rest)
 }
 
 /// `sql · Database admin · expected 0.2 s · undo ready · in one transaction`.
 fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     let model = page.model;
+    let undoing = !std::ptr::eq(step, acting);
     let mut words = vec![(acting.verb.word().to_owned(), Ink::Strong)];
-    if !std::ptr::eq(step, acting) {
+    if undoing {
         words.insert(0, ("UNDO".to_owned(), Ink::Bad));
     }
     if let Some(role) = &step.role {
         words.push((clean::line(view::role_title(model, role), 30), Ink::Text));
     }
-    if let Some(target) = acting.target.as_ref().filter(|_| page.width >= 40) {
+    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_))) {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
     match acting.expected_time {
@@ -94,13 +95,13 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
         None if !step.is_harmless() => words.push(("no estimate".to_owned(), Ink::Dim)),
         None => {}
     }
-    words.push(match &step.undo {
+    words.extend((!undoing).then(|| match &step.undo {
         Undo::By(_) => ("undo ready".to_owned(), Ink::Good),
         Undo::NotNeeded => ("no undo needed".to_owned(), Ink::Text),
         Undo::Irreversible => ("IRREVERSIBLE".to_owned(), Ink::Bad),
         Undo::Unsaid if step.is_harmless() => ("nothing to undo".to_owned(), Ink::Dim),
         Undo::Unsaid => ("NO UNDO GIVEN".to_owned(), Ink::Warn),
-    });
+    }));
     if let Verb::Sql(script) = &acting.verb {
         let text = if script.transaction { "in one transaction" } else { "NO TRANSACTION" };
         words.push((text.to_owned(), if script.transaction { Ink::Text } else { Ink::Warn }));

@@ -295,7 +295,7 @@ impl Script {
                     sqlstate: Some("42703".to_owned()),
                     hint: Some("Perhaps you meant \"workspace_id\".".to_owned()),
                     statement: Some(2),
-                    position: Some(65),
+                    position: Some(41),
                     place: "week1.toml:44".to_owned(),
                     safe: "the transaction was rolled back, nothing changed".to_owned(),
                     trouble: Some(("left over from an earlier attempt".to_owned(), "drop it, then retry".to_owned())),
