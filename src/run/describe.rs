@@ -23,7 +23,9 @@ pub fn line(entry: &Entry, _runbook: &Runbook) -> Option<String> {
         Event::StepEnded { attempt, outcome } => format!("{attempt} {}", outcome_words(outcome)),
         Event::StepSkipped { step, by, reason } => format!("{step} skipped by {by}: {reason}"),
         Event::CancelAsked { attempt, by } => format!("cancel of {attempt} asked by {by}"),
-        Event::Settled { attempt, by, reason, .. } => format!("{attempt} settled by {by}: {reason}"),
+        Event::Settled {
+            attempt, by, reason, ..
+        } => format!("{attempt} settled by {by}: {reason}"),
         Event::Ticked { step, item, by, .. } => format!("{step}: item {} ticked by {by}", item + 1),
         Event::Unticked { step, item, by } => format!("{step}: item {} unticked by {by}", item + 1),
         Event::Voted { step, role, go, by, .. } => {
@@ -46,10 +48,9 @@ pub fn line(entry: &Entry, _runbook: &Runbook) -> Option<String> {
         Event::Refused { what, why, .. } => format!("refused: {what}: {why}"),
         Event::CriterionJudged { criterion, detail, .. } => format!("criterion {criterion}: {detail}"),
         Event::RunEnded { reason, .. } => format!("run ended: {reason}"),
-        Event::Output { .. }
-        | Event::SampleTaken { .. }
-        | Event::ScreenAttached { .. }
-        | Event::ScreenLost { .. } => return None,
+        Event::Output { .. } | Event::SampleTaken { .. } | Event::ScreenAttached { .. } | Event::ScreenLost { .. } => {
+            return None;
+        }
     };
     Some(clean::line(&text, WORDS))
 }

@@ -13,8 +13,8 @@ use super::model::{ENTER_GUARD_MS, Mode, Model, Pane};
 use super::moves;
 use super::table;
 use super::theme::Ink;
-use super::view::next::{self, Enter};
 use super::view;
+use super::view::next::{self, Enter};
 use crate::run::{Command, CommandVerb, clean};
 use crate::runbook::{StepId, Verb};
 
@@ -48,7 +48,7 @@ pub fn act(model: &mut Model, action: Action, key: &KeyEvent) -> Option<Out> {
         Action::Quit => quit(model),
         Action::Palette => show(model, Dialog::Palette(Box::new(Palette::new()))),
         Action::Help => show(model, Dialog::Help { top: 0 }),
-        Action::Search => show(model, Dialog::Search(Box::new(Field::new("find", Rule::Optional)))),
+        Action::Search => show(model, Dialog::Search(Box::new(Field::new("find", Rule::Free)))),
         Action::PlayPause
         | Action::StepBack
         | Action::StepOn
@@ -106,7 +106,10 @@ fn enter(model: &mut Model) -> Option<Out> {
         Enter::Tick(..) => return tick(model),
         Enter::Nothing => {}
         _ if repeats || turned => {
-            model.tell(Ink::Warn, "too quick: the screen had just changed. Look, then press Enter again");
+            model.tell(
+                Ink::Warn,
+                "too quick: the screen had just changed. Look, then press Enter again",
+            );
         }
         Enter::Consent => {
             let fields = vec![name_field(model)];
@@ -135,11 +138,14 @@ fn tick(model: &mut Model) -> Option<Out> {
     }
     // The choice moves on to the next open line.
     model.item = None;
-    Some(send(model, CommandVerb::Tick {
-        step: id,
-        item,
-        answer: None,
-    }))
+    Some(send(
+        model,
+        CommandVerb::Tick {
+            step: id,
+            item,
+            answer: None,
+        },
+    ))
 }
 
 fn vote(model: &mut Model, go: bool) -> Option<Out> {
@@ -181,7 +187,12 @@ fn with_attempt(model: &mut Model, kind: fn(crate::run::Attempt) -> Kind, settle
 
 fn sign_off(model: &mut Model) -> Option<Out> {
     let phase = view::phase(model)?.id.clone();
-    open(model, Kind::SignOff(phase), Vec::new(), vec![Field::new("reason", Rule::Required)])
+    open(
+        model,
+        Kind::SignOff(phase),
+        Vec::new(),
+        vec![Field::new("reason", Rule::Required)],
+    )
 }
 
 fn rollback(model: &mut Model) -> Option<Out> {
@@ -213,7 +224,9 @@ fn edit(model: &mut Model) -> Option<Out> {
     let Verb::Sql(script) = &step.verb else {
         return None;
     };
-    let text = run.and_then(|run| run.edited.clone()).unwrap_or_else(|| script.text.clone());
+    let text = run
+        .and_then(|run| run.edited.clone())
+        .unwrap_or_else(|| script.text.clone());
     let id = step.id.clone();
     match editor::Editor::new(model, editor::Kind::Sql(id), &text) {
         Ok(editor) => show(model, Dialog::Editor(Box::new(editor))),
@@ -245,7 +258,10 @@ fn copy(model: &mut Model) -> Option<Out> {
 }
 
 fn lines_of(lines: Vec<ratatui::text::Line<'static>>) -> String {
-    let lines: Vec<String> = lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect();
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| line.to_string().trim_end().to_owned())
+        .collect();
     lines.join("\n")
 }
 
@@ -254,11 +270,23 @@ fn save(model: &mut Model) -> Option<Out> {
     let output = &run?.output;
     let (text, end) = match table::csv(output) {
         Some(csv) => (csv, "csv"),
-        None => (lines_of(table::lines(output, usize::from(u16::MAX), 0, model.look)), "txt"),
+        None => (
+            lines_of(table::lines(output, usize::from(u16::MAX), 0, model.look)),
+            "txt",
+        ),
     };
-    let safe = |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect() };
+    let safe = |text: &str| -> String {
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect()
+    };
     let path = format!("{}-{}.{end}", safe(&step.id.0), safe(&next::run_id(model)));
-    open(model, Kind::Save(text), Vec::new(), vec![Field::with_text("file", Rule::Required, &path)])
+    open(
+        model,
+        Kind::Save(text),
+        Vec::new(),
+        vec![Field::with_text("file", Rule::Required, &path)],
+    )
 }
 
 /// Only a screen that drives a living run has something to decide; others just go.
@@ -310,7 +338,12 @@ fn speed(now: f64, faster: bool) -> f64 {
 
 /// What was sent, in a few words, for the time until the engine answers.
 pub fn sent_words(model: &Model, verb: &CommandVerb) -> String {
-    let name = |id: &StepId| model.runbook.step(id).map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60));
+    let name = |id: &StepId| {
+        model
+            .runbook
+            .step(id)
+            .map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
+    };
     match verb {
         CommandVerb::Confirm { .. } => "confirmation".to_owned(),
         CommandVerb::Start { step } => format!("start of {}", name(step)),

@@ -10,17 +10,28 @@ use super::view::signal::Threshold;
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
 /// A chart of `rows` lines and `columns` columns, newest sample at the right; none is a gap.
-pub fn lines(values: &[Option<f64>], threshold: Option<Threshold>, columns: usize, rows: usize, look: Look) -> Vec<Line<'static>> {
+pub fn lines(
+    values: &[Option<f64>],
+    threshold: Option<Threshold>,
+    columns: usize,
+    rows: usize,
+    look: Look,
+) -> Vec<Line<'static>> {
     if columns == 0 || rows == 0 {
         return Vec::new();
     }
     let label = threshold.map(|t| format!(" {}", text::value(t.value)));
-    let label = label.filter(|label| text::width(label) * 2 < columns).unwrap_or_default();
+    let label = label
+        .filter(|label| text::width(label) * 2 < columns)
+        .unwrap_or_default();
     let plot = columns.saturating_sub(text::width(&label)).max(1);
     let values = &values[values.len().saturating_sub(plot * 2)..];
     let scale = Scale::of(values, threshold, rows);
     let limit = threshold.map(|t| scale.level(t.value) / 4);
-    (0..rows).rev().map(|row| line(values, threshold, &scale, row, limit, plot, &label, look)).collect()
+    (0..rows)
+        .rev()
+        .map(|row| line(values, threshold, &scale, row, limit, plot, &label, look))
+        .collect()
 }
 
 struct Scale {
@@ -31,13 +42,24 @@ struct Scale {
 
 impl Scale {
     fn of(values: &[Option<f64>], threshold: Option<Threshold>, rows: usize) -> Self {
-        let all = || values.iter().flatten().copied().filter(|v| v.is_finite()).chain(threshold.map(|t| t.value));
+        let all = || {
+            values
+                .iter()
+                .flatten()
+                .copied()
+                .filter(|v| v.is_finite())
+                .chain(threshold.map(|t| t.value))
+        };
         let low = all().fold(0.0, f64::min);
         let high = all().fold(f64::NEG_INFINITY, f64::max);
         Self {
             low,
             // Nothing above the line: leave it some air.
-            high: if high > low { low + (high - low) * 1.05 } else { low + 1.0 },
+            high: if high > low {
+                low + (high - low) * 1.05
+            } else {
+                low + 1.0
+            },
             levels: rows * 4,
         }
     }
@@ -49,7 +71,10 @@ impl Scale {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row of a picture: its data, its scale, its place")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one row of a picture: its data, its scale, its place"
+)]
 fn line(
     values: &[Option<f64>],
     threshold: Option<Threshold>,
@@ -80,11 +105,14 @@ fn line(
         for (side, value) in pair.into_iter().enumerate() {
             match value {
                 Some(Some(value)) if value.is_finite() => {
-                    let level = scale.level(*value);
-                    bad |= threshold.is_some_and(|t| t.breached(*value));
-                    if level / 4 == row {
-                        bits |= DOTS[side][3 - level % 4];
-                    }
+                    let before = (2 * n + side)
+                        .checked_sub(odd + 1)
+                        .and_then(|at| values.get(at))
+                        .copied()
+                        .flatten();
+                    let reached = reached(scale, before, *value, row, side);
+                    bad |= reached != 0 && threshold.is_some_and(|t| t.breached(*value));
+                    bits |= reached;
                 }
                 Some(_) => gap = true,
                 None => {}
@@ -93,12 +121,34 @@ fn line(
         match (bits, gap && row == 0) {
             (0, true) => push('×', Ink::Warn),
             (0, false) => push(dash, Ink::Dim),
-            (bits, _) => push(char::from_u32(0x2800 + bits).unwrap_or(' '), if bad { Ink::Bad } else { Ink::Active }),
+            (bits, _) => push(
+                char::from_u32(0x2800 + bits).unwrap_or(' '),
+                if bad { Ink::Bad } else { Ink::Active },
+            ),
         }
     }
-    let tail = if here { label.to_owned() } else { " ".repeat(text::width(label)) };
+    let tail = if here {
+        label.to_owned()
+    } else {
+        " ".repeat(text::width(label))
+    };
     spans.push(Span::styled(tail, look.style(Ink::Dim)));
     Line::from(spans)
+}
+
+/// The dots of one sample in a row: its own, and those on the way from the sample before, so that the line holds together.
+fn reached(scale: &Scale, before: Option<f64>, value: f64, row: usize, side: usize) -> u32 {
+    let level = scale.level(value);
+    let (low, high) = match before
+        .filter(|before| before.is_finite())
+        .map(|before| scale.level(before))
+    {
+        Some(before) if before < level => (before + 1, level),
+        Some(before) if before > level => (level, before - 1),
+        _ => (level, level),
+    };
+    let dots = (low.max(row * 4)..=high.min(row * 4 + 3)).map(|level| DOTS[side][3 - level % 4]);
+    dots.fold(0, |bits, dot| bits | dot)
 }
 
 #[cfg(test)]
@@ -115,18 +165,32 @@ mod tests {
     #[test]
     fn draws_values_threshold_and_gaps() {
         let values: Vec<Option<f64>> = [0.2, 0.2, 0.4, 0.8, 1.6, 2.4, 2.0, 1.0].into_iter().map(Some).collect();
-        insta::assert_snapshot!(shown(&values, Some(2.0), 14, 3), @"");
+        let whole = shown(&values, Some(2.0), 14, 3);
         let mut gap = values.clone();
         gap[2] = None;
         gap[3] = None;
-        insta::assert_snapshot!(shown(&gap, None, 6, 2), @"");
+        insta::assert_snapshot!([whole, shown(&gap, None, 6, 2)].join("\n\n"));
     }
 
     #[test]
     fn odd_input_never_breaks_it() {
-        for values in [vec![], vec![Some(f64::NAN)], vec![Some(f64::MAX), Some(f64::MIN)], vec![None; 700]] {
+        for values in [
+            vec![],
+            vec![Some(f64::NAN)],
+            vec![Some(f64::MAX), Some(f64::MIN)],
+            vec![None; 700],
+        ] {
             for (columns, rows) in [(0, 0), (1, 1), (3, 2), (500, 9)] {
-                for line in lines(&values, Some(Threshold { value: -1e300, above: false }), columns, rows, Look::default()) {
+                for line in lines(
+                    &values,
+                    Some(Threshold {
+                        value: -1e300,
+                        above: false,
+                    }),
+                    columns,
+                    rows,
+                    Look::default(),
+                ) {
                     assert!(line.width() <= columns);
                 }
             }

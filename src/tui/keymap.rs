@@ -2,8 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::Model;
+use super::model::{Mode, Model};
 use super::offer::{Offer, offer};
+use super::view::next::{self, Enter};
 
 /// Everything a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +116,18 @@ pub static BINDINGS: &[Binding] = &[
     bind(Action::ToNote, &[ch('m')], "next note"),
     bind(
         Action::SeekTenth,
-        &[ch('0'), ch('1'), ch('2'), ch('3'), ch('4'), ch('5'), ch('6'), ch('7'), ch('8'), ch('9')],
+        &[
+            ch('0'),
+            ch('1'),
+            ch('2'),
+            ch('3'),
+            ch('4'),
+            ch('5'),
+            ch('6'),
+            ch('7'),
+            ch('8'),
+            ch('9'),
+        ],
         "jump to tenth",
     ),
     bind(Action::SeekStart, &[ch('g'), key(KeyCode::Home)], "start"),
@@ -230,4 +242,25 @@ pub fn key_name(model: &Model, row: &Binding) -> Option<String> {
 
 pub fn binding(action: Action) -> Option<&'static Binding> {
     BINDINGS.iter().find(|row| row.action == action)
+}
+
+/// What the row is called here: some keys do the opposite of what they did last.
+pub fn name(model: &Model, row: &Binding) -> String {
+    let state = &model.state;
+    let name = match row.action {
+        Action::Enter => match next::enter(model) {
+            Enter::Consent => "confirm target",
+            Enter::Start(_) => "start",
+            Enter::Tick(..) => "tick",
+            Enter::Return(_) => "to current step",
+            Enter::Nothing => row.name,
+        },
+        Action::Hold if state.hold.is_some() => "continue",
+        Action::Auto if state.auto => "auto off",
+        Action::Auto => "auto on",
+        Action::PlayPause if matches!(&model.mode, Mode::Replay { status, .. } if status.playing) => "pause",
+        Action::PlayPause => "play",
+        _ => row.name,
+    };
+    name.to_owned()
 }

@@ -101,7 +101,10 @@ fn bottom(rest: &mut Rect, rows: u16) -> Rect {
 
 fn west(rest: &mut Rect, columns: u16) -> Rect {
     let columns = columns.min(rest.width);
-    let taken = Rect { width: columns, ..*rest };
+    let taken = Rect {
+        width: columns,
+        ..*rest
+    };
     rest.x += columns;
     rest.width -= columns;
     taken
@@ -123,7 +126,14 @@ pub fn areas(model: &Model, area: Rect) -> Areas {
     let mut rest = area;
     let mut out = Areas {
         header: top(&mut rest, 2),
-        footer: bottom(&mut rest, if shape == Shape::Narrow && area.height >= 20 { 2 } else { 1 }),
+        footer: bottom(
+            &mut rest,
+            if shape == Shape::Narrow && area.height >= 20 {
+                2
+            } else {
+                1
+            },
+        ),
         next: bottom(&mut rest, 1),
         ..Areas::default()
     };

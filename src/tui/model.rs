@@ -18,8 +18,14 @@ pub const ENTER_GUARD_MS: u64 = 500;
 #[derive(Clone, Debug)]
 pub enum Mode {
     /// `me`: `user@host`, the name commands go by. Without `writes` the screen only watches.
-    Live { me: String, writes: bool },
-    Replay { marks: Vec<Mark>, status: ReplayStatus },
+    Live {
+        me: String,
+        writes: bool,
+    },
+    Replay {
+        marks: Vec<Mark>,
+        status: ReplayStatus,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -191,7 +197,11 @@ impl Model {
             }
             _ => {}
         }
-        if self.sent.as_ref().is_some_and(|(_, seen)| answers(&entry.event) && entry.seq > *seen) {
+        if self
+            .sent
+            .as_ref()
+            .is_some_and(|(_, seen)| answers(&entry.event) && entry.seq > *seen)
+        {
             self.sent = None;
         }
     }

@@ -8,8 +8,8 @@ use super::find::screen;
 use super::layout::{Shape, areas, shape};
 use super::message::{Out, ReplayControl};
 use super::model::{Model, Pane};
-use super::pane::{self, phases, timeline};
 use super::moves::scroll;
+use super::pane::{self, phases, timeline};
 
 /// Lines a turn of the wheel moves.
 const STRIDE: isize = 3;
@@ -35,7 +35,10 @@ pub fn mouse(model: &mut Model, event: &MouseEvent) -> Option<Out> {
         scroll(model, pane, by);
         return None;
     }
-    let presses = matches!(event.kind, MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left));
+    let presses = matches!(
+        event.kind,
+        MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left)
+    );
     if !presses {
         return None;
     }

@@ -62,7 +62,11 @@ pub enum TuiError {
 ///
 /// # Errors
 /// Where there is no terminal, or it cannot be set up or drawn on. A terminal that goes away is no error.
-pub async fn run(init: Init, inbox: mpsc::Receiver<Message>, outbox: mpsc::Sender<Out>) -> Result<ExitReason, TuiError> {
+pub async fn run(
+    init: Init,
+    inbox: mpsc::Receiver<Message>,
+    outbox: mpsc::Sender<Out>,
+) -> Result<ExitReason, TuiError> {
     use std::io::IsTerminal;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(TuiError::NoTerminal);
@@ -196,7 +200,11 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Happened {
-        let until = if self.dirty && !self.lent { self.next_frame.min(self.next_tick) } else { self.next_tick };
+        let until = if self.dirty && !self.lent {
+            self.next_frame.min(self.next_tick)
+        } else {
+            self.next_tick
+        };
         tokio::select! {
             biased;
             happened = self.signals.next() => happened,

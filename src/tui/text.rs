@@ -132,7 +132,11 @@ pub fn value(v: f64) -> String {
 
 /// A measured duration: milliseconds are told where seconds would say nothing.
 pub fn took(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { describe::duration(ms) }
+    if ms < 1000 {
+        format!("{ms} ms")
+    } else {
+        describe::duration(ms)
+    }
 }
 
 /// A planned duration, short: `30m`, `1h`, `1h30`, `45s`, `0.2 s`.
@@ -175,7 +179,10 @@ mod tests {
 
     #[test]
     fn wraps_at_words_and_keeps_indents() {
-        assert_eq!(wrap("drop the table then retry", 10), ["drop the", "table then", "retry"]);
+        assert_eq!(
+            wrap("drop the table then retry", 10),
+            ["drop the", "table then", "retry"]
+        );
         assert_eq!(wrap("  select aaaa, bbbb", 12), ["  select", "  aaaa, bbbb"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("", 4), [""]);
@@ -184,7 +191,10 @@ mod tests {
     #[test]
     fn numbers_for_people() {
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!([value(0.21), value(41.0), value(1234.0), value(12.34), value(0.0)], ["0.21", "41", "1,234", "12.3", "0"]);
+        assert_eq!(
+            [value(0.21), value(41.0), value(1234.0), value(12.34), value(0.0)],
+            ["0.21", "41", "1,234", "12.3", "0"]
+        );
         assert_eq!(planned(Duration::from_secs(5400)), "1h30");
         assert_eq!(planned(Duration::from_millis(234)), "234 ms");
         assert_eq!(planned(Duration::from_secs(1800)), "30m");

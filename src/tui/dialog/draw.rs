@@ -12,7 +12,7 @@ use super::form::Form;
 use super::palette::Palette;
 use super::{Dialog, body};
 use crate::run::clean;
-use crate::tui::keymap::{BINDINGS, keys_of};
+use crate::tui::keymap::{Action, BINDINGS, keys_of, name};
 use crate::tui::model::Model;
 use crate::tui::offer::{Offer, offer};
 use crate::tui::text;
@@ -30,7 +30,15 @@ pub fn paint(model: &Model, frame: &mut Frame, area: Rect, foot: Rect) {
 }
 
 /// A box in the middle of `area`; answers its inside.
-fn window(model: &Model, frame: &mut Frame, area: Rect, size: (u16, u16), title: &str, alarm: bool, foot: &str) -> Rect {
+fn window(
+    model: &Model,
+    frame: &mut Frame,
+    area: Rect,
+    size: (u16, u16),
+    title: &str,
+    alarm: bool,
+    foot: &str,
+) -> Rect {
     let width = size.0.min(area.width);
     let height = size.1.min(area.height);
     let place = Rect {
@@ -43,7 +51,11 @@ fn window(model: &Model, frame: &mut Frame, area: Rect, size: (u16, u16), title:
         return Rect::default();
     }
     let look = model.look;
-    let (border, head) = if alarm { (Ink::Bad, Ink::Alarm) } else { (Ink::Focus, Ink::Title) };
+    let (border, head) = if alarm {
+        (Ink::Bad, Ink::Alarm)
+    } else {
+        (Ink::Focus, Ink::Title)
+    };
     let room = usize::from(width).saturating_sub(4);
     let title = Line::styled(format!(" {} ", text::cut(title, room)), look.style(head));
     let foot = Line::styled(format!(" {} ", text::cut(foot, room)), look.style(Ink::Key)).right_aligned();
@@ -74,7 +86,10 @@ fn input(frame: &mut Frame, area: Rect, area_of: &TextArea<'static>, active: boo
     if active {
         frame.render_widget(area_of, area);
     } else {
-        let line = area_of.lines().first().map_or(String::new(), |line| clean::line(line, 500));
+        let line = area_of
+            .lines()
+            .first()
+            .map_or(String::new(), |line| clean::line(line, 500));
         frame.render_widget(Paragraph::new(text::cut(&line, usize::from(area.width))), area);
     }
 }
@@ -85,11 +100,18 @@ fn question(model: &Model, frame: &mut Frame, area: Rect, form: &Form) {
     let room = usize::from(width).saturating_sub(4);
     let mut said: Vec<Line<'static>> = Vec::new();
     for (ink, words) in body::said(model, form) {
-        said.extend(text::wrap(&words, room).into_iter().map(|line| Line::styled(format!(" {line}"), look.style(ink))));
+        said.extend(
+            text::wrap(&words, room)
+                .into_iter()
+                .map(|line| Line::styled(format!(" {line}"), look.style(ink))),
+        );
     }
     let mut asked = choices(model, form, room);
     if form.is_stale(model) {
-        asked.push(Line::styled(" it changed meanwhile: esc, look, and ask again", look.style(Ink::Bad)));
+        asked.push(Line::styled(
+            " it changed meanwhile: esc, look, and ask again",
+            look.style(Ink::Bad),
+        ));
     } else if let Some(error) = &form.error {
         let lines = text::wrap(error, room).into_iter();
         asked.extend(lines.map(|line| Line::styled(format!(" {line}"), look.style(Ink::Bad))));
@@ -99,13 +121,27 @@ fn question(model: &Model, frame: &mut Frame, area: Rect, form: &Form) {
     let wanted = said.len() as u16 + fixed + 1;
     let foot = foot(model, form);
     let size = (width, wanted);
-    let inside = window(model, frame, area, size, &body::title(model, form), body::alarms(form), &foot);
+    let inside = window(
+        model,
+        frame,
+        area,
+        size,
+        &body::title(model, form),
+        body::alarms(form),
+        &foot,
+    );
     // Fields and choices are never cut off: the words above them scroll.
     let below = (asked.len() as u16 + fields).min(inside.height);
-    let above = rows(inside, 0, inside.height.saturating_sub(below + u16::from(inside.height > below + 1)));
+    let above = rows(
+        inside,
+        0,
+        inside
+            .height
+            .saturating_sub(below + u16::from(inside.height > below + 1)),
+    );
     let over = said.len().saturating_sub(usize::from(above.height));
     let top = form.top.min(over);
-    let more = (over > 0).then(|| format!(" ↑↓ pgup pgdn: {} more", text::plural(over - top, "line")));
+    let more = (over > 0).then(|| format!(" pgup pgdn: {} more", text::plural(over - top, "line")));
     let mut shown: Vec<Line<'static>> = said.into_iter().skip(top).take(usize::from(above.height)).collect();
     if let (Some(more), Some(last)) = (more.filter(|_| over > top), shown.last_mut()) {
         *last = Line::styled(more, look.style(Ink::Warn));
@@ -142,7 +178,13 @@ fn labelled(model: &Model, frame: &mut Frame, area: Rect, field: &Field, active:
     let wide = (text::width(&label) as u16).min(area.width / 2);
     let ink = if active { Ink::Key } else { Ink::Dim };
     let head = Rect { width: wide, ..area };
-    frame.render_widget(Paragraph::new(Line::styled(text::left(&label, usize::from(wide)), model.look.style(ink))), head);
+    frame.render_widget(
+        Paragraph::new(Line::styled(
+            text::left(&label, usize::from(wide)),
+            model.look.style(ink),
+        )),
+        head,
+    );
     let rest = Rect {
         x: area.x + wide,
         width: area.width - wide,
@@ -153,8 +195,16 @@ fn labelled(model: &Model, frame: &mut Frame, area: Rect, field: &Field, active:
 
 fn foot(model: &Model, form: &Form) -> String {
     let go = if form.is_guarded(model) { "…" } else { "enter goes" };
-    let fields = if form.fields.len() > 1 { "tab next field · " } else { "" };
-    let choose = if form.choices.is_empty() { "" } else { "↑↓ choose · " };
+    let fields = if form.fields.len() > 1 {
+        "tab next field · "
+    } else {
+        ""
+    };
+    let choose = if form.choices.is_empty() {
+        ""
+    } else {
+        "↑↓ choose · "
+    };
     format!("{choose}{fields}{go} · esc back, nothing happens")
 }
 
@@ -162,7 +212,10 @@ fn write(model: &Model, frame: &mut Frame, area: Rect, editor: &Editor) {
     let (title, size) = match &editor.kind {
         EditorKind::Note(None) => ("Note".to_owned(), (80, 10)),
         EditorKind::Note(Some(step)) => (format!("Note on {}", clean::line(&step.0, 60)), (80, 10)),
-        EditorKind::Sql(step) => (format!("SQL of {}, before it runs", clean::line(&step.0, 60)), (110, area.height)),
+        EditorKind::Sql(step) => (
+            format!("SQL of {}, before it runs", clean::line(&step.0, 60)),
+            (110, area.height),
+        ),
     };
     let foot = match &editor.warn {
         Some(warn) => warn.clone(),
@@ -184,7 +237,15 @@ fn commands(model: &Model, frame: &mut Frame, area: Rect, palette: &Palette) {
     let look = model.look;
     let lines = palette.lines(model);
     let height = area.height.min(24);
-    let inside = window(model, frame, area, (90, height), "Commands", false, "enter does it · esc back");
+    let inside = window(
+        model,
+        frame,
+        area,
+        (90, height),
+        "Commands",
+        false,
+        "enter does it · esc back",
+    );
     if inside.is_empty() {
         return;
     }
@@ -208,10 +269,18 @@ fn commands(model: &Model, frame: &mut Frame, area: Rect, palette: &Palette) {
                 Span::styled(text::left(&line.name, 22), look.style(ink)),
                 Span::styled(format!(" {words}"), look.style(Ink::Dim)),
             ]);
-            if n == chosen { styled.patch_style(look.style(Ink::Selected)) } else { styled }
+            if n == chosen {
+                styled.patch_style(look.style(Ink::Selected))
+            } else {
+                styled
+            }
         })
         .collect();
-    let shown = if shown.is_empty() { vec![Line::raw(" nothing is called that")] } else { shown };
+    let shown = if shown.is_empty() {
+        vec![Line::raw(" nothing is called that")]
+    } else {
+        shown
+    };
     frame.render_widget(Paragraph::new(shown), list);
 }
 
@@ -226,17 +295,21 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
             continue;
         };
         let names: Vec<String> = match row.action {
-            crate::tui::keymap::Action::SeekTenth => vec!["0-9".to_owned()],
+            Action::SeekTenth => vec!["0-9".to_owned()],
             _ => keys_of(model, row).into_iter().map(|key| key.name()).collect(),
         };
         if names.is_empty() {
             continue;
         }
         for (n, part) in text::wrap(&words, room.saturating_sub(38)).into_iter().enumerate() {
-            let head = if n == 0 { (names.join(" "), row.name) } else { (String::new(), "") };
+            let head = if n == 0 {
+                (names.join(" "), name(model, row))
+            } else {
+                (String::new(), String::new())
+            };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {} ", text::left(&head.0, 16)), look.style(Ink::Key)),
-                Span::styled(text::left(head.1, 19), look.style(Ink::Strong)),
+                Span::styled(text::left(&head.1, 19), look.style(Ink::Strong)),
                 Span::styled(part, look.style(Ink::Text)),
             ]));
         }
@@ -246,13 +319,21 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
         "Every key of danger asks first. Typed names take no paste, and Enter rests half a second before it is taken.",
         "Signs: ○ to do  ▶ running  ✔ done  ✖ failed  ‼ broke  ? in doubt  ↷ skipped  ⤺ undoing  ↩ undone  ✗ undo failed",
     ] {
-        lines.extend(text::wrap(words, room).into_iter().map(|line| Line::styled(format!(" {line}"), look.style(Ink::Dim))));
+        lines.extend(
+            text::wrap(words, room)
+                .into_iter()
+                .map(|line| Line::styled(format!(" {line}"), look.style(Ink::Dim))),
+        );
     }
     let total = lines.len();
     let height = (total as u16 + 2).min(area.height);
     let fits = usize::from(height.saturating_sub(2));
     let top = top.min(total.saturating_sub(fits));
-    let foot = if total > fits { "↑↓ more · esc back" } else { "esc back" };
+    let foot = if total > fits {
+        "↑↓ more · esc back"
+    } else {
+        "esc back"
+    };
     let inside = window(model, frame, area, (width, height), "Keys that work here", false, foot);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(top).take(fits).collect();
     frame.render_widget(Paragraph::new(shown), inside);

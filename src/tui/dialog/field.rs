@@ -7,6 +7,8 @@ use crate::run::{clean, limits};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
+    /// Typed to look for something: nothing is asked of it.
+    Free,
     Optional,
     Required,
     /// Exactly this text, typed.
@@ -37,13 +39,16 @@ impl Field {
     }
 
     pub fn text(&self) -> String {
-        self.area.lines().first().map_or(String::new(), |line| line.trim().to_owned())
+        self.area
+            .lines()
+            .first()
+            .map_or(String::new(), |line| line.trim().to_owned())
     }
 
     /// What is still wrong with the text.
     pub fn flaw(&self) -> Option<String> {
         match &self.rule {
-            Rule::Optional => None,
+            Rule::Free | Rule::Optional => None,
             Rule::Required if self.text().is_empty() => Some(format!("{}: some words are needed", self.label)),
             Rule::Required => None,
             Rule::Exactly(want) if self.text() == *want => None,

@@ -17,8 +17,15 @@ pub enum Kind {
     Skip(StepId),
     Cancel(Attempt),
     Settle(Attempt),
-    Vote { step: StepId, role: String, go: bool },
-    Answer { step: StepId, item: usize },
+    Vote {
+        step: StepId,
+        role: String,
+        go: bool,
+    },
+    Answer {
+        step: StepId,
+        item: usize,
+    },
     SignOff(String),
     Release,
     AutoOn,
@@ -243,7 +250,9 @@ fn subject(model: &Model, kind: &Kind) -> String {
     match kind {
         Kind::Retry(id) | Kind::Skip(id) => step(id),
         Kind::Cancel(attempt) | Kind::Settle(attempt) => step(&attempt.step),
-        Kind::Vote { step, role, .. } => format!("{:?}", state.step(step).map(|run| (&run.status, run.votes.get(role)))),
+        Kind::Vote { step, role, .. } => {
+            format!("{:?}", state.step(step).map(|run| (&run.status, run.votes.get(role))))
+        }
         Kind::Answer { step, item } => format!("{:?}", state.step(step).map(|run| (&run.status, run.ticks.get(item)))),
         Kind::SignOff(_) => format!("{:?}", state.phase),
         Kind::Rollback => format!("{:?} {} {:?}", state.completed, state.rolling_back(), state.open),

@@ -7,7 +7,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use super::field::{Field, Rule};
 use crate::run::clean;
 use crate::runbook::StepId;
-use crate::tui::keymap::{Action, BINDINGS, key_name};
+use crate::tui::keymap::{Action, BINDINGS, Binding, key_name, name};
 use crate::tui::model::Model;
 use crate::tui::offer::{Offer, offer};
 use crate::tui::view;
@@ -44,7 +44,7 @@ pub enum Answer {
 impl Palette {
     pub fn new() -> Self {
         Self {
-            field: Field::new("command", Rule::Optional),
+            field: Field::new("command", Rule::Free),
             chosen: 0,
         }
     }
@@ -97,7 +97,7 @@ impl Palette {
 }
 
 fn all(model: &Model) -> Vec<Line> {
-    let mut lines: Vec<Line> = BINDINGS.iter().filter_map(|row| action_line(model, row.action, row.name)).collect();
+    let mut lines: Vec<Line> = BINDINGS.iter().filter_map(|row| action_line(model, row)).collect();
     // What can be done comes first; the order of the table is kept within.
     lines.sort_by_key(|line| !line.enabled);
     lines.extend(model.runbook.steps().map(|step| Line {
@@ -110,20 +110,19 @@ fn all(model: &Model) -> Vec<Line> {
     lines
 }
 
-fn action_line(model: &Model, action: Action, name: &str) -> Option<Line> {
-    if matches!(action, Action::Palette | Action::SeekTenth) {
+fn action_line(model: &Model, row: &Binding) -> Option<Line> {
+    if matches!(row.action, Action::Palette | Action::SeekTenth) {
         return None;
     }
-    let (words, enabled) = match offer(action, model) {
+    let (words, enabled) = match offer(row.action, model) {
         Offer::Yes(words) => (words, true),
         Offer::No(why) => (why, false),
         Offer::Absent => return None,
     };
-    let row = BINDINGS.iter().find(|row| row.action == action)?;
     Some(Line {
-        target: Target::Act(action),
+        target: Target::Act(row.action),
         key: key_name(model, row).unwrap_or_default(),
-        name: name.to_owned(),
+        name: name(model, row),
         words,
         enabled,
     })

@@ -28,10 +28,19 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     };
     match &model.link {
         Link::Lost(why) if !model.is_replay() => {
-            say(Ink::Bad, &format!("✖ the engine does not answer: {}. The run may go on.", clean::line(why, 200)));
+            say(
+                Ink::Bad,
+                &format!(
+                    "✖ the engine does not answer: {}. The run may go on.",
+                    clean::line(why, 200)
+                ),
+            );
         }
         Link::Stopped(why) if !model.is_replay() && model.state.ended.is_none() => {
-            say(Ink::Bad, &format!("✖ the engine is not running: {}. Nothing moves.", clean::line(why, 200)));
+            say(
+                Ink::Bad,
+                &format!("✖ the engine is not running: {}. Nothing moves.", clean::line(why, 200)),
+            );
         }
         _ => {}
     }
@@ -40,10 +49,20 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     {
         let left = duration(at.saturating_sub(model.now.ms));
         let key = if model.dialog.is_some() { "ctrl-x" } else { "x" };
-        say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left} — {key} stops it", clean::line(trigger, 60)));
+        say(
+            Ink::Alarm,
+            &format!(
+                "‼ {} fired: ROLLBACK in {left} — {key} stops it",
+                clean::line(trigger, 60)
+            ),
+        );
     }
     if let Some(hold) = &model.state.hold {
-        let by = format!("{} at {}", clean::line(&hold.by, 60), time::short_clock(model, hold.at.wall));
+        let by = format!(
+            "{} at {}",
+            clean::line(&hold.by, 60),
+            time::short_clock(model, hold.at.wall)
+        );
         say(Ink::Warn, &format!("‼ HELD: {} ({by})", hold_words(model, &hold.cause)));
         if let HoldCause::InDoubt { attempt } = &hold.cause {
             say(Ink::Text, &format!("  what is known: {}", known(model, attempt)));
@@ -95,7 +114,10 @@ pub fn paint_panel(model: &Model, frame: &mut Frame, area: Rect) {
     }
     let style = model.look.style(Ink::Bad);
     let title = Line::styled(" ‼ TRIGGER FIRED ", model.look.style(Ink::Alarm));
-    let block = Block::bordered().border_type(BorderType::Double).border_style(style).title_top(title);
+    let block = Block::bordered()
+        .border_type(BorderType::Double)
+        .border_style(style)
+        .title_top(title);
     frame.render_widget(Clear, place);
     let inside = block.inner(place);
     frame.render_widget(block, place);
@@ -111,10 +133,16 @@ fn panel(model: &Model, id: &str, fired: &Fired, width: usize) -> Vec<Line<'stat
     };
     let trigger = model.runbook.trigger(id);
     let title = trigger.filter(|t| !t.title.is_empty()).map_or(id, |t| t.title.as_str());
-    say(Ink::Strong, &format!("{} ({})", clean::line(title, 100), clean::line(id, 60)));
+    say(
+        Ink::Strong,
+        &format!("{} ({})", clean::line(title, 100), clean::line(id, 60)),
+    );
     if let Some(trigger) = trigger {
         let lasting = text::planned(trigger.lasting);
-        say(Ink::Text, &format!("{} for {lasting}", clean::line(&trigger.when.source, 200)));
+        say(
+            Ink::Text,
+            &format!("{} for {lasting}", clean::line(&trigger.when.source, 200)),
+        );
     }
     for (probe, value) in &fired.values {
         say(Ink::Bad, &sample(model, probe, *value));
@@ -137,9 +165,21 @@ fn sample(model: &Model, probe: &str, value: f64) -> String {
     let before: Vec<String> = run.map_or(Vec::new(), |run| {
         let from = run.samples.len().saturating_sub(8);
         let samples = run.samples.iter().skip(from);
-        samples.map(|sample| sample.value.as_ref().map_or("-".to_owned(), |value| text::value(*value))).collect()
+        samples
+            .map(|sample| {
+                sample
+                    .value
+                    .as_ref()
+                    .map_or("-".to_owned(), |value| text::value(*value))
+            })
+            .collect()
     });
-    format!("{} was {}{gap}{unit}; latest: {}", clean::line(probe, 60), text::value(value), before.join(" "))
+    format!(
+        "{} was {}{gap}{unit}; latest: {}",
+        clean::line(probe, 60),
+        text::value(value),
+        before.join(" ")
+    )
 }
 
 fn consequence(model: &Model, fired: &Fired) -> String {

@@ -9,18 +9,35 @@ use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
 
-pub fn lines(model: &Model, word: &str, fault: &Fault, resolved: Option<&Resolved>, width: usize) -> Vec<Line<'static>> {
+pub fn lines(
+    model: &Model,
+    word: &str,
+    fault: &Fault,
+    resolved: Option<&Resolved>,
+    width: usize,
+) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     let mut say = |ink: Ink, label: &str, words: &str| {
-        let head = if label.is_empty() { " ".to_owned() } else { format!(" {label}: ") };
+        let head = if label.is_empty() {
+            " ".to_owned()
+        } else {
+            format!(" {label}: ")
+        };
         let indent = text::width(&head);
         for (n, part) in text::wrap(words, width.saturating_sub(indent)).into_iter().enumerate() {
             let head = if n == 0 { head.clone() } else { " ".repeat(indent) };
             out.push(Line::styled(format!("{head}{part}"), model.look.style(ink)));
         }
     };
-    let state = fault.sqlstate.as_ref().map_or(String::new(), |state| format!("{} ", clean::line(state, 10)));
-    say(Ink::Bad, &format!("✖ {word}"), &format!("{state}{}", clean::line(&fault.summary, 1_000)));
+    let state = fault
+        .sqlstate
+        .as_ref()
+        .map_or(String::new(), |state| format!("{} ", clean::line(state, 10)));
+    say(
+        Ink::Bad,
+        &format!("✖ {word}"),
+        &format!("{state}{}", clean::line(&fault.summary, 1_000)),
+    );
     let place = clean::line(&fault.place, 200);
     match (fault.statement, place.is_empty()) {
         (Some(n), true) => say(Ink::Dim, "at", &format!("statement {n}")),

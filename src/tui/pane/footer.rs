@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::tui::keymap::{Action, BINDINGS, Binding, key_name};
+use crate::tui::keymap::{Action, BINDINGS, key_name, name};
 use crate::tui::model::Model;
 use crate::tui::offer::{Offer, offer};
 use crate::tui::text;
@@ -53,7 +53,10 @@ pub fn paint_keys(model: &Model, frame: &mut Frame, area: Rect) {
 fn lines(model: &Model, width: u16, rows: u16) -> Vec<Line<'static>> {
     let width = usize::from(width);
     let always: Vec<(String, String)> = ALWAYS.iter().filter_map(|action| hint(model, *action)).collect();
-    let tail: usize = always.iter().map(|(key, name)| text::width(key) + text::width(name) + 3).sum();
+    let tail: usize = always
+        .iter()
+        .map(|(key, name)| text::width(key) + text::width(name) + 3)
+        .sum();
     // Where Enter only ticks, the space bar says so already.
     let ticks = matches!(next::enter(model), Enter::Tick(..));
     let shown = BINDINGS
@@ -85,7 +88,11 @@ fn lines(model: &Model, width: u16, rows: u16) -> Vec<Line<'static>> {
 }
 
 fn push(model: &Model, line: &mut Vec<Span<'static>>, key: &str, name: &str) {
-    let ink = if name.contains("ROLL") || name.contains("STOP") { Ink::Bad } else { Ink::Text };
+    let ink = if name.contains("ROLL") || name.contains("STOP") {
+        Ink::Bad
+    } else {
+        Ink::Text
+    };
     line.push(Span::raw(" "));
     line.push(Span::styled(key.to_owned(), model.look.style(Ink::Key)));
     line.push(Span::raw(" "));
@@ -100,26 +107,4 @@ fn hint(model: &Model, action: Action) -> Option<(String, String)> {
         Offer::Yes(_) => Some((key_name(model, row)?, name(model, row))),
         _ => None,
     }
-}
-
-fn name(model: &Model, row: &Binding) -> String {
-    let state = &model.state;
-    let name = match row.action {
-        Action::Enter => match next::enter(model) {
-            Enter::Consent => "confirm target",
-            Enter::Start(_) => "start",
-            Enter::Tick(..) => "tick",
-            Enter::Return(_) => "to current step",
-            Enter::Nothing => row.name,
-        },
-        Action::Hold if state.hold.is_some() => "continue",
-        Action::Auto if state.auto => "auto off",
-        Action::Auto => "auto on",
-        Action::PlayPause if matches!(&model.mode, crate::tui::model::Mode::Replay { status, .. } if status.playing) => {
-            "pause"
-        }
-        Action::PlayPause => "play",
-        _ => row.name,
-    };
-    name.to_owned()
 }

@@ -61,12 +61,20 @@ fn environment(model: &Model) -> String {
         (Mode::Live { writes: false, .. }, _) => "LIVE, WATCHING",
         _ => "LIVE",
     };
-    if name.is_empty() { format!(" {how} ") } else { format!(" {name} {how} ") }
+    if name.is_empty() {
+        format!(" {how} ")
+    } else {
+        format!(" {name} {how} ")
+    }
 }
 
 fn environment_ink(model: &Model) -> Ink {
     let live = !model.is_replay() && model.state.opened.mode == RunMode::Live;
-    if live && model.is_protected() { Ink::Alarm } else { Ink::Badge }
+    if live && model.is_protected() {
+        Ink::Alarm
+    } else {
+        Ink::Badge
+    }
 }
 
 fn window(model: &Model) -> Option<Part> {
@@ -94,9 +102,21 @@ fn last_safe(model: &Model) -> Option<Part> {
     }
     let span = duration(left.unsigned_abs());
     Some(match left {
-        ..0 => part(Ink::Bad, format!("rollback too late by {span}"), format!("BACK LATE {span}")),
-        0..1_800_000 => part(Ink::Warn, format!("last safe rollback in {span}"), format!("safe back {span}")),
-        _ => part(Ink::Text, format!("last safe rollback in {span}"), format!("safe back {span}")),
+        ..0 => part(
+            Ink::Bad,
+            format!("rollback too late by {span}"),
+            format!("BACK LATE {span}"),
+        ),
+        0..1_800_000 => part(
+            Ink::Warn,
+            format!("last safe rollback in {span}"),
+            format!("safe back {span}"),
+        ),
+        _ => part(
+            Ink::Text,
+            format!("last safe rollback in {span}"),
+            format!("safe back {span}"),
+        ),
     })
 }
 
@@ -126,7 +146,11 @@ fn connection(model: &Model) -> Part {
             match others {
                 0 => part(Ink::Good, "● engine", "● engine"),
                 1 => part(Ink::Good, "● engine, 1 more screen", "● engine +1"),
-                n => part(Ink::Good, format!("● engine, {n} more screens"), format!("● engine +{n}")),
+                n => part(
+                    Ink::Good,
+                    format!("● engine, {n} more screens"),
+                    format!("● engine +{n}"),
+                ),
             }
         }
     }
@@ -134,8 +158,17 @@ fn connection(model: &Model) -> Part {
 
 /// `main app@10.0.0.5:5432 as dba, primary`, for every target known.
 fn targets(model: &Model) -> String {
-    let words: Vec<String> = model.state.targets.iter().map(|(name, run)| target(name, run)).collect();
-    if words.is_empty() { "no target seen yet".to_owned() } else { words.join(" · ") }
+    let words: Vec<String> = model
+        .state
+        .targets
+        .iter()
+        .map(|(name, run)| target(name, run))
+        .collect();
+    if words.is_empty() {
+        "no target seen yet".to_owned()
+    } else {
+        words.join(" · ")
+    }
 }
 
 pub fn target(name: &str, run: &TargetRun) -> String {
@@ -149,8 +182,16 @@ pub fn target(name: &str, run: &TargetRun) -> String {
     let database = clean::line(&print.database, 60);
     let host = clean::line(&print.host, 60);
     let role = clean::line(&print.role, 30);
-    let place = if host.is_empty() || host == database { database } else { format!("{database}@{host}") };
-    let who = if role.is_empty() { String::new() } else { format!(" as {role}") };
+    let place = if host.is_empty() || host == database {
+        database
+    } else {
+        format!("{database}@{host}")
+    };
+    let who = if role.is_empty() {
+        String::new()
+    } else {
+        format!(" as {role}")
+    };
     let standby = match (print.in_recovery, print.kind.as_str()) {
         (true, _) => ", STANDBY",
         (false, "postgresql") => ", primary",

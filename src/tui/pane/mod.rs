@@ -83,7 +83,13 @@ pub fn paint(model: &Model, frame: &mut Frame, pane: Pane, area: Rect) {
     let sheet = sheet(model, pane, area);
     let height = usize::from(area.height);
     let top = sheet.offset(model.scroll.get(&pane).copied(), height);
-    let lines: Vec<Line<'static>> = sheet.lines.into_iter().skip(top).take(height).map(|line| marked(model, line)).collect();
+    let lines: Vec<Line<'static>> = sheet
+        .lines
+        .into_iter()
+        .skip(top)
+        .take(height)
+        .map(|line| marked(model, line))
+        .collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
@@ -100,7 +106,14 @@ pub fn position(model: &Model, pane: Pane, area: Rect) -> Option<String> {
 }
 
 /// A frame with its title, brighter where the keys go.
-pub fn frame_around(model: &Model, frame: &mut Frame, area: Rect, title: Line<'static>, foot: Option<String>, focus: bool) {
+pub fn frame_around(
+    model: &Model,
+    frame: &mut Frame,
+    area: Rect,
+    title: Line<'static>,
+    foot: Option<String>,
+    focus: bool,
+) {
     if area.width < 2 || area.height < 2 {
         return;
     }
@@ -131,7 +144,11 @@ fn marked(model: &Model, line: Line<'static>) -> Line<'static> {
     for span in line.spans {
         mark_span(span, &search.pattern, style, &mut spans);
     }
-    Line { spans, ..Line::default() }.style(line.style)
+    Line {
+        spans,
+        ..Line::default()
+    }
+    .style(line.style)
 }
 
 fn mark_span(span: Span<'static>, pattern: &str, style: Style, out: &mut Vec<Span<'static>>) {
@@ -153,6 +170,9 @@ pub fn find(text: &str, pattern: &str) -> Option<usize> {
     if pattern.is_empty() {
         return None;
     }
-    let same = |at: &usize| text.get(*at..at + pattern.len()).is_some_and(|part| part.eq_ignore_ascii_case(pattern));
+    let same = |at: &usize| {
+        text.get(*at..at + pattern.len())
+            .is_some_and(|part| part.eq_ignore_ascii_case(pattern))
+    };
     text.char_indices().map(|(at, _)| at).find(same)
 }

@@ -11,6 +11,7 @@ use crate::run::describe::duration;
 use crate::run::facts::{Facts, Outcome, Verdict};
 use crate::run::state::{StepRun, StepStatus};
 use crate::runbook::Step;
+use crate::tui::message::Link;
 use crate::tui::model::{Model, Pane};
 use crate::tui::theme::{self, Ink};
 use crate::tui::view;
@@ -93,7 +94,10 @@ fn verdict_words(verdict: &Verdict) -> String {
 /// `⠋ statement 3 of 7 · 1,204 rows · 0.2 s of about 0.2 s`.
 fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     let progress = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt));
-    let statement = run.output.statement.max(progress.map_or(0, |progress| progress.statement));
+    let statement = run
+        .output
+        .statement
+        .max(progress.map_or(0, |progress| progress.statement));
     let of = run.output.of.max(progress.map_or(0, |progress| progress.of));
     let rows = run.output.rows.max(progress.map_or(0, |progress| progress.rows));
     let mut words = Vec::new();
@@ -103,7 +107,10 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if rows > 0 {
         words.push(text::plural(rows as usize, "row"));
     }
-    if let Some(bytes) = progress.map(|progress| progress.bytes).filter(|bytes| *bytes > 0 && rows == 0) {
+    if let Some(bytes) = progress
+        .map(|progress| progress.bytes)
+        .filter(|bytes| *bytes > 0 && rows == 0)
+    {
         words.push(text::plural(bytes as usize, "byte"));
     }
     let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0);
@@ -128,7 +135,8 @@ fn spinner(model: &Model) -> &'static str {
     const FRAMES: [&str; 4] = ["◐", "◓", "◑", "◒"];
     const PLAIN: [&str; 4] = ["|", "/", "-", "\\"];
     let n = (model.now.ms / 250) as usize % FRAMES.len();
-    match (model.look.still, model.look.ascii) {
+    let still = model.look.still || model.link != Link::Up || model.is_replay();
+    match (still, model.look.ascii) {
         (true, _) => "▶",
         (false, true) => PLAIN[n],
         (false, false) => FRAMES[n],
@@ -208,7 +216,10 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
     }
     let printed = table::lines(&run.output, width.saturating_sub(1), model.column, model.look);
     lines.extend(printed.into_iter().map(|mut line| {
-        let bare = line.spans.first().is_none_or(|span| !span.content.starts_with([' ', '─']));
+        let bare = line
+            .spans
+            .first()
+            .is_none_or(|span| !span.content.starts_with([' ', '─']));
         if bare {
             line.spans.insert(0, Span::raw(" "));
         }

@@ -75,7 +75,11 @@ fn probe(id: &str, title: &str, unit: &str) -> Probe {
 pub const M011: &str = "alter table agent_trust_scores\n  add column workspace_id uuid;\n\n-- how many are left\nselect count(*) as column_count, 'ok' as state\n  from agent_trust_scores;";
 
 fn prepare() -> Phase {
-    let mut tables = step("tables-before", "Count the tables", sql("select count(*) from pg_tables"));
+    let mut tables = step(
+        "tables-before",
+        "Count the tables",
+        sql("select count(*) from pg_tables"),
+    );
     tables.expect = Some(expr("value == 52"));
     tables.role = Some("dba".to_owned());
     let ready = step(
@@ -122,10 +126,18 @@ fn migrate() -> Phase {
         cause: "left over from an earlier attempt".to_owned(),
         fix: "drop it, then retry".to_owned(),
     }];
-    let mut undo = step("m011-undo", "", sql("alter table agent_trust_scores drop column workspace_id"));
+    let mut undo = step(
+        "m011-undo",
+        "",
+        sql("alter table agent_trust_scores drop column workspace_id"),
+    );
     undo.expected_time = Some(Duration::from_secs(2));
     m011.undo = Undo::By(Box::new(undo));
-    let mut backfill = step("backfill", "Backfill workspace_id", sql("update agent_trust_scores set workspace_id = null"));
+    let mut backfill = step(
+        "backfill",
+        "Backfill workspace_id",
+        sql("update agent_trust_scores set workspace_id = null"),
+    );
     backfill.expected_time = Some(Duration::from_secs(240));
     let mut remove = step("m012", "012: remove old tables", sql("drop table agent_scores_old"));
     remove.undo = Undo::Irreversible;
@@ -136,7 +148,11 @@ fn plan() -> RollbackPlan {
     let mut restore = step(
         "restore-run",
         "Restore the dump",
-        Verb::Run(["pg_restore", "--clean", "-d", "app", "backups/1.dump"].map(str::to_owned).to_vec()),
+        Verb::Run(
+            ["pg_restore", "--clean", "-d", "app", "backups/1.dump"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
     );
     restore.loses = Some("every write since the backup".to_owned());
     RollbackPlan {
@@ -163,7 +179,12 @@ fn triggers() -> Vec<Trigger> {
         line: 1,
     };
     vec![
-        trigger("errors-high", "Too many errors", "error_rate > 2", TriggerAction::Rollback),
+        trigger(
+            "errors-high",
+            "Too many errors",
+            "error_rate > 2",
+            TriggerAction::Rollback,
+        ),
         trigger("busy", "Too many connections", "connections > 80", TriggerAction::Hold),
     ]
 }
@@ -185,7 +206,11 @@ pub fn book() -> Runbook {
         "verify",
         PhaseKind::Verify,
         1800,
-        vec![step("tables-after", "Count the tables again", sql("select count(*) from pg_tables"))],
+        vec![step(
+            "tables-after",
+            "Count the tables again",
+            sql("select count(*) from pg_tables"),
+        )],
     );
     Runbook {
         id: "week1-wednesday".to_owned(),
@@ -207,7 +232,12 @@ pub fn book() -> Runbook {
             probe("lag", "replica lag", "s"),
         ],
         triggers: triggers(),
-        phases: vec![prepare(), migrate(), verify, phase("monitor", PhaseKind::Monitor, 7200, Vec::new())],
+        phases: vec![
+            prepare(),
+            migrate(),
+            verify,
+            phase("monitor", PhaseKind::Monitor, 7200, Vec::new()),
+        ],
         rollbacks: vec![plan()],
         ..Runbook::default()
     }

@@ -1,5 +1,6 @@
 //! The screen under test: drawn from real entries, driven by real keys.
 
 mod book;
-mod script;
+mod keys;
 mod screens;
+mod script;

@@ -32,11 +32,16 @@ fn nothing(script: &mut Script) -> &mut Script {
 
 fn held(script: &mut Script) -> &mut Script {
     let reason = "waiting for the network people".to_owned();
-    script.m011_done().hold(crate::run::event::HoldCause::Operator { reason })
+    script
+        .m011_done()
+        .hold(crate::run::event::HoldCause::Operator { reason })
 }
 
 fn checklist(script: &mut Script) -> &mut Script {
-    script.phase("prepare").start(attempt("ready"), crate::run::event::Resolved::Human).wait(20_000);
+    script
+        .phase("prepare")
+        .start(attempt("ready"), crate::run::event::Resolved::Human)
+        .wait(20_000);
     script.push(crate::run::Event::Ticked {
         step: id("ready"),
         item: 1,
@@ -46,8 +51,13 @@ fn checklist(script: &mut Script) -> &mut Script {
 }
 
 fn poll(script: &mut Script) -> &mut Script {
-    script.phase("prepare").start(attempt("go"), crate::run::event::Resolved::Human).wait(20_000);
-    script.vote("dba", true, "").vote("backend", false, "the queue is not empty")
+    script
+        .phase("prepare")
+        .start(attempt("go"), crate::run::event::Resolved::Human)
+        .wait(20_000);
+    script
+        .vote("dba", true, "")
+        .vote("backend", false, "the queue is not empty")
 }
 
 fn done_run(script: &mut Script) -> &mut Script {
@@ -55,12 +65,17 @@ fn done_run(script: &mut Script) -> &mut Script {
 }
 
 fn no_data(script: &mut Script) -> &mut Script {
-    script.migrating().wait(5_000).sample("error_rate", Err("connection refused (os error 111)"));
-    script.sample("connections", Ok(44.0)).push(crate::run::Event::TriggerBlind {
-        trigger: "errors-high".to_owned(),
-        then: crate::runbook::TriggerAction::Hold,
-        reason: "error_rate: connection refused".to_owned(),
-    })
+    script
+        .migrating()
+        .wait(5_000)
+        .sample("error_rate", Err("connection refused (os error 111)"));
+    script
+        .sample("connections", Ok(44.0))
+        .push(crate::run::Event::TriggerBlind {
+            trigger: "errors-high".to_owned(),
+            then: crate::runbook::TriggerAction::Hold,
+            reason: "error_rate: connection refused".to_owned(),
+        })
 }
 
 picture!(fresh, nothing, LARGE);

@@ -274,7 +274,10 @@ impl Script {
             types: vec!["int8".to_owned(), "text".to_owned()],
         };
         self.out(attempt("m011"), columns);
-        let rows = vec![vec![Some("3".to_owned()), Some("ok".to_owned())], vec![Some("1204".to_owned()), None]];
+        let rows = vec![
+            vec![Some("3".to_owned()), Some("ok".to_owned())],
+            vec![Some("1204".to_owned()), None],
+        ];
         self.out(attempt("m011"), Chunk::Rows { n: 2, rows });
         let end = Chunk::StatementEnd {
             n: 2,
@@ -298,7 +301,10 @@ impl Script {
                     position: Some(41),
                     place: "week1.toml:44".to_owned(),
                     safe: "the transaction was rolled back, nothing changed".to_owned(),
-                    trouble: Some(("left over from an earlier attempt".to_owned(), "drop it, then retry".to_owned())),
+                    trouble: Some((
+                        "left over from an earlier attempt".to_owned(),
+                        "drop it, then retry".to_owned(),
+                    )),
                     ..Fault::default()
                 }),
                 facts: None,
@@ -330,7 +336,9 @@ impl Script {
 
     pub fn in_doubt(&mut self) -> &mut Self {
         let known = "the server went away during COMMIT, and its ledger cannot be reached".to_owned();
-        self.m011_running().wait(900).end(attempt("m011"), Outcome::Unknown { known });
+        self.m011_running()
+            .wait(900)
+            .end(attempt("m011"), Outcome::Unknown { known });
         self.hold(HoldCause::InDoubt {
             attempt: attempt("m011"),
         })
@@ -358,8 +366,10 @@ impl Script {
     pub fn rolled_back(&mut self) -> &mut Self {
         self.rolling_back().end(undo("m011"), done(700, None));
         let argv = ["systemctl", "start", "worker@*"].map(str::to_owned).to_vec();
-        self.start(undo("stop-workers"), Resolved::Run { argv, connect: None }).wait(3_000);
-        self.end(undo("stop-workers"), done(3_000, None)).push(Event::RollbackEnded {});
+        self.start(undo("stop-workers"), Resolved::Run { argv, connect: None })
+            .wait(3_000);
+        self.end(undo("stop-workers"), done(3_000, None))
+            .push(Event::RollbackEnded {});
         self.ended(End::RolledBack, "errors since 011")
     }
 
@@ -374,10 +384,15 @@ impl Script {
     pub fn monitoring(&mut self) -> &mut Self {
         self.m011_done();
         for step in ["backfill", "m012"] {
-            self.wait(2_000).start(attempt(step), select()).wait(1_000).end(attempt(step), done(1_000, None));
+            self.wait(2_000)
+                .start(attempt(step), select())
+                .wait(1_000)
+                .end(attempt(step), done(1_000, None));
         }
         self.leave("migrate").phase("verify").wait(1_000);
-        self.start(attempt("tables-after"), select()).wait(20).end(attempt("tables-after"), done(20, Some(1)));
+        self.start(attempt("tables-after"), select())
+            .wait(20)
+            .end(attempt("tables-after"), done(20, Some(1)));
         self.leave("verify").phase("monitor").signals()
     }
 }
@@ -439,7 +454,10 @@ pub fn press(model: &mut Model, code: KeyCode) -> Option<Out> {
 }
 
 pub fn ctrl(model: &mut Model, c: char) -> Option<Out> {
-    update(model, Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)))
+    update(
+        model,
+        Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)),
+    )
 }
 
 pub fn type_in(model: &mut Model, text: &str) {

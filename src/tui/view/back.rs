@@ -42,7 +42,9 @@ impl Estimate {
 /// Done steps, last first, with how each is taken back.
 pub fn undo_list(model: &Model) -> Vec<Line<'_>> {
     let done = model.state.completed.iter().rev();
-    done.filter_map(|id| model.runbook.step(id)).map(|step| line(model, step)).collect()
+    done.filter_map(|id| model.runbook.step(id))
+        .map(|step| line(model, step))
+        .collect()
 }
 
 fn line<'a>(model: &Model, step: &'a Step) -> Line<'a> {
@@ -94,7 +96,9 @@ pub fn plan_estimate(plan: &RollbackPlan) -> Estimate {
 /// The way back that would be taken: the undo of every done step where all can be undone, else the first named plan.
 pub fn estimate(model: &Model) -> Estimate {
     let lines = undo_list(model);
-    let blocked = lines.iter().any(|line| matches!(line.way, Way::Irreversible | Way::Unsaid));
+    let blocked = lines
+        .iter()
+        .any(|line| matches!(line.way, Way::Irreversible | Way::Unsaid));
     match model.runbook.rollbacks.first() {
         Some(plan) if blocked => plan_estimate(plan),
         _ => undo_estimate(&lines),

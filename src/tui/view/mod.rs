@@ -56,7 +56,10 @@ pub fn is_back(model: &Model, id: &StepId) -> bool {
 fn next_forward(model: &Model) -> Option<StepId> {
     let from = phase_index(model).unwrap_or(0);
     for (n, phase) in model.runbook.phases.iter().enumerate().skip(from) {
-        let open = phase.steps.iter().find(|step| belongs(model, step) && !is_past(model, step));
+        let open = phase
+            .steps
+            .iter()
+            .find(|step| belongs(model, step) && !is_past(model, step));
         if let Some(step) = open {
             return Some(step.id.clone());
         }
@@ -150,7 +153,9 @@ pub fn item(model: &Model) -> Option<usize> {
     let (step, run) = shown_step(model)?;
     let count = items(step);
     let open = |n: &usize| match &step.verb {
-        Verb::Poll(roles) => roles.get(*n).is_some_and(|role| run.is_none_or(|run| !run.votes.contains_key(role))),
+        Verb::Poll(roles) => roles
+            .get(*n)
+            .is_some_and(|role| run.is_none_or(|run| !run.votes.contains_key(role))),
         _ => run.is_none_or(|run| !run.ticks.contains_key(n)),
     };
     match model.item {

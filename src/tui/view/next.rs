@@ -74,7 +74,10 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        return (Ink::Alarm, format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)));
+        return (
+            Ink::Alarm,
+            format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)),
+        );
     }
     if let Some((end, reason, _)) = &model.state.ended {
         return ended(model, *end, reason);
@@ -84,7 +87,10 @@ pub fn sentence(model: &Model) -> (Ink, String) {
     }
     match (&model.mode, &model.link) {
         (Mode::Live { .. }, Link::Stopped(_)) => {
-            let text = format!("no engine drives this run, nothing moves: q leaves, gonogo resume {} goes on", run_id(model));
+            let text = format!(
+                "no engine drives this run: q leaves, then gonogo resume {}",
+                run_id(model)
+            );
             return (Ink::Warn, text);
         }
         (Mode::Live { .. }, Link::Lost(_)) => {
@@ -108,7 +114,10 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     let reason = clean::line(reason, WORDS);
     let gap = if reason.is_empty() { "" } else { ": " };
     let report = format!("gonogo report {}", run_id(model));
-    (ink, format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"))
+    (
+        ink,
+        format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"),
+    )
 }
 
 /// A hold in a few words, with the keys that end it.
@@ -161,7 +170,10 @@ fn standing(model: &Model) -> (Ink, String) {
         _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
         _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
         _ if needs_consent(model) => {
-            let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
+            let text = format!(
+                "Enter: confirm {} first, then start: {name}",
+                environment(model).to_uppercase()
+            );
             (Ink::Strong, text)
         }
         _ if model.state.auto && !step.verb.is_human() => (Ink::Active, format!("starts by itself: {name}")),
@@ -178,7 +190,11 @@ fn rollback_words(model: &Model, name: &str) -> String {
         return String::new();
     };
     let back = rollback.steps.iter().filter(|id| super::is_back(model, id)).count();
-    format!("rolling back, {} of {}: {name} — H holds", (back + 1).min(rollback.steps.len()), rollback.steps.len())
+    format!(
+        "rolling back, {} of {}: {name} — H holds",
+        (back + 1).min(rollback.steps.len()),
+        rollback.steps.len()
+    )
 }
 
 fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, String) {
@@ -194,7 +210,11 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
             }
         }
         Verb::Poll(roles) => {
-            let open: Vec<&str> = roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
+            let open: Vec<&str> = roles
+                .iter()
+                .filter(|role| !run.votes.contains_key(*role))
+                .map(String::as_str)
+                .collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
             clean::line(&format!("g go, n no-go — still to answer: {}", names.join(", ")), WORDS)
         }
@@ -209,11 +229,21 @@ fn idle(model: &Model) -> (Ink, String) {
     let Some(phase) = phase(model) else {
         return (Ink::Text, "nothing is known of the run yet".to_owned());
     };
-    let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 60);
+    let name = clean::line(
+        if phase.title.is_empty() {
+            &phase.id
+        } else {
+            &phase.title
+        },
+        60,
+    );
     match time::phase_left(model, phase) {
         Some(left) if phase.kind == PhaseKind::Monitor && left > 0 => {
             let left = duration(left.unsigned_abs());
-            (Ink::Active, format!("{name}: watching for {left} more, then it goes on — o signs off early"))
+            (
+                Ink::Active,
+                format!("{name}: watching for {left} more, then it goes on — o signs off early"),
+            )
         }
         _ => (Ink::Text, format!("{name}: every step is done")),
     }

@@ -17,7 +17,11 @@ pub struct Threshold {
 
 impl Threshold {
     pub fn breached(self, value: f64) -> bool {
-        if self.above { value > self.value } else { value < self.value }
+        if self.above {
+            value > self.value
+        } else {
+            value < self.value
+        }
     }
 }
 
@@ -41,13 +45,21 @@ pub fn reading(model: &Model, probe: &Probe) -> Reading {
     let valid = run.and_then(|run| run.last_valid);
     let number = |value: f64| {
         let unit = clean::line(&probe.unit, 12);
-        format!("{}{}{unit}", super::super::text::value(value), if unit.is_empty() { "" } else { " " })
+        format!(
+            "{}{}{unit}",
+            super::super::text::value(value),
+            if unit.is_empty() { "" } else { " " }
+        )
     };
     let age = time::since(model, last.at);
     match (&last.value, valid) {
         (Ok(value), _) if age <= stale_ms(probe) => Reading {
             text: number(*value),
-            ink: if breaches(model, probe, *value) { Ink::Bad } else { Ink::Strong },
+            ink: if breaches(model, probe, *value) {
+                Ink::Bad
+            } else {
+                Ink::Strong
+            },
             flaw: None,
         },
         (Ok(value), _) => Reading {
@@ -76,20 +88,27 @@ fn stale_ms(probe: &Probe) -> u64 {
 }
 
 fn breaches(model: &Model, probe: &Probe, value: f64) -> bool {
-    thresholds(model, &probe.id).iter().any(|threshold| threshold.breached(value))
+    thresholds(model, &probe.id)
+        .iter()
+        .any(|threshold| threshold.breached(value))
 }
 
 /// The bounds of all triggers on a probe, first written first.
 pub fn thresholds(model: &Model, probe: &str) -> Vec<Threshold> {
     let triggers = model.runbook.triggers.iter();
-    triggers.flat_map(|trigger| bounds(&trigger.when.source, probe)).collect()
+    triggers
+        .flat_map(|trigger| bounds(&trigger.when.source, probe))
+        .collect()
 }
 
 /// Bounds of the plain form `probe > number` (or the other way round). Anything cleverer has no line in a chart.
 fn bounds(source: &str, probe: &str) -> Vec<Threshold> {
     let tokens = tokens(source);
     let at = |n: usize| tokens.get(n).map(String::as_str);
-    let free = |n: Option<usize>| n.and_then(at).is_none_or(|token| matches!(token, "and" | "or" | "(" | ")" | "not"));
+    let free = |n: Option<usize>| {
+        n.and_then(at)
+            .is_none_or(|token| matches!(token, "and" | "or" | "(" | ")" | "not"))
+    };
     let mut out = Vec::new();
     for n in 0..tokens.len() {
         let (Some(a), Some(op), Some(b)) = (at(n), at(n + 1), at(n + 2)) else {
@@ -153,7 +172,11 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     if let Some((since, reason)) = run.and_then(|run| run.blind.as_ref()) {
         return Watch {
             glyph: "?",
-            word: format!("BLIND {}: {}", duration(time::since(model, *since)), clean::line(reason, 80)),
+            word: format!(
+                "BLIND {}: {}",
+                duration(time::since(model, *since)),
+                clean::line(reason, 80)
+            ),
             ink: Ink::Warn,
         };
     }
@@ -168,7 +191,11 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     let armed = armed(model, trigger);
     Watch {
         glyph: if armed { "○" } else { "·" },
-        word: if armed { "armed".to_owned() } else { "not in this phase".to_owned() },
+        word: if armed {
+            "armed".to_owned()
+        } else {
+            "not in this phase".to_owned()
+        },
         ink: if armed { Ink::Text } else { Ink::Dim },
     }
 }
@@ -177,7 +204,11 @@ fn armed(model: &Model, trigger: &Trigger) -> bool {
     let Some(phase) = phase(model) else {
         return trigger.during.is_empty();
     };
-    trigger.during.is_empty() || trigger.during.iter().any(|name| *name == phase.id || name == phase.kind.word())
+    trigger.during.is_empty()
+        || trigger
+            .during
+            .iter()
+            .any(|name| *name == phase.id || name == phase.kind.word())
 }
 
 pub fn action(action: TriggerAction) -> &'static str {
@@ -193,7 +224,10 @@ mod tests {
     use super::*;
 
     fn found(source: &str) -> Vec<(f64, bool)> {
-        bounds(source, "error_rate").into_iter().map(|t| (t.value, t.above)).collect()
+        bounds(source, "error_rate")
+            .into_iter()
+            .map(|t| (t.value, t.above))
+            .collect()
     }
 
     #[test]

@@ -11,7 +11,11 @@ use crate::runbook::{Phase, Step};
 
 /// When the window started, or would have: now, before the run was opened.
 pub fn window_start(model: &Model) -> DateTime<Utc> {
-    let opened = if model.state.seq == 0 { model.now.wall } else { model.state.opened_at.wall };
+    let opened = if model.state.seq == 0 {
+        model.now.wall
+    } else {
+        model.state.opened_at.wall
+    };
     model.runbook.window.starts.unwrap_or(opened)
 }
 
@@ -65,7 +69,10 @@ pub fn since(model: &Model, then: Moment) -> u64 {
 /// Milliseconds a phase has taken so far.
 pub fn phase_took(model: &Model, run: &PhaseRun) -> Option<u64> {
     let entered = run.entered?;
-    Some(run.left.map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)))
+    Some(
+        run.left
+            .map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)),
+    )
 }
 
 /// Milliseconds of a phase's time box that are left; negative once it is over. None: it has none, or is not under way.
