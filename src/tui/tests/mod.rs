@@ -1,6 +1,7 @@
 //! The screen under test: drawn from real entries, driven by real keys.
 
 mod book;
+mod chaos;
 mod keys;
 mod screens;
 mod script;
