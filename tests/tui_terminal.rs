@@ -1,6 +1,13 @@
 //! The screen in a real pseudo-terminal: it takes the terminal over, gives it back on every way out, and ends when the
 //! terminal goes away. The program under test is this very test binary, started again with `CHILD` set.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test: helpers outside #[test] functions fail it the same way"
+)]
+
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -117,6 +124,7 @@ async fn play(part: String) -> ExitReason {
         model: Model::new(Arc::new(book()), mode, Look::default()),
         clock,
         mouse: true,
+        bell: true,
     };
     let editor = tokio::spawn(async move {
         while let Some(out) = wishes.recv().await {

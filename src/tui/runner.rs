@@ -33,6 +33,8 @@ pub struct Init {
     pub clock: Clock,
     /// Whether the mouse is taken; the terminal's own selection is off then.
     pub mouse: bool,
+    /// Whether the terminal's bell calls the operator when something wants a person.
+    pub bell: bool,
 }
 
 /// Why the screen ended. The terminal is given back in every case.
@@ -85,6 +87,7 @@ pub async fn run(
         outbox,
         dirty: true,
         lent: false,
+        bell: init.bell,
         next_frame: now,
         next_tick: now,
     };
@@ -146,6 +149,7 @@ struct Session {
     dirty: bool,
     /// True while an external editor has the terminal.
     lent: bool,
+    bell: bool,
     next_frame: Instant,
     next_tick: Instant,
 }
@@ -190,6 +194,9 @@ impl Session {
         match self.screen.draw(|frame| draw(model, frame)) {
             Ok(()) => {
                 self.model.mark_drawn();
+                if self.model.take_bell() && self.bell {
+                    self.screen.ring();
+                }
                 self.dirty = false;
                 self.next_frame = Instant::now() + FRAME;
                 Ok(None)

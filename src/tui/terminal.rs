@@ -76,6 +76,12 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
+    /// Calls the operator. A terminal that cannot is no reason to stop.
+    pub fn ring(&mut self) {
+        let mut out = io::stdout();
+        let _ = out.write_all(b"\x07").and_then(|()| out.flush());
+    }
+
     /// Hands text to the clipboard of the terminal the operator sits at (OSC 52).
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))

@@ -37,11 +37,11 @@ impl Page<'_> {
 
     /// A label and words that wrap beside it.
     fn field(&mut self, label: &str, ink: Ink, words: &str) {
-        let indent = text::width(label) + 2;
+        let indent = text::width(label) + 3;
         let wrapped = text::wrap(words, self.width.saturating_sub(indent + 1));
         for (n, line) in wrapped.into_iter().enumerate() {
             let head = if n == 0 {
-                format!(" {label} ")
+                format!(" {label}: ")
             } else {
                 " ".repeat(indent)
             };
@@ -60,6 +60,9 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
         lines: Vec::new(),
         rest: Rest::Top,
     };
+    if view::at_end(model) {
+        return Sheet::new(super::ending::lines(model, page.width), Rest::Top);
+    }
     let Some((step, run)) = view::shown_step(model) else {
         page.say(Ink::Dim, 1, "no step to show yet");
         return Sheet::new(page.lines, Rest::Top);

@@ -3,5 +3,6 @@
 mod book;
 mod chaos;
 mod keys;
+mod looks;
 mod screens;
 mod script;
