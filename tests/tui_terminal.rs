@@ -31,12 +31,7 @@ fn book() -> Runbook {
         title: "011: fix schema conflicts".to_owned(),
         role: None,
         help: None,
-        verb: Verb::Sql(Script {
-            text: "select 42".to_owned(),
-            file: None,
-            transaction: true,
-            line: 1,
-        }),
+        verb: Verb::Sql(Script { text: "select 42".to_owned(), file: None, transaction: true, line: 1 }),
         target: None,
         expect: None,
         only_if: None,
@@ -70,10 +65,7 @@ fn book() -> Runbook {
 
 fn moment(ms: i64) -> Moment {
     let start = Utc.with_ymd_and_hms(2024, 1, 31, 3, 0, 0).single().unwrap();
-    Moment {
-        wall: start + TimeDelta::milliseconds(ms),
-        ms: ms.unsigned_abs(),
-    }
+    Moment { wall: start + TimeDelta::milliseconds(ms), ms: ms.unsigned_abs() }
 }
 
 /// Not a test of its own: what runs in the pseudo-terminal.
@@ -82,10 +74,7 @@ fn child() {
     let Ok(part) = std::env::var(CHILD) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let reason = runtime.block_on(play(part));
     std::process::exit(match reason {
         ExitReason::Left => 40,
@@ -99,20 +88,9 @@ fn child() {
 async fn play(part: String) -> ExitReason {
     let (send, inbox) = tokio::sync::mpsc::channel(64);
     let (outbox, mut wishes) = tokio::sync::mpsc::channel(64);
-    let mode = Mode::Live {
-        me: "dba@host".to_owned(),
-        writes: true,
-    };
-    let opened = Opened {
-        run: "r1".to_owned(),
-        environment: "staging".to_owned(),
-        ..Opened::default()
-    };
-    let entry = Entry {
-        seq: 1,
-        at: moment(0),
-        event: Event::RunOpened(Box::new(opened)),
-    };
+    let mode = Mode::Live { me: "dba@host".to_owned(), writes: true };
+    let opened = Opened { run: "r1".to_owned(), environment: "staging".to_owned(), ..Opened::default() };
+    let entry = Entry { seq: 1, at: moment(0), event: Event::RunOpened(Box::new(opened)) };
     send.send(Message::Entries(vec![entry])).await.unwrap();
     let started = Instant::now();
     let clock = Box::new(move || {
@@ -120,12 +98,7 @@ async fn play(part: String) -> ExitReason {
         assert!(part != "panic" || ms < 500, "the clock broke");
         moment(ms)
     });
-    let init = Init {
-        model: Model::new(Arc::new(book()), mode, Look::default()),
-        clock,
-        mouse: true,
-        bell: true,
-    };
+    let init = Init { model: Model::new(Arc::new(book()), mode, Look::default()), clock, mouse: true };
     let editor = tokio::spawn(async move {
         while let Some(out) = wishes.recv().await {
             if let Out::Edit(text) = out {
@@ -156,12 +129,7 @@ impl Terminal {
 
     /// Opens a terminal with the child in it, started through the words of `by`.
     fn run(part: &str, by: &[&str]) -> Self {
-        let size = PtySize {
-            rows: 30,
-            cols: 100,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
+        let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let itself = std::env::current_exe().unwrap();
         let words = by.iter().map(std::ffi::OsStr::new).chain([itself.as_os_str()]);
@@ -192,14 +160,7 @@ impl Terminal {
                 of_bytes.lock().unwrap().extend_from_slice(&buffer[..n]);
             }
         });
-        Self {
-            master: Some(pair.master),
-            keys: Some(keys),
-            child,
-            screen,
-            bytes,
-            closing,
-        }
+        Self { master: Some(pair.master), keys: Some(keys), child, screen, bytes, closing }
     }
 
     /// Closes the master side. The clock on the screen wakes the reading thread, which then lets go of its copy too.
@@ -232,11 +193,7 @@ impl Terminal {
     }
 
     fn has_written(&self, bytes: &[u8]) -> bool {
-        self.bytes
-            .lock()
-            .unwrap()
-            .windows(bytes.len())
-            .any(|part| part == bytes)
+        self.bytes.lock().unwrap().windows(bytes.len()).any(|part| part == bytes)
     }
 
     fn ends(&mut self) -> u32 {
@@ -252,10 +209,7 @@ impl Terminal {
 
     fn signal(&self, name: &str) {
         let pid = self.child.process_id().unwrap().to_string();
-        let status = std::process::Command::new("kill")
-            .args(["-s", name, &pid])
-            .status()
-            .unwrap();
+        let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(status.success());
     }
 
@@ -274,16 +228,12 @@ impl Terminal {
 
 impl Terminal {
     fn resize(&self, cols: u16, rows: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(
-            std::num::NonZeroU16::new(rows).unwrap(),
-            std::num::NonZeroU16::new(cols).unwrap(),
-        );
-        let size = PtySize {
-            rows,
-            cols,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
+        self.screen
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(std::num::NonZeroU16::new(rows).unwrap(), std::num::NonZeroU16::new(cols).unwrap());
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         self.master.as_ref().unwrap().resize(size).unwrap();
     }
 }
@@ -316,10 +266,7 @@ fn it_ends_when_the_terminal_goes_away() {
 /// In a session without a controlling terminal the kernel sends no hang-up signal: the screen must see it by itself.
 #[test]
 fn it_ends_when_the_terminal_goes_away_without_a_signal() {
-    let Ok(true) = std::process::Command::new("setsid")
-        .arg("--version")
-        .output()
-        .map(|out| out.status.success())
+    let Ok(true) = std::process::Command::new("setsid").arg("--version").output().map(|out| out.status.success())
     else {
         eprintln!("skipped: there is no setsid here");
         return;
@@ -365,9 +312,7 @@ fn an_external_editor_gets_the_terminal_and_gives_it_back() {
     terminal.key(b"e");
     terminal.shows("SQL of m011");
     terminal.key(b"\x0f");
-    terminal.until("lent the terminal", |terminal| {
-        terminal.has_written(b"EDITOR HAS THE TERMINAL")
-    });
+    terminal.until("lent the terminal", |terminal| terminal.has_written(b"EDITOR HAS THE TERMINAL"));
     terminal.shows("select 42 + 1");
     // Keys reach the screen again.
     terminal.key(b"\x1b");

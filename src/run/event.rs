@@ -48,11 +48,7 @@ pub struct Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let undo = if self.direction == Direction::Undo {
-            "undo of "
-        } else {
-            ""
-        };
+        let undo = if self.direction == Direction::Undo { "undo of " } else { "" };
         write!(f, "{undo}{}", self.step)?;
         if self.n > 1 {
             write!(f, " (attempt {})", self.n)?;
@@ -80,6 +76,8 @@ pub struct Opened {
     /// What `--set` said, by name.
     pub set: BTreeMap<String, Var>,
     pub by: String,
+    /// The folder it was opened in: relative paths of commands start here.
+    pub cwd: String,
     pub version: String,
 }
 
@@ -176,6 +174,12 @@ pub enum HoldCause {
     Unanswered {
         what: String,
     },
+    /// The journal's disk has no room left: nothing new starts.
+    JournalFull {},
+    /// Everything ran, but these criteria are not met: accept (the run ends as failed) or roll back.
+    Criteria {
+        criteria: Vec<String>,
+    },
     Target {
         target: String,
         error: String,
@@ -203,11 +207,13 @@ pub enum End {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
     RunOpened(Box<Opened>),
-    /// An engine took the run up: at its opening, and after every interruption.
+    /// An engine took the run up: at its opening, and after every interruption. `zero_ms`: what the clock of this
+    /// `boot` showed at the run clock's zero.
     EngineStarted {
         pid: u32,
         host: String,
         boot: String,
+        zero_ms: u64,
         by: String,
     },
     /// The engine let go of the run in good order; it is held.

@@ -144,10 +144,7 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(summary: impl Into<String>) -> Self {
-        Self {
-            summary: summary.into(),
-            ..Self::default()
-        }
+        Self { summary: summary.into(), ..Self::default() }
     }
 }
 
@@ -175,9 +172,13 @@ pub enum Outcome {
         verdict: Option<Verdict>,
     },
     /// It could not be asked or judged: no connection, no such program, an expression that breaks.
-    Broke { fault: Box<Fault> },
+    Broke {
+        fault: Box<Fault>,
+    },
     /// It may have happened, or may still happen. Blocks the run until a person settles it.
-    Unknown { known: String },
+    Unknown {
+        known: String,
+    },
 }
 
 /// Why a sample is not a number. Never good, never bad: absent.

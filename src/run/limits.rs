@@ -25,6 +25,8 @@ pub const LOG_SHOWN: usize = 1_000;
 pub const BATCH_ROWS: usize = 200;
 pub const BATCH_MS: u64 = 50;
 /// Size of a runbook and of each file it names.
-pub const RUNBOOK_BYTES: u64 = 4 * 1024 * 1024;
+pub use crate::runbook::RUNBOOK_BYTES;
 /// Characters of a note, a reason, an answer.
 pub const WORDS: usize = 4_000;
+/// How long a run that was rolled back waits for its breached triggers to be fine again (milliseconds).
+pub const RECOVERY_MS: u64 = 60_000;

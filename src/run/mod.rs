@@ -1,19 +1,33 @@
 //! What can happen in a run and what follows from it: facts, rules and one fold. Pure: `now` is an argument, nothing is done here.
 
-pub mod clean;
+pub mod autopilot;
 pub mod command;
+pub mod context;
+pub mod decide;
 pub mod describe;
 pub mod event;
 pub mod facts;
+pub mod fault;
+pub mod fold;
+pub mod follow;
 pub mod judge;
 pub mod limits;
 pub mod output;
+pub mod plan;
+pub mod prepare;
 pub mod progress;
 pub mod state;
+pub mod triggers;
+pub mod words;
 
+/// Foreign text made safe to look at; it lives with the language, whose messages need it too.
+pub use crate::runbook::clean;
 pub use command::{Command, CommandVerb};
 pub use event::{Attempt, Direction, Entry, Event, Moment};
 pub use facts::{Chunk, Facts, Fault, NoData, Outcome, Verdict};
 pub use judge::Judge;
 pub use progress::Progress;
 pub use state::RunState;
+
+/// Who acts where no person does.
+pub const GONOGO: &str = "gonogo";

@@ -8,25 +8,11 @@ use super::limits;
 /// One line of a result, still as data: faces lay it out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
-    Header {
-        names: Vec<String>,
-        types: Vec<String>,
-    },
+    Header { names: Vec<String>, types: Vec<String> },
     Row(Vec<Option<String>>),
-    Notice {
-        severity: String,
-        text: String,
-    },
-    Text {
-        stream: String,
-        text: String,
-    },
-    End {
-        statement: u32,
-        rows: u64,
-        affected: u64,
-        ms: u64,
-    },
+    Notice { severity: String, text: String },
+    Text { stream: String, text: String },
+    End { statement: u32, rows: u64, affected: u64, ms: u64 },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,10 +35,7 @@ impl OutputLog {
                 self.of = *of;
             }
             Chunk::Columns { names, types, .. } => {
-                self.line(Line::Header {
-                    names: names.clone(),
-                    types: types.clone(),
-                });
+                self.line(Line::Header { names: names.clone(), types: types.clone() });
             }
             Chunk::Rows { rows, .. } => {
                 for row in rows {
@@ -61,18 +44,10 @@ impl OutputLog {
             }
             Chunk::StatementEnd { n, rows, affected, ms } => {
                 self.rows += rows;
-                self.line(Line::End {
-                    statement: *n,
-                    rows: *rows,
-                    affected: *affected,
-                    ms: *ms,
-                });
+                self.line(Line::End { statement: *n, rows: *rows, affected: *affected, ms: *ms });
             }
             Chunk::Notice { severity, text } => {
-                self.line(Line::Notice {
-                    severity: severity.clone(),
-                    text: text.clone(),
-                });
+                self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
             Chunk::Text { stream, text } => {
                 for part in text.split_inclusive('\n') {
@@ -92,10 +67,7 @@ impl OutputLog {
             text.push_str(part);
             return;
         }
-        self.line(Line::Text {
-            stream: stream.to_owned(),
-            text: part.to_owned(),
-        });
+        self.line(Line::Text { stream: stream.to_owned(), text: part.to_owned() });
     }
 
     fn line(&mut self, line: Line) {

@@ -1,5 +1,17 @@
 //! The language of runbooks: its model, its parser, its checks, its templates and expressions. Knows nothing else of ours.
 
+mod check;
+pub mod clean;
+pub mod expr;
+mod load;
 pub mod model;
+mod parse;
+mod problem;
+mod render;
+pub mod sql;
+mod suggest;
+mod text;
 
+pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;
+pub use problem::{Problem, Problems};

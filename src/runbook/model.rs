@@ -7,6 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::sql::{self, Dialect};
+
 /// The stable name of a step. Selection, undo, attempts and replay go by it, never by position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -431,15 +433,11 @@ impl Runbook {
 
     /// The step of that name: of a phase or of a rollback plan.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
-        self.steps()
-            .chain(self.rollbacks.iter().flat_map(|plan| &plan.steps))
-            .find(|step| step.id == *id)
+        self.steps().chain(self.rollbacks.iter().flat_map(|plan| &plan.steps)).find(|step| step.id == *id)
     }
 
     pub fn phase_of(&self, id: &StepId) -> Option<&Phase> {
-        self.phases
-            .iter()
-            .find(|phase| phase.steps.iter().any(|step| step.id == *id))
+        self.phases.iter().find(|phase| phase.steps.iter().any(|step| step.id == *id))
     }
 
     pub fn phase(&self, id: &str) -> Option<&Phase> {
@@ -463,12 +461,22 @@ impl Runbook {
     }
 }
 
+impl Environment {
+    /// Whose SQL a target speaks.
+    pub fn dialect(&self, target: &str) -> Dialect {
+        let spec = self.targets.iter().find(|(name, _)| name == target);
+        spec.map_or(Dialect::Postgres, |(_, spec)| Dialect::of(&spec.url))
+    }
+}
+
 impl Step {
-    /// True where running it cannot leave anything to take back by gonogo's own knowledge.
-    pub fn is_harmless(&self) -> bool {
-        matches!(
-            self.verb,
-            Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_)
-        )
+    /// True where running it may change something that only the runbook knows how to take back.
+    pub fn changes(&self) -> bool {
+        match &self.verb {
+            Verb::Sql(script) => !sql::only_reads(&script.text),
+            Verb::Run(_) | Verb::Shell(_) => true,
+            Verb::Http(call) => !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
+            Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => false,
+        }
     }
 }

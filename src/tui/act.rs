@@ -77,11 +77,7 @@ fn open(model: &mut Model, kind: Kind, choices: Vec<String>, fields: Vec<Field>)
 }
 
 fn send(model: &Model, verb: CommandVerb) -> Out {
-    Out::Send(Command {
-        by: sender(model),
-        seen: model.drawn,
-        verb,
-    })
+    Out::Send(Command { by: sender(model), seen: model.drawn, verb })
 }
 
 /// Puts a step on the screen.
@@ -106,10 +102,7 @@ fn enter(model: &mut Model) -> Option<Out> {
         Enter::Tick(..) => return tick(model),
         Enter::Nothing => {}
         _ if repeats || turned => {
-            model.tell(
-                Ink::Warn,
-                "too quick: the screen had just changed. Look, then press Enter again",
-            );
+            model.tell(Ink::Warn, "too quick: the screen had just changed. Look, then press Enter again");
         }
         Enter::Consent => {
             let fields = vec![name_field(model)];
@@ -138,14 +131,7 @@ fn tick(model: &mut Model) -> Option<Out> {
     }
     // The choice moves on to the next open line.
     model.item = None;
-    Some(send(
-        model,
-        CommandVerb::Tick {
-            step: id,
-            item,
-            answer: None,
-        },
-    ))
+    Some(send(model, CommandVerb::Tick { step: id, item, answer: None }))
 }
 
 fn vote(model: &mut Model, go: bool) -> Option<Out> {
@@ -187,12 +173,7 @@ fn with_attempt(model: &mut Model, kind: fn(crate::run::Attempt) -> Kind, settle
 
 fn sign_off(model: &mut Model) -> Option<Out> {
     let phase = view::phase(model)?.id.clone();
-    open(
-        model,
-        Kind::SignOff(phase),
-        Vec::new(),
-        vec![Field::new("reason", Rule::Required)],
-    )
+    open(model, Kind::SignOff(phase), Vec::new(), vec![Field::new("reason", Rule::Required)])
 }
 
 fn rollback(model: &mut Model) -> Option<Out> {
@@ -224,9 +205,7 @@ fn edit(model: &mut Model) -> Option<Out> {
     let Verb::Sql(script) = &step.verb else {
         return None;
     };
-    let text = run
-        .and_then(|run| run.edited.clone())
-        .unwrap_or_else(|| script.text.clone());
+    let text = run.and_then(|run| run.edited.clone()).unwrap_or_else(|| script.text.clone());
     let id = step.id.clone();
     match editor::Editor::new(model, editor::Kind::Sql(id), &text) {
         Ok(editor) => show(model, Dialog::Editor(Box::new(editor))),
@@ -258,10 +237,7 @@ fn copy(model: &mut Model) -> Option<Out> {
 }
 
 fn lines_of(lines: &[ratatui::text::Line<'static>]) -> String {
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| line.to_string().trim_end().to_owned())
-        .collect();
+    let lines: Vec<String> = lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
@@ -270,23 +246,12 @@ fn save(model: &mut Model) -> Option<Out> {
     let output = &run?.output;
     let (text, end) = match table::csv(output) {
         Some(csv) => (csv, "csv"),
-        None => (
-            lines_of(&table::lines(output, usize::from(u16::MAX), 0, model.look)),
-            "txt",
-        ),
+        None => (lines_of(&table::lines(output, usize::from(u16::MAX), 0, model.look)), "txt"),
     };
-    let safe = |text: &str| -> String {
-        text.chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect()
-    };
+    let safe =
+        |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect() };
     let path = format!("{}-{}.{end}", safe(&step.id.0), safe(&next::run_id(model)));
-    open(
-        model,
-        Kind::Save(text),
-        Vec::new(),
-        vec![Field::with_text("file", Rule::Required, &path)],
-    )
+    open(model, Kind::Save(text), Vec::new(), vec![Field::with_text("file", Rule::Required, &path)])
 }
 
 /// Only a screen that drives a living run has something to decide; others just go.
@@ -339,10 +304,7 @@ fn speed(now: f64, faster: bool) -> f64 {
 /// What was sent, in a few words, for the time until the engine answers.
 pub fn sent_words(model: &Model, verb: &CommandVerb) -> String {
     let name = |id: &StepId| {
-        model
-            .runbook
-            .step(id)
-            .map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
+        model.runbook.step(id).map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
     };
     match verb {
         CommandVerb::Confirm { .. } => "confirmation".to_owned(),

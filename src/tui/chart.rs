@@ -22,9 +22,7 @@ pub fn lines(
         return Vec::new();
     }
     let label = threshold.map(|t| format!(" {}", text::value(t.value)));
-    let label = label
-        .filter(|label| text::width(label) * 2 < columns)
-        .unwrap_or_default();
+    let label = label.filter(|label| text::width(label) * 2 < columns).unwrap_or_default();
     let plot = columns.saturating_sub(text::width(&label)).max(1);
     let values = &values[values.len().saturating_sub(plot)..];
     let scale = Scale::of(values, threshold, rows);
@@ -49,22 +47,13 @@ struct Scale {
 impl Scale {
     fn of(values: &[Option<f64>], threshold: Option<Threshold>, rows: usize) -> Self {
         let values = values.iter().flatten().copied();
-        let all = || {
-            values
-                .clone()
-                .filter(|v| v.is_finite())
-                .chain(threshold.map(|t| t.value))
-        };
+        let all = || values.clone().filter(|v| v.is_finite()).chain(threshold.map(|t| t.value));
         let low = all().fold(0.0, f64::min);
         let high = all().fold(f64::NEG_INFINITY, f64::max);
         Self {
             low,
             // Nothing above the line: leave it some air.
-            high: if high > low {
-                low + (high - low) * 1.05
-            } else {
-                low + 1.0
-            },
+            high: if high > low { low + (high - low) * 1.05 } else { low + 1.0 },
             levels: rows * BARS.len(),
         }
     }
@@ -101,11 +90,7 @@ impl Chart<'_> {
                 _ => spans.push(Span::styled(c.to_string(), style)),
             }
         }
-        let tail = if here {
-            self.label.clone()
-        } else {
-            " ".repeat(text::width(&self.label))
-        };
+        let tail = if here { self.label.clone() } else { " ".repeat(text::width(&self.label)) };
         spans.push(Span::styled(tail, self.look.style(Ink::Dim)));
         Line::from(spans)
     }
@@ -144,16 +129,8 @@ mod tests {
 
     #[test]
     fn odd_input_never_breaks_it() {
-        let low = Threshold {
-            value: -1e300,
-            above: false,
-        };
-        for values in [
-            vec![],
-            vec![Some(f64::NAN)],
-            vec![Some(f64::MAX), Some(f64::MIN)],
-            vec![None; 700],
-        ] {
+        let low = Threshold { value: -1e300, above: false };
+        for values in [vec![], vec![Some(f64::NAN)], vec![Some(f64::MAX), Some(f64::MIN)], vec![None; 700]] {
             for (columns, rows) in [(0, 0), (1, 1), (3, 2), (500, 9)] {
                 for line in lines(&values, Some(low), columns, rows, Look::default()) {
                     assert!(line.width() <= columns);

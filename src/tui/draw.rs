@@ -28,21 +28,11 @@ pub fn draw(model: &Model, frame: &mut Frame) {
     } else {
         let areas = areas(model, area);
         panes(model, frame, &areas);
-        let body = Rect {
-            y: areas.header.bottom(),
-            height: areas.next.y.saturating_sub(areas.header.bottom()),
-            ..area
-        };
+        let body =
+            Rect { y: areas.header.bottom(), height: areas.next.y.saturating_sub(areas.header.bottom()), ..area };
         // The numbers that fired it stay in sight beside it.
-        let beside = if areas.signals.is_empty() {
-            body.right()
-        } else {
-            areas.signals.x.saturating_sub(1)
-        };
-        let left = Rect {
-            width: beside.saturating_sub(body.x),
-            ..body
-        };
+        let beside = if areas.signals.is_empty() { body.right() } else { areas.signals.x.saturating_sub(1) };
+        let left = Rect { width: beside.saturating_sub(body.x), ..body };
         alarm::paint_panel(model, frame, if left.width >= 44 { left } else { body });
         dialog::draw::paint(model, frame, body, areas.next);
     }
@@ -62,14 +52,7 @@ fn panes(model: &Model, frame: &mut Frame, areas: &Areas) {
         let area = areas.pane(pane);
         if !area.is_empty() {
             let foot = position(model, pane, area);
-            frame_around(
-                model,
-                frame,
-                outer(area),
-                title(look, name, focus == pane),
-                foot,
-                focus == pane,
-            );
+            frame_around(model, frame, outer(area), title(look, name, focus == pane), foot, focus == pane);
             pane::paint(model, frame, pane, area);
         }
     }
@@ -105,11 +88,7 @@ fn middle(model: &Model, frame: &mut Frame, areas: &Areas, focus: Pane) {
     }
     let focused = matches!(focus, Pane::Step | Pane::Result);
     let alone = areas.rule.is_empty();
-    let foot_of = if alone && areas.step.is_empty() {
-        Pane::Result
-    } else {
-        Pane::Step
-    };
+    let foot_of = if alone && areas.step.is_empty() { Pane::Result } else { Pane::Step };
     let bottom = if areas.rule.is_empty() { foot_of } else { Pane::Result };
     let foot = position(model, bottom, areas.pane(bottom));
     let heading = heading(model, usize::from(areas.middle.width).saturating_sub(4), focused);
@@ -127,38 +106,20 @@ fn middle(model: &Model, frame: &mut Frame, areas: &Areas, focus: Pane) {
 fn heading(model: &Model, width: usize, focused: bool) -> Line<'static> {
     let look = model.look;
     let Some((step, run)) = view::shown_step(model) else {
-        return title(
-            look,
-            if view::at_end(model) {
-                "The run is over"
-            } else {
-                "no step"
-            },
-            focused,
-        );
+        return title(look, if view::at_end(model) { "The run is over" } else { "no step" }, focused);
     };
     let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
-    let phase = model.runbook.phase_of(&step.id).map_or("rollback", |phase| {
-        if phase.title.is_empty() {
-            &phase.id
-        } else {
-            &phase.title
-        }
-    });
+    let phase = model
+        .runbook
+        .phase_of(&step.id)
+        .map_or("rollback", |phase| if phase.title.is_empty() { &phase.id } else { &phase.title });
     let state = format!("{} {}", look.glyph(&status), theme::word(&status));
-    let moved = if view::at_current(model) || model.selected.is_none() {
-        ""
-    } else {
-        " (not the current step)"
-    };
+    let moved = if view::at_current(model) || model.selected.is_none() { "" } else { " (not the current step)" };
     let room = width.saturating_sub(text::width(&state) + text::width(moved) + 3);
     let name = format!("{} › {}", clean::line(phase, 60), clean::line(view::title(step), 120));
     Line::from(vec![
         Span::raw(" "),
-        Span::styled(
-            text::cut(&name, room),
-            look.style(if focused { Ink::Focus } else { Ink::Title }),
-        ),
+        Span::styled(text::cut(&name, room), look.style(if focused { Ink::Focus } else { Ink::Title })),
         Span::styled(moved, look.style(Ink::Warn)),
         Span::raw("  "),
         Span::styled(state, look.style(theme::ink(&status))),
@@ -174,10 +135,7 @@ fn rule(model: &Model, frame: &mut Frame, areas: &Areas, focus: Pane) {
     let dashes = width.saturating_sub(9 + text::width(&above) + 1);
     let line = Line::from(vec![
         Span::styled("─", look.style(ink)),
-        Span::styled(
-            " result ",
-            look.style(if focus == Pane::Result { Ink::Focus } else { Ink::Dim }),
-        ),
+        Span::styled(" result ", look.style(if focus == Pane::Result { Ink::Focus } else { Ink::Dim })),
         Span::styled("─".repeat(dashes), look.style(ink)),
         Span::styled(above, look.style(Ink::Dim)),
         Span::styled("─", look.style(ink)),
@@ -191,36 +149,21 @@ fn tiny(model: &Model, frame: &mut Frame, area: Rect) {
     let width = usize::from(area.width);
     let mut lines = Vec::new();
     let mut say = |ink: Ink, words: &str| {
-        lines.extend(
-            text::wrap(words, width)
-                .into_iter()
-                .map(|line| Line::styled(line, look.style(ink))),
-        );
+        lines.extend(text::wrap(words, width).into_iter().map(|line| Line::styled(line, look.style(ink))));
     };
     let (ink, sentence) = next::sentence(model);
     if area.height == 1 {
-        frame.render_widget(
-            Paragraph::new(Line::styled(text::cut(&sentence, width), look.style(ink))),
-            area,
-        );
+        frame.render_widget(Paragraph::new(Line::styled(text::cut(&sentence, width), look.style(ink))), area);
         return;
     }
     say(ink, &sentence);
     if let Some((step, run)) = view::shown_step(model) {
         let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
-        let words = format!(
-            "{} {} {}",
-            look.glyph(&status),
-            theme::word(&status),
-            clean::line(view::title(step), 80)
-        );
+        let words = format!("{} {} {}", look.glyph(&status), theme::word(&status), clean::line(view::title(step), 80));
         say(theme::ink(&status), &words);
     }
     if model.dialog.is_some() {
-        say(
-            Ink::Warn,
-            "a question is open: esc leaves it, or make the terminal larger",
-        );
+        say(Ink::Warn, "a question is open: esc leaves it, or make the terminal larger");
     }
     say(Ink::Key, &keys(model));
     say(Ink::Dim, "too small: 40x12 shows the panes");
@@ -230,9 +173,7 @@ fn tiny(model: &Model, frame: &mut Frame, area: Rect) {
 
 /// The first few keys that work here.
 fn keys(model: &Model) -> String {
-    let works = BINDINGS
-        .iter()
-        .filter(|row| matches!(offer(row.action, model), Offer::Yes(_)));
+    let works = BINDINGS.iter().filter(|row| matches!(offer(row.action, model), Offer::Yes(_)));
     let wanted = works.filter(|row| !matches!(row.action, Action::Zoom | Action::NextPane | Action::Up | Action::Down));
     let words = wanted.filter_map(|row| Some(format!("{} {}", key_name(model, row)?, row.name)));
     let mut words: Vec<String> = words.take(6).collect();

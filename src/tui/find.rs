@@ -20,9 +20,7 @@ pub fn screen(model: &Model) -> Rect {
 pub fn jump(model: &mut Model, forward: bool, here: bool) -> Option<Out> {
     let pattern = model.search.as_ref()?.pattern.clone();
     let focus = view::focus(model);
-    let others = [Pane::Phases, Pane::Step, Pane::Result, Pane::Log]
-        .into_iter()
-        .filter(|pane| *pane != focus);
+    let others = [Pane::Phases, Pane::Step, Pane::Result, Pane::Log].into_iter().filter(|pane| *pane != focus);
     for pane in std::iter::once(focus).chain(others) {
         let found = match pane {
             Pane::Phases => step(model, &pattern, forward, here),
@@ -33,10 +31,7 @@ pub fn jump(model: &mut Model, forward: bool, here: bool) -> Option<Out> {
             return None;
         }
     }
-    model.tell(
-        Ink::Warn,
-        format!("not found: {}", crate::run::clean::line(&pattern, 60)),
-    );
+    model.tell(Ink::Warn, format!("not found: {}", crate::run::clean::line(&pattern, 60)));
     None
 }
 
@@ -47,9 +42,7 @@ fn step(model: &mut Model, pattern: &str, forward: bool, here: bool) -> bool {
         let title = model.runbook.step(id).map_or("", view::title);
         pane::find(title, pattern).is_some() || pane::find(&id.0, pattern).is_some()
     };
-    let at = view::shown(model)
-        .and_then(|id| ids.iter().position(|other| *other == id))
-        .unwrap_or(0);
+    let at = view::shown(model).and_then(|id| ids.iter().position(|other| *other == id)).unwrap_or(0);
     let hits: Vec<usize> = (0..ids.len()).filter(|n| ids.get(*n).is_some_and(&matches)).collect();
     let Some(id) = pick(&hits, at, forward, here).and_then(|n| ids.get(n).cloned()) else {
         return false;
@@ -68,18 +61,10 @@ fn line(model: &mut Model, pane: Pane, pattern: &str, forward: bool, here: bool)
     let height = pane::room(model, pane, area);
     let last = sheet.lines.len().saturating_sub(height);
     let at = sheet.offset(model.scroll.get(&pane).copied(), height);
-    let matches = |n: &usize| {
-        sheet
-            .lines
-            .get(*n)
-            .is_some_and(|line| pane::find(&line.to_string(), pattern).is_some())
-    };
+    let matches = |n: &usize| sheet.lines.get(*n).is_some_and(|line| pane::find(&line.to_string(), pattern).is_some());
     let hits: Vec<usize> = (0..sheet.lines.len()).filter(matches).collect();
     // A match below the last full page shows with that page: there is nothing further to scroll to.
-    let from = model
-        .found
-        .filter(|(in_pane, n)| *in_pane == pane && n.min(&last) == &at)
-        .map_or(at, |(_, n)| n);
+    let from = model.found.filter(|(in_pane, n)| *in_pane == pane && n.min(&last) == &at).map_or(at, |(_, n)| n);
     let Some(n) = pick(&hits, from, forward, here) else {
         return false;
     };
@@ -91,10 +76,7 @@ fn line(model: &mut Model, pane: Pane, pattern: &str, forward: bool, here: bool)
 /// The hit after (or before) `at`, around the end.
 fn pick(hits: &[usize], at: usize, forward: bool, here: bool) -> Option<usize> {
     let next = match forward {
-        true => hits
-            .iter()
-            .find(|n| **n > at || (here && **n == at))
-            .or_else(|| hits.first()),
+        true => hits.iter().find(|n| **n > at || (here && **n == at)).or_else(|| hits.first()),
         false => hits.iter().rev().find(|n| **n < at).or_else(|| hits.last()),
     };
     next.copied()

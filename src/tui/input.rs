@@ -42,9 +42,7 @@ impl Reader {
         ear.set_nonblocking(true)?;
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("terminal-input".to_owned())
-            .spawn(move || read(&of_thread, ear, &send))?;
+        std::thread::Builder::new().name("terminal-input".to_owned()).spawn(move || read(&of_thread, ear, &send))?;
         Ok(Self { events, shared, bell })
     }
 

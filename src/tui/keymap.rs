@@ -67,10 +67,7 @@ pub struct Key {
 }
 
 const fn key(code: KeyCode) -> Key {
-    Key {
-        code,
-        with: KeyModifiers::NONE,
-    }
+    Key { code, with: KeyModifiers::NONE }
 }
 
 const fn ch(c: char) -> Key {
@@ -78,17 +75,11 @@ const fn ch(c: char) -> Key {
 }
 
 const fn ctrl(c: char) -> Key {
-    Key {
-        code: KeyCode::Char(c),
-        with: KeyModifiers::CONTROL,
-    }
+    Key { code: KeyCode::Char(c), with: KeyModifiers::CONTROL }
 }
 
 const fn shift(code: KeyCode) -> Key {
-    Key {
-        code,
-        with: KeyModifiers::SHIFT,
-    }
+    Key { code, with: KeyModifiers::SHIFT }
 }
 
 /// One row: what, by which keys, under which words in footer and help.
@@ -116,18 +107,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(Action::ToNote, &[ch('m')], "next note"),
     bind(
         Action::SeekTenth,
-        &[
-            ch('0'),
-            ch('1'),
-            ch('2'),
-            ch('3'),
-            ch('4'),
-            ch('5'),
-            ch('6'),
-            ch('7'),
-            ch('8'),
-            ch('9'),
-        ],
+        &[ch('0'), ch('1'), ch('2'), ch('3'), ch('4'), ch('5'), ch('6'), ch('7'), ch('8'), ch('9')],
         "jump to tenth",
     ),
     bind(Action::SeekStart, &[ch('g'), key(KeyCode::Home)], "start"),

@@ -72,12 +72,7 @@ pub fn inner(area: Rect) -> Rect {
 
 /// The frame around an inner area.
 pub fn outer(area: Rect) -> Rect {
-    Rect {
-        x: area.x.saturating_sub(1),
-        y: area.y.saturating_sub(1),
-        width: area.width + 2,
-        height: area.height + 2,
-    }
+    Rect { x: area.x.saturating_sub(1), y: area.y.saturating_sub(1), width: area.width + 2, height: area.height + 2 }
 }
 
 /// Takes rows off the top of what is left.
@@ -92,19 +87,12 @@ fn top(rest: &mut Rect, rows: u16) -> Rect {
 fn bottom(rest: &mut Rect, rows: u16) -> Rect {
     let rows = rows.min(rest.height);
     rest.height -= rows;
-    Rect {
-        y: rest.y + rest.height,
-        height: rows,
-        ..*rest
-    }
+    Rect { y: rest.y + rest.height, height: rows, ..*rest }
 }
 
 fn west(rest: &mut Rect, columns: u16) -> Rect {
     let columns = columns.min(rest.width);
-    let taken = Rect {
-        width: columns,
-        ..*rest
-    };
+    let taken = Rect { width: columns, ..*rest };
     rest.x += columns;
     rest.width -= columns;
     taken
@@ -113,11 +101,7 @@ fn west(rest: &mut Rect, columns: u16) -> Rect {
 fn east(rest: &mut Rect, columns: u16) -> Rect {
     let columns = columns.min(rest.width);
     rest.width -= columns;
-    Rect {
-        x: rest.x + rest.width,
-        width: columns,
-        ..*rest
-    }
+    Rect { x: rest.x + rest.width, width: columns, ..*rest }
 }
 
 /// The areas of a screen that is not tiny.
@@ -126,14 +110,7 @@ pub fn areas(model: &Model, area: Rect) -> Areas {
     let mut rest = area;
     let mut out = Areas {
         header: top(&mut rest, 2),
-        footer: bottom(
-            &mut rest,
-            if shape == Shape::Narrow && area.height >= 20 {
-                2
-            } else {
-                1
-            },
-        ),
+        footer: bottom(&mut rest, if shape == Shape::Narrow && area.height >= 20 { 2 } else { 1 }),
         next: bottom(&mut rest, 1),
         ..Areas::default()
     };

@@ -211,11 +211,7 @@ impl Model {
             }
             _ => {}
         }
-        if self
-            .sent
-            .as_ref()
-            .is_some_and(|(_, seen)| answers(&entry.event) && entry.seq > *seen)
-        {
+        if self.sent.as_ref().is_some_and(|(_, seen)| answers(&entry.event) && entry.seq > *seen) {
             self.sent = None;
         }
     }
@@ -229,11 +225,7 @@ impl Model {
             return;
         };
         self.logged += 1;
-        self.log.push_back(LogLine {
-            at: entry.at,
-            text: line,
-            ink: log_ink(&entry.event),
-        });
+        self.log.push_back(LogLine { at: entry.at, text: line, ink: log_ink(&entry.event) });
         if self.log.len() > limits::LOG_SHOWN {
             self.log.pop_front();
             if let Some(top) = self.scroll.get_mut(&Pane::Log) {
@@ -252,9 +244,7 @@ impl Model {
     }
 
     pub(super) fn is_protected(&self) -> bool {
-        self.runbook
-            .environment(&self.state.opened.environment)
-            .is_some_and(|env| env.protected)
+        self.runbook.environment(&self.state.opened.environment).is_some_and(|env| env.protected)
     }
 
     /// `(1 step)` style counts for messages.

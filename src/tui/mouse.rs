@@ -35,10 +35,8 @@ pub fn mouse(model: &mut Model, event: &MouseEvent) -> Option<Out> {
         scroll(model, pane, by);
         return None;
     }
-    let presses = matches!(
-        event.kind,
-        MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left)
-    );
+    let presses =
+        matches!(event.kind, MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left));
     if !presses {
         return None;
     }

@@ -32,14 +32,11 @@ pub fn go(model: &mut Model, action: Action) -> Option<Out> {
 
 fn columns(model: &Model) -> usize {
     let output = view::shown_step(model).and_then(|(_, run)| run).map(|run| &run.output);
-    let count = output
-        .into_iter()
-        .flat_map(|output| &output.lines)
-        .map(|line| match line {
-            crate::run::output::Line::Header { names, .. } => names.len(),
-            crate::run::output::Line::Row(cells) => cells.len(),
-            _ => 0,
-        });
+    let count = output.into_iter().flat_map(|output| &output.lines).map(|line| match line {
+        crate::run::output::Line::Header { names, .. } => names.len(),
+        crate::run::output::Line::Row(cells) => cells.len(),
+        _ => 0,
+    });
     count.max().unwrap_or(0)
 }
 
@@ -104,10 +101,7 @@ pub fn scroll(model: &mut Model, pane: Pane, by: isize) {
 fn page(model: &mut Model, by: isize) {
     let pane = view::focus(model);
     let area = layout(model).pane(pane);
-    let rows = isize::try_from(pane::room(model, pane, area))
-        .unwrap_or(1)
-        .saturating_sub(1)
-        .max(1);
+    let rows = isize::try_from(pane::room(model, pane, area)).unwrap_or(1).saturating_sub(1).max(1);
     match pane {
         Pane::Phases => walk(model, by * rows),
         _ => scroll(model, pane, by * rows),
@@ -127,10 +121,7 @@ fn to_end(model: &mut Model, end: bool) {
 /// The next pane that can be seen, or opened.
 fn turn(model: &mut Model, by: isize) {
     let has_result = pane::result::has_any(model);
-    let panes: Vec<Pane> = Pane::ALL
-        .into_iter()
-        .filter(|pane| has_result || *pane != Pane::Result)
-        .collect();
+    let panes: Vec<Pane> = Pane::ALL.into_iter().filter(|pane| has_result || *pane != Pane::Result).collect();
     let focus = view::focus(model);
     let at = panes.iter().position(|pane| *pane == focus).unwrap_or(0);
     let count = panes.len() as isize;

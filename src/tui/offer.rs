@@ -105,12 +105,7 @@ fn command(action: Action, model: &Model) -> Offer {
 }
 
 fn enter(model: &Model) -> Offer {
-    let name = |id| {
-        model
-            .runbook
-            .step(id)
-            .map_or(String::new(), |step| clean::line(view::title(step), 60))
-    };
+    let name = |id| model.runbook.step(id).map_or(String::new(), |step| clean::line(view::title(step), 60));
     match next::enter(model) {
         Enter::Consent => yes("asks for the name of the protected database"),
         Enter::Start(id) => yes(format!("starts: {}", name(&id))),
@@ -129,11 +124,7 @@ fn human(action: Action, model: &Model) -> Offer {
         (Verb::Poll(roles), Action::Go | Action::NoGo, Some(n)) => {
             let role = roles.get(n).map_or("", String::as_str);
             let title = clean::line(view::role_title(model, role), 40);
-            let word = if action == Action::Go {
-                "go"
-            } else {
-                "NO-GO, which holds the run"
-            };
+            let word = if action == Action::Go { "go" } else { "NO-GO, which holds the run" };
             yes(format!("{title} says {word} (asks first)"))
         }
         _ => Offer::Absent,
@@ -184,32 +175,19 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::StopCountdown => match state.countdown() {
             Some((trigger, at)) => {
                 let left = duration(at.saturating_sub(model.now.ms));
-                yes(format!(
-                    "stops the rollback of {} that begins in {left}",
-                    clean::line(trigger, 40)
-                ))
+                yes(format!("stops the rollback of {} that begins in {left}", clean::line(trigger, 40)))
             }
             None => Offer::Absent,
         },
         Action::Rollback if state.rolling_back() => no("a rollback is under way"),
-        Action::Rollback
-            if state
-                .open
-                .iter()
-                .any(|open| state.status(&open.step) == StepStatus::InDoubt) =>
-        {
+        Action::Rollback if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
         Action::Rollback if state.completed.is_empty() && model.runbook.rollbacks.is_empty() => {
             no("nothing to undo yet")
         }
         Action::Rollback => yes("takes the done steps back (asks which way, why, and for a name where protected)"),
-        Action::Hold
-            if state
-                .open
-                .iter()
-                .any(|open| state.status(&open.step) == StepStatus::InDoubt) =>
-        {
+        Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),

@@ -33,8 +33,6 @@ pub struct Init {
     pub clock: Clock,
     /// Whether the mouse is taken; the terminal's own selection is off then.
     pub mouse: bool,
-    /// Whether the terminal's bell calls the operator when something wants a person.
-    pub bell: bool,
 }
 
 /// Why the screen ended. The terminal is given back in every case.
@@ -87,7 +85,6 @@ pub async fn run(
         outbox,
         dirty: true,
         lent: false,
-        bell: init.bell,
         next_frame: now,
         next_tick: now,
     };
@@ -149,7 +146,6 @@ struct Session {
     dirty: bool,
     /// True while an external editor has the terminal.
     lent: bool,
-    bell: bool,
     next_frame: Instant,
     next_tick: Instant,
 }
@@ -194,7 +190,7 @@ impl Session {
         match self.screen.draw(|frame| draw(model, frame)) {
             Ok(()) => {
                 self.model.mark_drawn();
-                if self.model.take_bell() && self.bell {
+                if self.model.take_bell() {
                     self.screen.ring();
                 }
                 self.dirty = false;
@@ -207,11 +203,7 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Happened {
-        let until = if self.dirty && !self.lent {
-            self.next_frame.min(self.next_tick)
-        } else {
-            self.next_tick
-        };
+        let until = if self.dirty && !self.lent { self.next_frame.min(self.next_tick) } else { self.next_tick };
         tokio::select! {
             biased;
             happened = self.signals.next() => happened,

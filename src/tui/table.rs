@@ -16,10 +16,7 @@ const NARROWEST: usize = 8;
 pub fn lines(output: &OutputLog, width: usize, skip: usize, look: Look) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     if output.dropped > 0 {
-        let text = format!(
-            "… {} are no longer kept here",
-            text::plural(output.dropped as usize, "earlier line")
-        );
+        let text = format!("… {} are no longer kept here", text::plural(output.dropped as usize, "earlier line"));
         out.push(styled(text, look, Ink::Dim));
     }
     let mut block: Vec<&Out> = Vec::new();
@@ -49,11 +46,7 @@ fn plain(line: &Out, width: usize, look: Look, out: &mut Vec<Line<'static>>) {
     match line {
         Out::Notice { severity, text } => {
             let text = format!("{}: {}", clean::line(severity, 20), clean::block(text));
-            out.extend(
-                text::wrap(&text, width)
-                    .into_iter()
-                    .map(|line| styled(line, look, Ink::Warn)),
-            );
+            out.extend(text::wrap(&text, width).into_iter().map(|line| styled(line, look, Ink::Warn)));
         }
         Out::Text { stream, text } => {
             let ink = if stream == "err" { Ink::Warn } else { Ink::Text };
@@ -130,11 +123,7 @@ fn rule(shown: &[Column]) -> String {
 }
 
 fn place(cell: &str, column: &Column) -> String {
-    if column.number {
-        text::right(cell, column.width)
-    } else {
-        text::left(cell, column.width)
-    }
+    if column.number { text::right(cell, column.width) } else { text::left(cell, column.width) }
 }
 
 fn hint(skip: usize, hidden: usize) -> Option<String> {
@@ -169,11 +158,7 @@ fn measure(block: &[&Out]) -> Vec<Column> {
                     let wide = cell.as_ref().map_or(4, |cell| text::width(&clean::line(cell, WIDEST)));
                     match columns.get_mut(n) {
                         Some(column) => column.width = column.width.max(wide),
-                        None => columns.push(Column {
-                            name: String::new(),
-                            number: false,
-                            width: wide.max(1),
-                        }),
+                        None => columns.push(Column { name: String::new(), number: false, width: wide.max(1) }),
                     }
                 }
             }
@@ -185,20 +170,15 @@ fn measure(block: &[&Out]) -> Vec<Column> {
 
 fn is_number(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let starts = [
-        "int", "bigint", "smallint", "numeric", "decimal", "float", "double", "real", "oid", "money", "serial",
-    ];
+    let starts =
+        ["int", "bigint", "smallint", "numeric", "decimal", "float", "double", "real", "oid", "money", "serial"];
     starts.iter().any(|start| name.starts_with(start)) && !name.starts_with("interval") && !name.ends_with("[]")
 }
 
 /// Squeezes the widest columns until all fit; answers how many at the end must be left out all the same.
 fn fit(columns: &mut [Column], width: usize) -> usize {
     let total = |columns: &[Column], most: usize| -> usize {
-        columns
-            .iter()
-            .map(|column| column.width.min(most) + 3)
-            .sum::<usize>()
-            .saturating_sub(2)
+        columns.iter().map(|column| column.width.min(most) + 3).sum::<usize>().saturating_sub(2)
     };
     let widest = columns.iter().map(|column| column.width).max().unwrap_or(0);
     let room = |most: usize| total(columns, most) < width;
@@ -291,28 +271,20 @@ mod tests {
             types: types.iter().map(|s| (*s).to_owned()).collect(),
         });
         for row in rows {
-            log.lines
-                .push_back(Out::Row(row.iter().map(|cell| cell.map(str::to_owned)).collect()));
+            log.lines.push_back(Out::Row(row.iter().map(|cell| cell.map(str::to_owned)).collect()));
         }
         log
     }
 
     fn shown(log: &OutputLog, width: usize, skip: usize) -> String {
         let lines = lines(log, width, skip, Look::default());
-        let text: Vec<String> = lines
-            .iter()
-            .map(|line| line.to_string().trim_end().to_owned())
-            .collect();
+        let text: Vec<String> = lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect();
         text.join("\n")
     }
 
     #[test]
     fn aligns_like_psql() {
-        let log = output(
-            &["count", "state"],
-            &["int8", "text"],
-            &[&[Some("3"), Some("ok")], &[Some("1204"), None]],
-        );
+        let log = output(&["count", "state"], &["int8", "text"], &[&[Some("3"), Some("ok")], &[Some("1204"), None]]);
         insta::assert_snapshot!(shown(&log, 40, 0), @r"
          count │ state
         ───────┼───────
@@ -326,11 +298,7 @@ mod tests {
         let log = output(
             &["id", "statement", "detail"],
             &["int4", "text", "text"],
-            &[&[
-                Some("1"),
-                Some("alter table orders add column"),
-                Some("waiting for a lock on orders"),
-            ]],
+            &[&[Some("1"), Some("alter table orders add column"), Some("waiting for a lock on orders")]],
         );
         let shown = [(44, 0), (22, 0), (44, 2)].map(|(width, skip)| shown(&log, width, skip));
         insta::assert_snapshot!(shown.join("\n\n"));
@@ -338,11 +306,7 @@ mod tests {
 
     #[test]
     fn csv_tells_null_from_empty() {
-        let log = output(
-            &["a", "b"],
-            &["text", "text"],
-            &[&[None, Some("")], &[Some("x,\"y\""), Some("z")]],
-        );
+        let log = output(&["a", "b"], &["text", "text"], &[&[None, Some("")], &[Some("x,\"y\""), Some("z")]]);
         assert_eq!(csv(&log).unwrap(), "a,b\n,\"\"\n\"x,\"\"y\"\"\",z\n");
     }
 }

@@ -45,10 +45,7 @@ impl Screen {
         crossterm::style::force_color_output(true);
         enter(mouse)?;
         let terminal = terminal().inspect_err(|_| give_back())?;
-        Ok(Self {
-            terminal: ManuallyDrop::new(terminal),
-            mouse,
-        })
+        Ok(Self { terminal: ManuallyDrop::new(terminal), mouse })
     }
 
     /// Takes the terminal (again), and forgets what was on it.
@@ -102,13 +99,7 @@ fn enter(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     let mut out = io::stdout();
-    execute!(
-        out,
-        EnterAlternateScreen,
-        EnableBracketedPaste,
-        cursor::Hide,
-        Clear(ClearType::All)
-    )?;
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide, Clear(ClearType::All))?;
     if mouse {
         execute!(out, EnableMouseCapture)?;
     }
@@ -121,13 +112,7 @@ fn give_back() {
         return;
     }
     let mut out = io::stdout();
-    let _ = execute!(
-        out,
-        DisableMouseCapture,
-        DisableBracketedPaste,
-        LeaveAlternateScreen,
-        cursor::Show
-    );
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _ = out.flush();
     let _ = disable_raw_mode();
 }
@@ -138,9 +123,7 @@ pub fn hung_up() -> bool {
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     match poll(&mut fds, Some(&now)) {
-        Ok(_) => fds[0]
-            .revents()
-            .intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL),
+        Ok(_) => fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL),
         Err(rustix::io::Errno::INTR) => false,
         Err(_) => true,
     }

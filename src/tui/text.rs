@@ -132,11 +132,7 @@ pub fn value(v: f64) -> String {
 
 /// A measured duration: milliseconds are told where seconds would say nothing.
 pub fn took(ms: u64) -> String {
-    if ms < 1000 {
-        format!("{ms} ms")
-    } else {
-        describe::duration(ms)
-    }
+    if ms < 1000 { format!("{ms} ms") } else { describe::duration(ms) }
 }
 
 /// A planned duration, short: `30m`, `1h`, `1h30`, `45s`, `0.2 s`.
@@ -155,11 +151,7 @@ pub fn planned(duration: Duration) -> String {
 
 /// `1 line`, `3 lines`.
 pub fn plural(n: usize, one: &str) -> String {
-    if n == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{} {one}s", count(n as u64))
-    }
+    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", count(n as u64)) }
 }
 
 #[cfg(test)]
@@ -180,10 +172,7 @@ mod tests {
 
     #[test]
     fn wraps_at_words_and_keeps_indents() {
-        assert_eq!(
-            wrap("drop the table then retry", 10),
-            ["drop the", "table then", "retry"]
-        );
+        assert_eq!(wrap("drop the table then retry", 10), ["drop the", "table then", "retry"]);
         assert_eq!(wrap("  select aaaa, bbbb", 12), ["  select", "  aaaa, bbbb"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("", 4), [""]);

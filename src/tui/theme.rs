@@ -211,10 +211,7 @@ mod tests {
 
     #[test]
     fn mono_has_no_colour() {
-        let look = Look {
-            palette: Palette::Mono,
-            ..Look::default()
-        };
+        let look = Look { palette: Palette::Mono, ..Look::default() };
         for ink in [
             Ink::Text,
             Ink::Dim,

@@ -81,10 +81,7 @@ fn tick(model: &mut Model, now: Moment) {
     model.now = now;
     if model.sent.is_some() && now.ms.saturating_sub(model.sent_ms) > PATIENCE_MS {
         model.sent = None;
-        model.tell(
-            Ink::Warn,
-            "the engine has not answered yet; the command may still be carried out",
-        );
+        model.tell(Ink::Warn, "the engine has not answered yet; the command may still be carried out");
     }
 }
 

@@ -38,17 +38,11 @@ pub fn title(model: &Model, form: &Form) -> String {
 
 /// True where the frame of the question should look like danger.
 pub fn alarms(form: &Form) -> bool {
-    matches!(
-        form.kind,
-        Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::Vote { go: false, .. }
-    )
+    matches!(form.kind, Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::Vote { go: false, .. })
 }
 
 fn name(model: &Model, id: &StepId) -> String {
-    model
-        .runbook
-        .step(id)
-        .map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
+    model.runbook.step(id).map_or_else(|| clean::line(&id.0, 60), |step| clean::line(view::title(step), 60))
 }
 
 fn role_title(model: &Model, role: &str) -> String {
@@ -91,22 +85,14 @@ pub fn said(model: &Model, form: &Form) -> Said {
 
 fn consent(model: &Model) -> Said {
     let state = &model.state;
-    let mut out = vec![(
-        Ink::Text,
-        "Nothing was started yet. From here on steps change this:".to_owned(),
-    )];
+    let mut out = vec![(Ink::Text, "Nothing was started yet. From here on steps change this:".to_owned())];
     for (name, run) in &state.targets {
         out.push((Ink::Strong, format!("  {}", header::target(name, run))));
         let Some(print) = &run.fingerprint else {
             continue;
         };
         let mut words = vec![clean::line(&format!("{} {}", print.kind, print.version), 80)];
-        words.extend(
-            print
-                .system_id
-                .as_ref()
-                .map(|id| format!("system {}", clean::line(id, 40))),
-        );
+        words.extend(print.system_id.as_ref().map(|id| format!("system {}", clean::line(id, 40))));
         words.extend(print.timeline.map(|timeline| format!("timeline {timeline}")));
         out.push((Ink::Dim, format!("  {}", words.join(", "))));
     }
@@ -114,18 +100,9 @@ fn consent(model: &Model) -> Said {
     let source = clean::line(&state.opened.source.name, 100);
     out.push((Ink::Dim, format!("  runbook {source}, digest {digest}…")));
     if let Some(end) = time::window_end(model) {
-        out.push((
-            Ink::Dim,
-            format!("  window ends {}", time::span(time::until(model, end))),
-        ));
+        out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
     }
-    out.push((
-        Ink::Text,
-        format!(
-            "Type the name of the database: {}",
-            clean::line(&model.consent_name(), 80)
-        ),
-    ));
+    out.push((Ink::Text, format!("Type the name of the database: {}", clean::line(&model.consent_name(), 80))));
     out
 }
 
@@ -151,26 +128,17 @@ fn retry(model: &Model, id: &StepId) -> Said {
 }
 
 fn skip(model: &Model, id: &StepId) -> Said {
-    let mut out = vec![(
-        Ink::Text,
-        "It is left out, and the report says so. Later steps that need it may fail.".to_owned(),
-    )];
+    let mut out =
+        vec![(Ink::Text, "It is left out, and the report says so. Later steps that need it may fail.".to_owned())];
     if model.state.step(id).is_some_and(|run| run.has_effect()) {
-        out.push((
-            Ink::Warn,
-            "Careful: part of it may have happened. Skipping undoes nothing.".to_owned(),
-        ));
+        out.push((Ink::Warn, "Careful: part of it may have happened. Skipping undoes nothing.".to_owned()));
     }
     out
 }
 
 fn cancel(model: &Model, attempt: &Attempt) -> Said {
     let mut out = Vec::new();
-    if let Some(took) = model
-        .state
-        .step(&attempt.step)
-        .and_then(|run| run.took_ms(model.now.ms))
-    {
+    if let Some(took) = model.state.step(&attempt.step).and_then(|run| run.took_ms(model.now.ms)) {
         out.push((Ink::Text, format!("It has run for {}.", duration(took))));
     }
     let verb = model.runbook.step(&attempt.step).map(|step| &step.verb);
@@ -209,10 +177,7 @@ fn sign_off(model: &Model) -> Said {
     let mut out = Vec::new();
     if let Some(left) = view::phase(model).and_then(|phase| time::phase_left(model, phase)) {
         let left = duration(left.unsigned_abs());
-        out.push((
-            Ink::Text,
-            format!("{left} of watching are left. They are given up, and the report says so."),
-        ));
+        out.push((Ink::Text, format!("{left} of watching are left. They are given up, and the report says so.")));
     }
     out
 }
@@ -220,17 +185,11 @@ fn sign_off(model: &Model) -> Said {
 fn release(model: &Model) -> Said {
     let mut out = Vec::new();
     if let Some(hold) = &model.state.hold {
-        out.push((
-            Ink::Text,
-            format!("It stands still: {}.", next::hold_words(model, &hold.cause)),
-        ));
+        out.push((Ink::Text, format!("It stands still: {}.", next::hold_words(model, &hold.cause))));
     }
     let auto = model.state.auto;
-    let next = if auto {
-        "Auto-advance is on: the next step starts by itself."
-    } else {
-        "The next step waits for Enter."
-    };
+    let next =
+        if auto { "Auto-advance is on: the next step starts by itself." } else { "The next step waits for Enter." };
     out.push((if auto { Ink::Warn } else { Ink::Text }, next.to_owned()));
     out
 }
@@ -242,10 +201,7 @@ fn quit(model: &Model) -> Said {
         out.push((Ink::Warn, format!("{} under way.", text::plural(running, "attempt"))));
     }
     if matches!(&model.mode, Mode::Live { .. }) {
-        out.push((
-            Ink::Dim,
-            format!("gonogo watch {} brings a screen back.", next::run_id(model)),
-        ));
+        out.push((Ink::Dim, format!("gonogo watch {} brings a screen back.", next::run_id(model))));
     }
     out
 }
@@ -262,10 +218,7 @@ fn rollback(model: &Model, form: &Form) -> Said {
             }
             for (n, step) in plan.steps.iter().enumerate() {
                 let what = clean::line(&brief(step), 200);
-                out.push((
-                    Ink::Text,
-                    format!("{:>3}. {}: {what}", n + 1, clean::line(view::title(step), 60)),
-                ));
+                out.push((Ink::Text, format!("{:>3}. {}: {what}", n + 1, clean::line(view::title(step), 60))));
             }
             back::plan_estimate(plan)
         }
@@ -310,10 +263,7 @@ fn undo(lines: &[back::Line<'_>], out: &mut Said) {
 /// The choices of a rollback: the undo of all, then every named plan.
 pub fn ways(model: &Model) -> Vec<String> {
     let lines = back::undo_list(model);
-    let undo = format!(
-        "undo every done step, last first ({})",
-        back::undo_estimate(&lines).words()
-    );
+    let undo = format!("undo every done step, last first ({})", back::undo_estimate(&lines).words());
     let plans = model.runbook.rollbacks.iter().map(|plan| {
         let title = if plan.title.is_empty() { &plan.id } else { &plan.title };
         format!("{} ({})", clean::line(title, 60), back::plan_estimate(plan).words())

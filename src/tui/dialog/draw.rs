@@ -41,21 +41,12 @@ fn window(
 ) -> Rect {
     let width = size.0.min(area.width);
     let height = size.1.min(area.height);
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     if width < 3 || height < 3 {
         return Rect::default();
     }
     let look = model.look;
-    let (border, head) = if alarm {
-        (Ink::Bad, Ink::Alarm)
-    } else {
-        (Ink::Focus, Ink::Title)
-    };
+    let (border, head) = if alarm { (Ink::Bad, Ink::Alarm) } else { (Ink::Focus, Ink::Title) };
     let room = usize::from(width).saturating_sub(4);
     let title = Line::styled(format!(" {} ", text::cut(title, room)), look.style(head));
     let foot = Line::styled(format!(" {} ", text::cut(foot, room)), look.style(Ink::Key)).right_aligned();
@@ -86,10 +77,7 @@ fn input(frame: &mut Frame, area: Rect, area_of: &TextArea<'static>, active: boo
     if active {
         frame.render_widget(area_of, area);
     } else {
-        let line = area_of
-            .lines()
-            .first()
-            .map_or(String::new(), |line| clean::line(line, 500));
+        let line = area_of.lines().first().map_or(String::new(), |line| clean::line(line, 500));
         frame.render_widget(Paragraph::new(text::cut(&line, usize::from(area.width))), area);
     }
 }
@@ -100,18 +88,11 @@ fn question(model: &Model, frame: &mut Frame, area: Rect, form: &Form) {
     let room = usize::from(width).saturating_sub(4);
     let mut said: Vec<Line<'static>> = Vec::new();
     for (ink, words) in body::said(model, form) {
-        said.extend(
-            text::wrap(&words, room)
-                .into_iter()
-                .map(|line| Line::styled(format!(" {line}"), look.style(ink))),
-        );
+        said.extend(text::wrap(&words, room).into_iter().map(|line| Line::styled(format!(" {line}"), look.style(ink))));
     }
     let mut asked = choices(model, form, room);
     if form.is_stale(model) {
-        asked.push(Line::styled(
-            " it changed meanwhile: esc, look, and ask again",
-            look.style(Ink::Bad),
-        ));
+        asked.push(Line::styled(" it changed meanwhile: esc, look, and ask again", look.style(Ink::Bad)));
     } else if let Some(error) = &form.error {
         let lines = text::wrap(error, room).into_iter();
         asked.extend(lines.map(|line| Line::styled(format!(" {line}"), look.style(Ink::Bad))));
@@ -120,24 +101,10 @@ fn question(model: &Model, frame: &mut Frame, area: Rect, form: &Form) {
     let wanted = said.len() as u16 + asked.len() as u16 + fields + 3;
     let foot = foot(model, form);
     let size = (width, wanted);
-    let inside = window(
-        model,
-        frame,
-        area,
-        size,
-        &body::title(model, form),
-        body::alarms(form),
-        &foot,
-    );
+    let inside = window(model, frame, area, size, &body::title(model, form), body::alarms(form), &foot);
     // Fields and choices are never cut off: the words above them scroll.
     let below = (asked.len() as u16 + fields).min(inside.height);
-    let above = rows(
-        inside,
-        0,
-        inside
-            .height
-            .saturating_sub(below + u16::from(inside.height > below + 1)),
-    );
+    let above = rows(inside, 0, inside.height.saturating_sub(below + u16::from(inside.height > below + 1)));
     let over = said.len().saturating_sub(usize::from(above.height));
     let top = form.top.min(over);
     let more = (over > 0).then(|| format!(" pgup pgdn: {} more", text::plural(over - top, "line")));
@@ -178,32 +145,17 @@ fn labelled(model: &Model, frame: &mut Frame, area: Rect, field: &Field, active:
     let ink = if active { Ink::Key } else { Ink::Dim };
     let head = Rect { width: wide, ..area };
     frame.render_widget(
-        Paragraph::new(Line::styled(
-            text::left(&label, usize::from(wide)),
-            model.look.style(ink),
-        )),
+        Paragraph::new(Line::styled(text::left(&label, usize::from(wide)), model.look.style(ink))),
         head,
     );
-    let rest = Rect {
-        x: area.x + wide,
-        width: area.width - wide,
-        ..area
-    };
+    let rest = Rect { x: area.x + wide, width: area.width - wide, ..area };
     input(frame, rest, &field.area, active);
 }
 
 fn foot(model: &Model, form: &Form) -> String {
     let go = if form.is_guarded(model) { "…" } else { "enter goes" };
-    let fields = if form.fields.len() > 1 {
-        "tab next field · "
-    } else {
-        ""
-    };
-    let choose = if form.choices.is_empty() {
-        ""
-    } else {
-        "↑↓ choose · "
-    };
+    let fields = if form.fields.len() > 1 { "tab next field · " } else { "" };
+    let choose = if form.choices.is_empty() { "" } else { "↑↓ choose · " };
     format!("{choose}{fields}{go} · esc back, nothing happens")
 }
 
@@ -211,10 +163,7 @@ fn write(model: &Model, frame: &mut Frame, area: Rect, editor: &Editor) {
     let (title, size) = match &editor.kind {
         EditorKind::Note(None) => ("Note".to_owned(), (80, 10)),
         EditorKind::Note(Some(step)) => (format!("Note on {}", clean::line(&step.0, 60)), (80, 10)),
-        EditorKind::Sql(step) => (
-            format!("SQL of {}, before it runs", clean::line(&step.0, 60)),
-            (110, area.height),
-        ),
+        EditorKind::Sql(step) => (format!("SQL of {}, before it runs", clean::line(&step.0, 60)), (110, area.height)),
     };
     let foot = match &editor.warn {
         Some(warn) => warn.clone(),
@@ -236,15 +185,7 @@ fn commands(model: &Model, frame: &mut Frame, area: Rect, palette: &Palette) {
     let look = model.look;
     let lines = palette.lines(model);
     let height = area.height.min(24);
-    let inside = window(
-        model,
-        frame,
-        area,
-        (90, height),
-        "Commands",
-        false,
-        "enter does it · esc back",
-    );
+    let inside = window(model, frame, area, (90, height), "Commands", false, "enter does it · esc back");
     if inside.is_empty() {
         return;
     }
@@ -268,18 +209,10 @@ fn commands(model: &Model, frame: &mut Frame, area: Rect, palette: &Palette) {
                 Span::styled(text::left(&line.name, 22), look.style(ink)),
                 Span::styled(format!(" {words}"), look.style(Ink::Dim)),
             ]);
-            if n == chosen {
-                styled.patch_style(look.style(Ink::Selected))
-            } else {
-                styled
-            }
+            if n == chosen { styled.patch_style(look.style(Ink::Selected)) } else { styled }
         })
         .collect();
-    let shown = if shown.is_empty() {
-        vec![Line::raw(" nothing is called that")]
-    } else {
-        shown
-    };
+    let shown = if shown.is_empty() { vec![Line::raw(" nothing is called that")] } else { shown };
     frame.render_widget(Paragraph::new(shown), list);
 }
 
@@ -301,11 +234,7 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
             continue;
         }
         for (n, part) in text::wrap(&words, room.saturating_sub(38)).into_iter().enumerate() {
-            let head = if n == 0 {
-                (names.join(" "), name(model, row))
-            } else {
-                (String::new(), String::new())
-            };
+            let head = if n == 0 { (names.join(" "), name(model, row)) } else { (String::new(), String::new()) };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {} ", text::left(&head.0, 16)), look.style(Ink::Key)),
                 Span::styled(text::left(&head.1, 19), look.style(Ink::Strong)),
@@ -319,20 +248,14 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
         "Signs: ○ to do  ▶ running  ✔ done  ✖ failed  ‼ broke  ? in doubt  ↷ skipped  ⤺ undoing  ↩ undone  ✗ undo failed",
     ] {
         lines.extend(
-            text::wrap(words, room)
-                .into_iter()
-                .map(|line| Line::styled(format!(" {line}"), look.style(Ink::Dim))),
+            text::wrap(words, room).into_iter().map(|line| Line::styled(format!(" {line}"), look.style(Ink::Dim))),
         );
     }
     let total = lines.len();
     let height = (total as u16 + 2).min(area.height);
     let fits = usize::from(height.saturating_sub(2));
     let top = top.min(total.saturating_sub(fits));
-    let foot = if total > fits {
-        "↑↓ more · esc back"
-    } else {
-        "esc back"
-    };
+    let foot = if total > fits { "↑↓ more · esc back" } else { "esc back" };
     let inside = window(model, frame, area, (width, height), "Keys that work here", false, foot);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(top).take(fits).collect();
     frame.render_widget(Paragraph::new(shown), inside);

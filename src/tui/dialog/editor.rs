@@ -117,21 +117,11 @@ impl Editor {
             return Answer::Stay;
         }
         let verb = match &self.kind {
-            Kind::Note(step) => CommandVerb::Note {
-                text,
-                step: step.clone(),
-            },
+            Kind::Note(step) => CommandVerb::Note { text, step: step.clone() },
             Kind::Sql(_) if !self.is_changed() => return Answer::Back,
-            Kind::Sql(step) => CommandVerb::EditSql {
-                step: step.clone(),
-                sql: self.text(),
-            },
+            Kind::Sql(step) => CommandVerb::EditSql { step: step.clone(), sql: self.text() },
         };
-        Answer::Go(Out::Send(Command {
-            by: sender(model),
-            seen: self.seen,
-            verb,
-        }))
+        Answer::Go(Out::Send(Command { by: sender(model), seen: self.seen, verb }))
     }
 }
 

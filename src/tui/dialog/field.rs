@@ -31,18 +31,11 @@ impl Field {
         let mut area = TextArea::new(vec![clean::line(text, limits::WORDS)]);
         area.move_cursor(tui_textarea::CursorMove::End);
         area.set_cursor_line_style(Default::default());
-        Self {
-            label: label.into(),
-            rule,
-            area,
-        }
+        Self { label: label.into(), rule, area }
     }
 
     pub fn text(&self) -> String {
-        self.area
-            .lines()
-            .first()
-            .map_or(String::new(), |line| line.trim().to_owned())
+        self.area.lines().first().map_or(String::new(), |line| line.trim().to_owned())
     }
 
     /// What is still wrong with the text.

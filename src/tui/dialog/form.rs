@@ -163,47 +163,28 @@ impl Form {
     fn submit(&self, model: &Model) -> Answer {
         let verb = match &self.kind {
             Kind::Save(text) => {
-                return Answer::Go(Out::Save {
-                    path: self.text(0),
-                    text: text.clone(),
-                });
+                return Answer::Go(Out::Save { path: self.text(0), text: text.clone() });
             }
             Kind::Quit => return self.quit(model),
             Kind::Consent => CommandVerb::Confirm { text: self.text(0) },
             Kind::Retry(step) => CommandVerb::Retry { step: step.clone() },
-            Kind::Skip(step) => CommandVerb::Skip {
-                step: step.clone(),
-                reason: self.text(0),
-            },
-            Kind::Cancel(attempt) => CommandVerb::Cancel {
-                attempt: attempt.clone(),
-            },
+            Kind::Skip(step) => CommandVerb::Skip { step: step.clone(), reason: self.text(0) },
+            Kind::Cancel(attempt) => CommandVerb::Cancel { attempt: attempt.clone() },
             Kind::Settle(attempt) => CommandVerb::Settle {
                 attempt: attempt.clone(),
                 claim: if self.chosen == 0 { Claim::NotDone } else { Claim::Done },
                 reason: self.text(0),
             },
-            Kind::Vote { step, role, go } => CommandVerb::Vote {
-                step: step.clone(),
-                role: role.clone(),
-                go: *go,
-                reason: self.text(0),
-            },
-            Kind::Answer { step, item } => CommandVerb::Tick {
-                step: step.clone(),
-                item: *item,
-                answer: Some(self.text(0)),
-            },
-            Kind::SignOff(phase) => CommandVerb::SignOff {
-                phase: phase.clone(),
-                reason: self.text(0),
-            },
+            Kind::Vote { step, role, go } => {
+                CommandVerb::Vote { step: step.clone(), role: role.clone(), go: *go, reason: self.text(0) }
+            }
+            Kind::Answer { step, item } => {
+                CommandVerb::Tick { step: step.clone(), item: *item, answer: Some(self.text(0)) }
+            }
+            Kind::SignOff(phase) => CommandVerb::SignOff { phase: phase.clone(), reason: self.text(0) },
             Kind::Release => CommandVerb::Release,
             Kind::AutoOn => CommandVerb::SetAdvance { auto: true },
-            Kind::Rollback => CommandVerb::Rollback {
-                plan: self.plan(model),
-                reason: self.text(0),
-            },
+            Kind::Rollback => CommandVerb::Rollback { plan: self.plan(model), reason: self.text(0) },
             Kind::Abandon => CommandVerb::Abandon { reason: self.text(0) },
         };
         Answer::Go(Out::Send(self.command(model, verb)))
@@ -227,11 +208,7 @@ impl Form {
     }
 
     fn command(&self, model: &Model, verb: CommandVerb) -> Command {
-        Command {
-            by: sender(model),
-            seen: self.seen,
-            verb,
-        }
+        Command { by: sender(model), seen: self.seen, verb }
     }
 }
 

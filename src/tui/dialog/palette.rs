@@ -43,10 +43,7 @@ pub enum Answer {
 
 impl Palette {
     pub fn new() -> Self {
-        Self {
-            field: Field::new("command", Rule::Free),
-            chosen: 0,
-        }
+        Self { field: Field::new("command", Rule::Free), chosen: 0 }
     }
 
     pub fn key(&mut self, model: &Model, key: KeyEvent) -> Answer {

@@ -28,19 +28,10 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     };
     match &model.link {
         Link::Lost(why) if !model.is_replay() => {
-            say(
-                Ink::Bad,
-                &format!(
-                    "✖ the engine does not answer: {}. The run may go on.",
-                    clean::line(why, 200)
-                ),
-            );
+            say(Ink::Bad, &format!("✖ the engine does not answer: {}. The run may go on.", clean::line(why, 200)));
         }
         Link::Stopped(why) if !model.is_replay() && model.state.ended.is_none() => {
-            say(
-                Ink::Bad,
-                &format!("✖ the engine is not running: {}. Nothing moves.", clean::line(why, 200)),
-            );
+            say(Ink::Bad, &format!("✖ the engine is not running: {}. Nothing moves.", clean::line(why, 200)));
         }
         _ => {}
     }
@@ -49,20 +40,10 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     {
         let left = duration(at.saturating_sub(model.now.ms));
         let key = if model.dialog.is_some() { "ctrl-x" } else { "x" };
-        say(
-            Ink::Alarm,
-            &format!(
-                "‼ {} fired: ROLLBACK in {left} — {key} stops it",
-                clean::line(trigger, 60)
-            ),
-        );
+        say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left} — {key} stops it", clean::line(trigger, 60)));
     }
     if let Some(hold) = &model.state.hold {
-        let by = format!(
-            "{} at {}",
-            clean::line(&hold.by, 60),
-            time::short_clock(model, hold.at.wall)
-        );
+        let by = format!("{} at {}", clean::line(&hold.by, 60), time::short_clock(model, hold.at.wall));
         say(Ink::Warn, &format!("‼ HELD: {} ({by})", hold_words(model, &hold.cause)));
         if let HoldCause::InDoubt { attempt } = &hold.cause {
             say(Ink::Text, &format!("  what is known: {}", known(model, attempt)));
@@ -103,21 +84,13 @@ pub fn paint_panel(model: &Model, frame: &mut Frame, area: Rect) {
     let width = area.width.min(76);
     let lines = panel(model, id, fired, usize::from(width).saturating_sub(4));
     let height = (lines.len() as u16 + 2).min(area.height);
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 3,
-        width,
-        height,
-    };
+    let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     if place.width < 3 || place.height < 3 {
         return;
     }
     let style = model.look.style(Ink::Bad);
     let title = Line::styled(" ‼ TRIGGER FIRED ", model.look.style(Ink::Alarm));
-    let block = Block::bordered()
-        .border_type(BorderType::Double)
-        .border_style(style)
-        .title_top(title);
+    let block = Block::bordered().border_type(BorderType::Double).border_style(style).title_top(title);
     frame.render_widget(Clear, place);
     let inside = block.inner(place);
     frame.render_widget(block, place);
@@ -133,26 +106,17 @@ fn panel(model: &Model, id: &str, fired: &Fired, width: usize) -> Vec<Line<'stat
     };
     let trigger = model.runbook.trigger(id);
     let title = trigger.filter(|t| !t.title.is_empty()).map_or(id, |t| t.title.as_str());
-    say(
-        Ink::Strong,
-        &format!("{} ({})", clean::line(title, 100), clean::line(id, 60)),
-    );
+    say(Ink::Strong, &format!("{} ({})", clean::line(title, 100), clean::line(id, 60)));
     if let Some(trigger) = trigger {
         let lasting = text::planned(trigger.lasting);
-        say(
-            Ink::Text,
-            &format!("{} for {lasting}", clean::line(&trigger.when.source, 200)),
-        );
+        say(Ink::Text, &format!("{} for {lasting}", clean::line(&trigger.when.source, 200)));
     }
     for (probe, value) in &fired.values {
         say(Ink::Bad, &sample(model, probe, *value));
     }
     say(Ink::Dim, &format!("at {}", time::clock(model, fired.at.wall)));
     say(Ink::Text, "");
-    say(
-        if fired.at_ms.is_some() { Ink::Alarm } else { Ink::Strong },
-        &consequence(model, fired),
-    );
+    say(if fired.at_ms.is_some() { Ink::Alarm } else { Ink::Strong }, &consequence(model, fired));
     say(Ink::Text, "");
     say(Ink::Key, &keys(model));
     out.push(Line::default());
@@ -168,21 +132,9 @@ fn sample(model: &Model, probe: &str, value: f64) -> String {
     let before: Vec<String> = run.map_or(Vec::new(), |run| {
         let from = run.samples.len().saturating_sub(8);
         let samples = run.samples.iter().skip(from);
-        samples
-            .map(|sample| {
-                sample
-                    .value
-                    .as_ref()
-                    .map_or("-".to_owned(), |value| text::value(*value))
-            })
-            .collect()
+        samples.map(|sample| sample.value.as_ref().map_or("-".to_owned(), |value| text::value(*value))).collect()
     });
-    format!(
-        "{} was {}{gap}{unit}; latest: {}",
-        clean::line(probe, 60),
-        text::value(value),
-        before.join(" ")
-    )
+    format!("{} was {}{gap}{unit}; latest: {}", clean::line(probe, 60), text::value(value), before.join(" "))
 }
 
 fn consequence(model: &Model, fired: &Fired) -> String {

@@ -55,18 +55,10 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     }
     for followup in &model.runbook.followups {
         let due = duration(followup.due.as_millis() as u64);
-        say(
-            Ink::Text,
-            "○",
-            &format!("{} (due {due} after the window)", clean::line(&followup.title, 200)),
-        );
+        say(Ink::Text, "○", &format!("{} (due {due} after the window)", clean::line(&followup.title, 200)));
     }
     say(Ink::Text, "", "");
-    say(
-        Ink::Text,
-        "",
-        &format!("gonogo report {} tells all of it.", next::run_id(model)),
-    );
+    say(Ink::Text, "", &format!("gonogo report {} tells all of it.", next::run_id(model)));
     out
 }
 

@@ -18,26 +18,15 @@ pub fn lines(
 ) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     let mut say = |ink: Ink, label: &str, words: &str| {
-        let head = if label.is_empty() {
-            " ".to_owned()
-        } else {
-            format!(" {label}: ")
-        };
+        let head = if label.is_empty() { " ".to_owned() } else { format!(" {label}: ") };
         let indent = text::width(&head);
         for (n, part) in text::wrap(words, width.saturating_sub(indent)).into_iter().enumerate() {
             let head = if n == 0 { head.clone() } else { " ".repeat(indent) };
             out.push(Line::styled(format!("{head}{part}"), model.look.style(ink)));
         }
     };
-    let state = fault
-        .sqlstate
-        .as_ref()
-        .map_or(String::new(), |state| format!("{} ", clean::line(state, 10)));
-    say(
-        Ink::Bad,
-        &format!("✖ {word}"),
-        &format!("{state}{}", clean::line(&fault.summary, 1_000)),
-    );
+    let state = fault.sqlstate.as_ref().map_or(String::new(), |state| format!("{} ", clean::line(state, 10)));
+    say(Ink::Bad, &format!("✖ {word}"), &format!("{state}{}", clean::line(&fault.summary, 1_000)));
     let place = clean::line(&fault.place, 200);
     match (fault.statement, place.is_empty()) {
         (Some(n), true) => say(Ink::Dim, "at", &format!("statement {n}")),

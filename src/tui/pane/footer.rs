@@ -38,10 +38,8 @@ pub fn paint_next(model: &Model, frame: &mut Frame, area: Rect) {
     };
     let width = usize::from(area.width);
     let sentence = text::cut(&sentence, width.saturating_sub(4));
-    let line = Line::from(vec![
-        Span::styled(" ▸ ", model.look.style(ink)),
-        Span::styled(sentence, model.look.style(ink)),
-    ]);
+    let line =
+        Line::from(vec![Span::styled(" ▸ ", model.look.style(ink)), Span::styled(sentence, model.look.style(ink))]);
     frame.render_widget(Paragraph::new(line), area);
 }
 
@@ -53,10 +51,7 @@ pub fn paint_keys(model: &Model, frame: &mut Frame, area: Rect) {
 fn lines(model: &Model, width: u16, rows: u16) -> Vec<Line<'static>> {
     let width = usize::from(width);
     let always: Vec<(String, String)> = ALWAYS.iter().filter_map(|action| hint(model, *action)).collect();
-    let tail: usize = always
-        .iter()
-        .map(|(key, name)| text::width(key) + text::width(name) + 3)
-        .sum();
+    let tail: usize = always.iter().map(|(key, name)| text::width(key) + text::width(name) + 3).sum();
     // Where Enter only ticks, the space bar says so already.
     let ticks = matches!(next::enter(model), Enter::Tick(..));
     let shown = BINDINGS
@@ -88,11 +83,7 @@ fn lines(model: &Model, width: u16, rows: u16) -> Vec<Line<'static>> {
 }
 
 fn push(model: &Model, line: &mut Vec<Span<'static>>, key: &str, name: &str) {
-    let ink = if name.contains("ROLL") || name.contains("STOP") {
-        Ink::Bad
-    } else {
-        Ink::Text
-    };
+    let ink = if name.contains("ROLL") || name.contains("STOP") { Ink::Bad } else { Ink::Text };
     line.push(Span::raw(" "));
     line.push(Span::styled(key.to_owned(), model.look.style(Ink::Key)));
     line.push(Span::raw(" "));

@@ -23,11 +23,7 @@ struct Part {
 }
 
 fn part(ink: Ink, long: impl Into<String>, short: impl Into<String>) -> Part {
-    Part {
-        ink,
-        long: long.into(),
-        short: short.into(),
-    }
+    Part { ink, long: long.into(), short: short.into() }
 }
 
 pub fn paint(model: &Model, frame: &mut Frame, area: Rect) {
@@ -61,20 +57,12 @@ fn environment(model: &Model) -> String {
         (Mode::Live { writes: false, .. }, _) => "LIVE, WATCHING",
         _ => "LIVE",
     };
-    if name.is_empty() {
-        format!(" {how} ")
-    } else {
-        format!(" {name} {how} ")
-    }
+    if name.is_empty() { format!(" {how} ") } else { format!(" {name} {how} ") }
 }
 
 fn environment_ink(model: &Model) -> Ink {
     let live = !model.is_replay() && model.state.opened.mode == RunMode::Live;
-    if live && model.is_protected() {
-        Ink::Alarm
-    } else {
-        Ink::Badge
-    }
+    if live && model.is_protected() { Ink::Alarm } else { Ink::Badge }
 }
 
 fn window(model: &Model) -> Option<Part> {
@@ -102,21 +90,9 @@ fn last_safe(model: &Model) -> Option<Part> {
     }
     let span = duration(left.unsigned_abs());
     Some(match left {
-        ..0 => part(
-            Ink::Bad,
-            format!("rollback too late by {span}"),
-            format!("BACK LATE {span}"),
-        ),
-        0..1_800_000 => part(
-            Ink::Warn,
-            format!("last safe rollback in {span}"),
-            format!("safe back {span}"),
-        ),
-        _ => part(
-            Ink::Text,
-            format!("last safe rollback in {span}"),
-            format!("safe back {span}"),
-        ),
+        ..0 => part(Ink::Bad, format!("rollback too late by {span}"), format!("BACK LATE {span}")),
+        0..1_800_000 => part(Ink::Warn, format!("last safe rollback in {span}"), format!("safe back {span}")),
+        _ => part(Ink::Text, format!("last safe rollback in {span}"), format!("safe back {span}")),
     })
 }
 
@@ -146,11 +122,7 @@ fn connection(model: &Model) -> Part {
             match others {
                 0 => part(Ink::Good, "● engine", "● engine"),
                 1 => part(Ink::Good, "● engine, 1 more screen", "● engine +1"),
-                n => part(
-                    Ink::Good,
-                    format!("● engine, {n} more screens"),
-                    format!("● engine +{n}"),
-                ),
+                n => part(Ink::Good, format!("● engine, {n} more screens"), format!("● engine +{n}")),
             }
         }
     }
@@ -158,17 +130,8 @@ fn connection(model: &Model) -> Part {
 
 /// `main app@10.0.0.5:5432 as dba, primary`, for every target known.
 fn targets(model: &Model) -> String {
-    let words: Vec<String> = model
-        .state
-        .targets
-        .iter()
-        .map(|(name, run)| target(name, run))
-        .collect();
-    if words.is_empty() {
-        "no target seen yet".to_owned()
-    } else {
-        words.join(" · ")
-    }
+    let words: Vec<String> = model.state.targets.iter().map(|(name, run)| target(name, run)).collect();
+    if words.is_empty() { "no target seen yet".to_owned() } else { words.join(" · ") }
 }
 
 pub fn target(name: &str, run: &TargetRun) -> String {
@@ -182,16 +145,8 @@ pub fn target(name: &str, run: &TargetRun) -> String {
     let database = clean::line(&print.database, 60);
     let host = clean::line(&print.host, 60);
     let role = clean::line(&print.role, 30);
-    let place = if host.is_empty() || host == database {
-        database
-    } else {
-        format!("{database}@{host}")
-    };
-    let who = if role.is_empty() {
-        String::new()
-    } else {
-        format!(" as {role}")
-    };
+    let place = if host.is_empty() || host == database { database } else { format!("{database}@{host}") };
+    let who = if role.is_empty() { String::new() } else { format!(" as {role}") };
     let standby = match (print.in_recovery, print.kind.as_str()) {
         (true, _) => ", STANDBY",
         (false, "postgresql") => ", primary",
@@ -215,10 +170,8 @@ fn row(model: &Model, width: usize, head: (Ink, String), mut parts: Vec<Part>) -
         }
     }
     let room = width.saturating_sub(total(&parts) + 1);
-    let mut spans = vec![
-        Span::raw(" "),
-        Span::styled(text::left(&head.1, room.saturating_sub(1)), model.look.style(head.0)),
-    ];
+    let mut spans =
+        vec![Span::raw(" "), Span::styled(text::left(&head.1, room.saturating_sub(1)), model.look.style(head.0))];
     for part in parts {
         spans.push(Span::raw("  "));
         spans.push(Span::styled(part.short, model.look.style(part.ink)));

@@ -20,11 +20,7 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
         let indent = text::width(&clock) + 3;
         let wrapped = text::wrap(&line.text, usize::from(width).saturating_sub(indent).max(8));
         for (n, part) in wrapped.into_iter().enumerate() {
-            let head = if n == 0 {
-                format!(" {clock}  ")
-            } else {
-                " ".repeat(indent)
-            };
+            let head = if n == 0 { format!(" {clock}  ") } else { " ".repeat(indent) };
             lines.push(Line::from(vec![
                 Span::styled(head, model.look.style(Ink::Dim)),
                 Span::styled(part, model.look.style(line.ink)),

@@ -84,13 +84,9 @@ pub fn sheet(model: &Model, pane: Pane, area: Rect) -> Arc<Sheet> {
     match pane {
         Pane::Phases => Arc::new(phases::sheet(model, width)),
         Pane::Step => Arc::new(step::sheet(model, width)),
-        Pane::Result => model
-            .kept
-            .get(pane, result::mark(model, width), || result::sheet(model, width)),
+        Pane::Result => model.kept.get(pane, result::mark(model, width), || result::sheet(model, width)),
         Pane::Signals => Arc::new(signals::sheet(model, width, height)),
-        Pane::Log => model
-            .kept
-            .get(pane, log::mark(model, width), || log::sheet(model, width)),
+        Pane::Log => model.kept.get(pane, log::mark(model, width), || log::sheet(model, width)),
     }
 }
 
@@ -118,13 +114,8 @@ pub fn paint(model: &Model, frame: &mut Frame, pane: Pane, area: Rect) {
     let sheet = sheet(model, pane, area);
     let height = usize::from(area.height);
     let top = sheet.offset(model.scroll.get(&pane).copied(), height);
-    let lines: Vec<Line<'static>> = sheet
-        .lines
-        .iter()
-        .skip(top)
-        .take(height)
-        .map(|line| marked(model, line.clone()))
-        .collect();
+    let lines: Vec<Line<'static>> =
+        sheet.lines.iter().skip(top).take(height).map(|line| marked(model, line.clone())).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
@@ -153,10 +144,7 @@ pub fn frame_around(
         return;
     }
     let ink = if focus { Ink::Focus } else { Ink::Border };
-    let mut block = Block::new()
-        .borders(Borders::ALL)
-        .border_style(model.look.style(ink))
-        .title_top(title);
+    let mut block = Block::new().borders(Borders::ALL).border_style(model.look.style(ink)).title_top(title);
     if let Some(foot) = foot {
         block = block.title_bottom(Line::styled(format!(" {foot} "), model.look.style(Ink::Dim)).right_aligned());
     }
@@ -179,11 +167,7 @@ fn marked(model: &Model, line: Line<'static>) -> Line<'static> {
     for span in line.spans {
         mark_span(span, &search.pattern, style, &mut spans);
     }
-    Line {
-        spans,
-        ..Line::default()
-    }
-    .style(line.style)
+    Line { spans, ..Line::default() }.style(line.style)
 }
 
 fn mark_span(span: Span<'static>, pattern: &str, style: Style, out: &mut Vec<Span<'static>>) {
@@ -205,9 +189,6 @@ pub fn find(text: &str, pattern: &str) -> Option<usize> {
     if pattern.is_empty() {
         return None;
     }
-    let same = |at: &usize| {
-        text.get(*at..at + pattern.len())
-            .is_some_and(|part| part.eq_ignore_ascii_case(pattern))
-    };
+    let same = |at: &usize| text.get(*at..at + pattern.len()).is_some_and(|part| part.eq_ignore_ascii_case(pattern));
     text.char_indices().map(|(at, _)| at).find(same)
 }

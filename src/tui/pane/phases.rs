@@ -34,15 +34,9 @@ pub fn rows(model: &Model, width: usize) -> Vec<Row> {
     let here = view::phase(model).map(|phase| phase.id.as_str());
     let mut rows = Vec::new();
     for phase in &model.runbook.phases {
-        let has = |id: &Option<StepId>| {
-            id.as_ref()
-                .is_some_and(|id| phase.steps.iter().any(|step| step.id == *id))
-        };
+        let has = |id: &Option<StepId>| id.as_ref().is_some_and(|id| phase.steps.iter().any(|step| step.id == *id));
         let open = here == Some(phase.id.as_str()) || has(&shown) || has(&current) || width >= 40;
-        rows.push(Row {
-            line: phase_line(model, phase, here == Some(phase.id.as_str()), width),
-            step: None,
-        });
+        rows.push(Row { line: phase_line(model, phase, here == Some(phase.id.as_str()), width), step: None });
         for step in phase.steps.iter().filter(|step| open && view::belongs(model, step)) {
             rows.push(step_row(model, step, shown.as_ref(), width));
         }
@@ -57,21 +51,10 @@ fn rollback_rows(model: &Model, shown: Option<&StepId>, width: usize, rows: &mut
     };
     let back = rollback.steps.iter().filter(|id| view::is_back(model, id)).count();
     let time = format!("{back} / {}", rollback.steps.len());
-    let (glyph, ink) = if rollback.ended.is_some() {
-        ("↩", Ink::Dim)
-    } else {
-        ("⤺", Ink::Bad)
-    };
-    rows.push(Row {
-        line: joined(model, (glyph, ink), "rollback", (time, Ink::Text), width, 0),
-        step: None,
-    });
+    let (glyph, ink) = if rollback.ended.is_some() { ("↩", Ink::Dim) } else { ("⤺", Ink::Bad) };
+    rows.push(Row { line: joined(model, (glyph, ink), "rollback", (time, Ink::Text), width, 0), step: None });
     let in_plan = |id: &&StepId| model.runbook.steps().all(|step| step.id != **id);
-    let steps = rollback
-        .steps
-        .iter()
-        .filter(in_plan)
-        .filter_map(|id| model.runbook.step(id));
+    let steps = rollback.steps.iter().filter(in_plan).filter_map(|id| model.runbook.step(id));
     rows.extend(steps.map(|step| step_row(model, step, shown, width)));
 }
 
@@ -90,9 +73,7 @@ fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'s
         },
         (None, _) => ("○", Ink::Text),
     };
-    let late = took
-        .zip(phase.lasts)
-        .is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
+    let late = took.zip(phase.lasts).is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
     let plan = phase.lasts.map(text::planned);
     let time = match (took, plan) {
         (Some(took), Some(plan)) => format!("{} / {plan}", duration(took)),
@@ -100,14 +81,7 @@ fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'s
         (None, Some(plan)) => plan,
         (None, None) => String::new(),
     };
-    let name = clean::line(
-        if phase.title.is_empty() {
-            &phase.id
-        } else {
-            &phase.title
-        },
-        80,
-    );
+    let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 80);
     let time_ink = if late { Ink::Warn } else { Ink::Dim };
     let time = if late { format!("{time} LATE") } else { time };
     joined(model, (glyph, ink), &name, (time, time_ink), width, 0)
@@ -122,26 +96,18 @@ fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) ->
     if shown == Some(&step.id) {
         line = line.patch_style(model.look.style(Ink::Selected));
     }
-    Row {
-        line,
-        step: Some(step.id.clone()),
-    }
+    Row { line, step: Some(step.id.clone()) }
 }
 
 /// Time where things go as they should, the word where they do not; both where there is room.
 fn step_word(model: &Model, step: &Step, run: Option<&StepRun>, status: &StepStatus, width: usize) -> (String, Ink) {
     let ink = theme::ink(status);
     let word = theme::word(status);
-    let took = run
-        .filter(|run| run.started.is_some())
-        .and_then(|_| time::step_took(model, step))
-        .map(text::took);
+    let took = run.filter(|run| run.started.is_some()).and_then(|_| time::step_took(model, step)).map(text::took);
     let wide = width >= 40;
     match status {
         StepStatus::Pending => {
-            let expected = step
-                .expected_time
-                .map_or(String::new(), |time| format!("~{}", text::planned(time)));
+            let expected = step.expected_time.map_or(String::new(), |time| format!("~{}", text::planned(time)));
             (expected, Ink::Dim)
         }
         StepStatus::Done | StepStatus::Running | StepStatus::Undoing | StepStatus::Undone => match took {

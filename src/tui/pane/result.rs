@@ -37,11 +37,7 @@ pub fn paint(model: &Model, frame: &mut Frame, area: Rect) {
     let pinned = pinned(model, area.width);
     let rows = (pinned.len() as u16).min(area.height);
     frame.render_widget(Paragraph::new(pinned), Rect { height: rows, ..area });
-    let rest = Rect {
-        y: area.y + rows,
-        height: area.height - rows,
-        ..area
-    };
+    let rest = Rect { y: area.y + rows, height: area.height - rows, ..area };
     super::paint(model, frame, Pane::Result, rest);
 }
 
@@ -96,10 +92,7 @@ fn verdict_words(verdict: &Verdict) -> String {
 /// `⠋ statement 3 of 7 · 1,204 rows · 0.2 s of about 0.2 s`.
 fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     let progress = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt));
-    let statement = run
-        .output
-        .statement
-        .max(progress.map_or(0, |progress| progress.statement));
+    let statement = run.output.statement.max(progress.map_or(0, |progress| progress.statement));
     let of = run.output.of.max(progress.map_or(0, |progress| progress.of));
     let rows = run.output.rows.max(progress.map_or(0, |progress| progress.rows));
     let mut words = Vec::new();
@@ -109,10 +102,7 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if rows > 0 {
         words.push(text::plural(rows as usize, "row"));
     }
-    if let Some(bytes) = progress
-        .map(|progress| progress.bytes)
-        .filter(|bytes| *bytes > 0 && rows == 0)
-    {
+    if let Some(bytes) = progress.map(|progress| progress.bytes).filter(|bytes| *bytes > 0 && rows == 0) {
         words.push(text::plural(bytes as usize, "byte"));
     }
     let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0);
@@ -232,10 +222,7 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
     }
     let printed = table::lines(&run.output, width.saturating_sub(1), model.column, model.look);
     lines.extend(printed.into_iter().map(|mut line| {
-        let bare = line
-            .spans
-            .first()
-            .is_none_or(|span| !span.content.starts_with([' ', '─']));
+        let bare = line.spans.first().is_none_or(|span| !span.content.starts_with([' ', '─']));
         if bare {
             line.spans.insert(0, Span::raw(" "));
         }

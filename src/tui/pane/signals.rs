@@ -18,21 +18,11 @@ pub fn sheet(model: &Model, width: u16, height: u16) -> Sheet {
     let mut lines = Vec::new();
     let probes = &model.runbook.probes;
     if probes.is_empty() {
-        lines.push(Line::styled(
-            " this runbook measures nothing",
-            model.look.style(Ink::Dim),
-        ));
+        lines.push(Line::styled(" this runbook measures nothing", model.look.style(Ink::Dim)));
     }
-    let triggers: Vec<Line<'static>> = model
-        .runbook
-        .triggers
-        .iter()
-        .flat_map(|t| trigger(model, t, width))
-        .collect();
-    let texts: Vec<(&Probe, Vec<Line<'static>>)> = probes
-        .iter()
-        .map(|probe| (probe, number(model, probe, width)))
-        .collect();
+    let triggers: Vec<Line<'static>> = model.runbook.triggers.iter().flat_map(|t| trigger(model, t, width)).collect();
+    let texts: Vec<(&Probe, Vec<Line<'static>>)> =
+        probes.iter().map(|probe| (probe, number(model, probe, width))).collect();
     let fixed: usize = texts.iter().map(|(_, lines)| lines.len()).sum::<usize>() + triggers.len() + 1;
     let rows = (usize::from(height).saturating_sub(fixed) / probes.len().max(1)).clamp(1, 4);
     for (probe, number) in texts {
@@ -69,14 +59,7 @@ fn number(model: &Model, probe: &Probe, width: usize) -> Vec<Line<'static>> {
 }
 
 fn name(probe: &Probe) -> String {
-    clean::line(
-        if probe.title.is_empty() {
-            &probe.id
-        } else {
-            &probe.title
-        },
-        60,
-    )
+    clean::line(if probe.title.is_empty() { &probe.id } else { &probe.title }, 60)
 }
 
 fn picture(model: &Model, probe: &Probe, width: usize, rows: usize) -> Vec<Line<'static>> {
@@ -84,12 +67,8 @@ fn picture(model: &Model, probe: &Probe, width: usize, rows: usize) -> Vec<Line<
         return Vec::new();
     };
     let from = run.samples.len().saturating_sub(width);
-    let values: Vec<Option<f64>> = run
-        .samples
-        .iter()
-        .skip(from)
-        .map(|sample| sample.value.as_ref().ok().copied())
-        .collect();
+    let values: Vec<Option<f64>> =
+        run.samples.iter().skip(from).map(|sample| sample.value.as_ref().ok().copied()).collect();
     let threshold = signal::thresholds(model, &probe.id).first().copied();
     let flat = threshold.is_none() && values.iter().all(|value| *value == values[0]);
     let rows = if flat { 1 } else { rows };
@@ -107,25 +86,14 @@ fn trigger(model: &Model, trigger: &Trigger, width: usize) -> Vec<Line<'static>>
     let watch = signal::watch(model, trigger);
     let look = model.look;
     let id = clean::line(&trigger.id, 40);
-    let lasting = if trigger.lasting.is_zero() {
-        String::new()
-    } else {
-        format!(" for {}", text::planned(trigger.lasting))
-    };
-    let when = format!(
-        "{}{lasting}, {}",
-        clean::line(&trigger.when.source, 100),
-        signal::action(trigger.then)
-    );
+    let lasting =
+        if trigger.lasting.is_zero() { String::new() } else { format!(" for {}", text::planned(trigger.lasting)) };
+    let when = format!("{}{lasting}, {}", clean::line(&trigger.when.source, 100), signal::action(trigger.then));
     let calm = matches!(watch.ink, Ink::Text | Ink::Dim);
     let mut out = Vec::new();
     let word_room = width.saturating_sub(text::width(&id) + 4);
     let beside = text::width(&watch.word) <= word_room;
-    let word = if beside {
-        text::right(&watch.word, word_room)
-    } else {
-        String::new()
-    };
+    let word = if beside { text::right(&watch.word, word_room) } else { String::new() };
     out.push(Line::from(vec![
         Span::styled(format!(" {} ", watch.glyph), look.style(watch.ink)),
         Span::styled(id, look.style(if calm { watch.ink } else { Ink::Strong })),
@@ -150,26 +118,14 @@ pub fn brief(model: &Model, frame: &mut Frame, area: Rect) {
     for trigger in &model.runbook.triggers {
         let watch = signal::watch(model, trigger);
         if !matches!(watch.ink, Ink::Text | Ink::Dim) {
-            parts.push((
-                0,
-                format!("{} {} {}", watch.glyph, clean::line(&trigger.id, 40), watch.word),
-                watch.ink,
-            ));
+            parts.push((0, format!("{} {} {}", watch.glyph, clean::line(&trigger.id, 40), watch.word), watch.ink));
         }
     }
     for probe in &model.runbook.probes {
         let Reading { text, ink, flaw } = signal::reading(model, probe);
         let sign = if ink == Ink::Bad { "▲" } else { "" };
-        let late = if flaw.is_some() && text != "NO DATA" {
-            " STALE"
-        } else {
-            ""
-        };
-        parts.push((
-            u8::from(ink != Ink::Bad) + 1,
-            format!("{} {sign}{text}{late}", name(probe)),
-            ink,
-        ));
+        let late = if flaw.is_some() && text != "NO DATA" { " STALE" } else { "" };
+        parts.push((u8::from(ink != Ink::Bad) + 1, format!("{} {sign}{text}{late}", name(probe)), ink));
     }
     parts.sort_by_key(|(rank, _, _)| *rank);
     let mut spans = Vec::new();
@@ -181,10 +137,7 @@ pub fn brief(model: &Model, frame: &mut Frame, area: Rect) {
             break;
         }
         spans.push(Span::styled(gap, look.style(Ink::Border)));
-        spans.push(Span::styled(
-            text::cut(&words, room.saturating_sub(text::width(gap))),
-            look.style(ink),
-        ));
+        spans.push(Span::styled(text::cut(&words, room.saturating_sub(text::width(gap))), look.style(ink)));
         room = room.saturating_sub(wanted);
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);

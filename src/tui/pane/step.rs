@@ -40,11 +40,7 @@ impl Page<'_> {
         let indent = text::width(label) + 3;
         let wrapped = text::wrap(words, self.width.saturating_sub(indent + 1));
         for (n, line) in wrapped.into_iter().enumerate() {
-            let head = if n == 0 {
-                format!(" {label}: ")
-            } else {
-                " ".repeat(indent)
-            };
+            let head = if n == 0 { format!(" {label}: ") } else { " ".repeat(indent) };
             self.lines.push(Line::from(vec![
                 Span::styled(head, self.model.look.style(Ink::Dim)),
                 Span::styled(line, self.model.look.style(ink)),
@@ -54,12 +50,7 @@ impl Page<'_> {
 }
 
 pub fn sheet(model: &Model, width: u16) -> Sheet {
-    let mut page = Page {
-        model,
-        width: usize::from(width),
-        lines: Vec::new(),
-        rest: Rest::Top,
-    };
+    let mut page = Page { model, width: usize::from(width), lines: Vec::new(), rest: Rest::Top };
     if view::at_end(model) {
         return Sheet::new(super::ending::lines(model, page.width), Rest::Top);
     }
@@ -99,22 +90,18 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     }
     match acting.expected_time {
         Some(expected) => words.push((format!("expected {}", text::planned(expected)), Ink::Text)),
-        None if !step.is_harmless() => words.push(("no estimate".to_owned(), Ink::Dim)),
+        None if step.changes() => words.push(("no estimate".to_owned(), Ink::Dim)),
         None => {}
     }
     words.extend((!undoing).then(|| match &step.undo {
         Undo::By(_) => ("undo ready".to_owned(), Ink::Good),
         Undo::NotNeeded => ("no undo needed".to_owned(), Ink::Text),
         Undo::Irreversible => ("IRREVERSIBLE".to_owned(), Ink::Bad),
-        Undo::Unsaid if step.is_harmless() => ("nothing to undo".to_owned(), Ink::Dim),
+        Undo::Unsaid if !step.changes() => ("nothing to undo".to_owned(), Ink::Dim),
         Undo::Unsaid => ("no undo given".to_owned(), Ink::Text),
     }));
     if let Verb::Sql(script) = &acting.verb {
-        let text = if script.transaction {
-            "in one transaction"
-        } else {
-            "NO TRANSACTION"
-        };
+        let text = if script.transaction { "in one transaction" } else { "NO TRANSACTION" };
         words.push((text.to_owned(), if script.transaction { Ink::Text } else { Ink::Warn }));
     }
     flow(page, words);
@@ -128,8 +115,7 @@ fn flow(page: &mut Page<'_>, words: Vec<(String, Ink)>) {
     for (word, ink) in words {
         let wide = text::width(&word);
         if used > 1 && used + 3 + wide > page.width {
-            page.lines
-                .push(Line::from(std::mem::replace(&mut spans, vec![Span::raw(" ")])));
+            page.lines.push(Line::from(std::mem::replace(&mut spans, vec![Span::raw(" ")])));
             used = 1;
         }
         if used > 1 {
@@ -178,11 +164,8 @@ fn signs(model: &Model, run: Option<&StepRun>, count: usize) -> Vec<Option<(&'st
     let Some(run) = run else {
         return vec![None; count];
     };
-    let live = run
-        .attempt
-        .as_ref()
-        .and_then(|attempt| model.progress.get(attempt))
-        .map_or(0, |progress| progress.statement);
+    let live =
+        run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt)).map_or(0, |progress| progress.statement);
     let at = run.output.statement.max(live) as usize;
     let sign = |n: usize| match run.status {
         StepStatus::Done | StepStatus::Undone => Some(("✔", Ink::Good)),
@@ -200,11 +183,7 @@ fn statement(page: &mut Page<'_>, sql: &str, sign: Option<(&'static str, Ink)>) 
     let sql = clean::block(sql);
     let room = page.width.saturating_sub(4);
     let parts = sql.trim_matches('\n').trim_end().split('\n').flat_map(|line| {
-        let ink = if line.trim_start().starts_with("--") {
-            Ink::Dim
-        } else {
-            Ink::Text
-        };
+        let ink = if line.trim_start().starts_with("--") { Ink::Dim } else { Ink::Text };
         text::wrap(line, room).into_iter().map(move |part| (ink, part))
     });
     for (n, (ink, part)) in parts.enumerate() {
@@ -212,8 +191,7 @@ fn statement(page: &mut Page<'_>, sql: &str, sign: Option<(&'static str, Ink)>) 
             Some((sign, ink)) if n == 0 => Span::styled(format!(" {sign} "), look.style(ink)),
             _ => Span::raw("   "),
         };
-        page.lines
-            .push(Line::from(vec![head, Span::styled(part, look.style(ink))]));
+        page.lines.push(Line::from(vec![head, Span::styled(part, look.style(ink))]));
     }
 }
 
@@ -226,29 +204,17 @@ fn command(page: &mut Page<'_>, argv: &[String]) {
 fn quoted(word: &str) -> String {
     let plain =
         !word.is_empty() && !word.contains([' ', '\'', '"', '\\', '$', '*', ';', '|', '&', '<', '>', '(', ')', '⏎']);
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn connected(page: &mut Page<'_>, connect: Option<&str>) {
     if let Some(target) = connect {
-        page.field(
-            "with",
-            Ink::Dim,
-            &format!("the connection of target {}", clean::line(target, 40)),
-        );
+        page.field("with", Ink::Dim, &format!("the connection of target {}", clean::line(target, 40)));
     }
 }
 
 fn http(page: &mut Page<'_>, method: &str, url: &str, body: Option<&str>) {
-    page.say(
-        Ink::Text,
-        2,
-        &format!("{} {}", clean::line(method, 16), clean::line(url, 2_000)),
-    );
+    page.say(Ink::Text, 2, &format!("{} {}", clean::line(method, 16), clean::line(url, 2_000)));
     if let Some(body) = body {
         page.gap();
         page.say(Ink::Text, 2, clean::block(body).trim_end());
@@ -288,23 +254,11 @@ fn checklist(page: &mut Page<'_>, items: &[Item], run: Option<&StepRun>) {
     let model = page.model;
     for (n, item) in items.iter().enumerate() {
         let tick = run.and_then(|run| run.ticks.get(&n));
-        let sign = if tick.is_some() {
-            ("☑", Ink::Good)
-        } else {
-            ("☐", Ink::Strong)
-        };
+        let sign = if tick.is_some() { ("☑", Ink::Good) } else { ("☐", Ink::Strong) };
         let ask = clean::line(&item.ask, 400);
-        let ask = if item.answer_required && tick.is_none() {
-            format!("{ask} (wants an answer)")
-        } else {
-            ask
-        };
+        let ask = if item.answer_required && tick.is_none() { format!("{ask} (wants an answer)") } else { ask };
         let tail = tick.map(|tick| {
-            let by = format!(
-                "{} {}",
-                clean::line(&tick.by, 40),
-                time::short_clock(model, tick.at.wall)
-            );
+            let by = format!("{} {}", clean::line(&tick.by, 40), time::short_clock(model, tick.at.wall));
             match &tick.answer {
                 Some(answer) => format!("{} · {by}", clean::line(answer, 400)),
                 None => by,
@@ -326,11 +280,7 @@ fn poll(page: &mut Page<'_>, roles: &[String], run: Option<&StepRun>) {
         let title = clean::line(view::role_title(model, role), 60);
         let tail = vote.map(|vote| {
             let word = if vote.go { "go" } else { "NO-GO" };
-            let by = format!(
-                "{} {}",
-                clean::line(&vote.by, 40),
-                time::short_clock(model, vote.at.wall)
-            );
+            let by = format!("{} {}", clean::line(&vote.by, 40), time::short_clock(model, vote.at.wall));
             match vote.reason.is_empty() {
                 true => format!("{word} · {by}"),
                 false => format!("{word}: {} · {by}", clean::line(&vote.reason, 400)),
@@ -349,20 +299,9 @@ fn entry(page: &mut Page<'_>, n: usize, (glyph, ink): (&str, Ink), words: &str, 
     }
     let style = model.look.style(if chosen { Ink::Selected } else { Ink::Text });
     for (at, part) in text::wrap(words, page.width.saturating_sub(5)).into_iter().enumerate() {
-        let head = if at == 0 {
-            format!(" {glyph} ")
-        } else {
-            "   ".to_owned()
-        };
-        let part = if chosen {
-            text::left(&part, page.width.saturating_sub(4))
-        } else {
-            part
-        };
-        page.lines.push(Line::from(vec![
-            Span::styled(head, model.look.style(ink)),
-            Span::styled(part, style),
-        ]));
+        let head = if at == 0 { format!(" {glyph} ") } else { "   ".to_owned() };
+        let part = if chosen { text::left(&part, page.width.saturating_sub(4)) } else { part };
+        page.lines.push(Line::from(vec![Span::styled(head, model.look.style(ink)), Span::styled(part, style)]));
     }
     if let Some(tail) = tail {
         page.say(Ink::Dim, 5, &tail);
@@ -402,10 +341,9 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
 /// A step in a few words.
 pub fn brief(step: &Step) -> String {
     let what = match &step.verb {
-        Verb::Sql(script) => script
-            .file
-            .clone()
-            .unwrap_or_else(|| script.text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        Verb::Sql(script) => {
+            script.file.clone().unwrap_or_else(|| script.text.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
         Verb::Run(argv) => argv.join(" "),
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),

@@ -45,15 +45,8 @@ fn sign(kind: MarkKind) -> (&'static str, Ink) {
 fn bar(model: &Model, marks: &[Mark], status: &ReplayStatus, width: u16) -> Line<'static> {
     let look = model.look;
     let here = column(status.position, status.total, width);
-    let mut cells: Vec<(&str, Ink)> = (0..usize::from(span(width)))
-        .map(|n| {
-            if n < here {
-                ("━", Ink::Active)
-            } else {
-                ("─", Ink::Border)
-            }
-        })
-        .collect();
+    let mut cells: Vec<(&str, Ink)> =
+        (0..usize::from(span(width))).map(|n| if n < here { ("━", Ink::Active) } else { ("─", Ink::Border) }).collect();
     // Failures last: of two marks in one cell the graver one is seen.
     for kind in [MarkKind::Note, MarkKind::Trigger, MarkKind::Failure] {
         for mark in marks.iter().filter(|mark| mark.kind == kind) {
@@ -65,9 +58,7 @@ fn bar(model: &Model, marks: &[Mark], status: &ReplayStatus, width: u16) -> Line
     if let Some(cell) = cells.get_mut(here) {
         *cell = ("█", Ink::Strong);
     }
-    let spans = cells
-        .into_iter()
-        .map(|(glyph, ink)| Span::styled(glyph, look.style(ink)));
+    let spans = cells.into_iter().map(|(glyph, ink)| Span::styled(glyph, look.style(ink)));
     Line::from(std::iter::once(Span::raw(" ")).chain(spans).collect::<Vec<_>>())
 }
 
@@ -76,16 +67,9 @@ fn words(model: &Model, marks: &[Mark], status: &ReplayStatus) -> Line<'static> 
     let state = if status.playing { "▶ playing" } else { "⏸ paused" };
     let mut spans = vec![
         Span::styled(format!(" {state} ×{}", status.speed), look.style(Ink::Strong)),
-        Span::styled(
-            format!("   {} of {}", duration(status.position), duration(status.total)),
-            look.style(Ink::Text),
-        ),
+        Span::styled(format!("   {} of {}", duration(status.position), duration(status.total)), look.style(Ink::Text)),
     ];
-    for (kind, one) in [
-        (MarkKind::Failure, "failure"),
-        (MarkKind::Trigger, "trigger"),
-        (MarkKind::Note, "note"),
-    ] {
+    for (kind, one) in [(MarkKind::Failure, "failure"), (MarkKind::Trigger, "trigger"), (MarkKind::Note, "note")] {
         let count = marks.iter().filter(|mark| mark.kind == kind).count();
         if count > 0 {
             let (glyph, ink) = sign(kind);

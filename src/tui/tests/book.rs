@@ -7,10 +7,7 @@ use chrono::{TimeZone, Utc};
 use crate::runbook::*;
 
 fn expr(source: &str) -> Expr {
-    Expr {
-        source: source.to_owned(),
-        line: 1,
-    }
+    Expr { source: source.to_owned(), line: 1 }
 }
 
 pub fn step(id: &str, title: &str, verb: Verb) -> Step {
@@ -37,12 +34,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
 }
 
 fn sql(text: &str) -> Verb {
-    Verb::Sql(Script {
-        text: text.to_owned(),
-        file: None,
-        transaction: true,
-        line: 40,
-    })
+    Verb::Sql(Script { text: text.to_owned(), file: None, transaction: true, line: 40 })
 }
 
 fn phase(id: &str, kind: PhaseKind, lasts: u64, steps: Vec<Step>) -> Phase {
@@ -65,9 +57,7 @@ fn probe(id: &str, title: &str, unit: &str) -> Probe {
         unit: unit.to_owned(),
         every: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
-        source: ProbeSource::Run {
-            argv: vec!["true".to_owned()],
-        },
+        source: ProbeSource::Run { argv: vec!["true".to_owned()] },
         line: 1,
     }
 }
@@ -75,29 +65,16 @@ fn probe(id: &str, title: &str, unit: &str) -> Probe {
 pub const M011: &str = "alter table agent_trust_scores\n  add column workspace_id uuid;\n\n-- how many are left\nselect count(*) as column_count, 'ok' as state\n  from agent_trust_scores;";
 
 fn prepare() -> Phase {
-    let mut tables = step(
-        "tables-before",
-        "Count the tables",
-        sql("select count(*) from pg_tables"),
-    );
+    let mut tables = step("tables-before", "Count the tables", sql("select count(*) from pg_tables"));
     tables.expect = Some(expr("value == 52"));
     tables.role = Some("dba".to_owned());
     let ready = step(
         "ready",
         "Ready to migrate",
         Verb::Checklist(vec![
-            Item {
-                ask: "Team told one hour before".to_owned(),
-                answer_required: false,
-            },
-            Item {
-                ask: "Who is the DBA on standby?".to_owned(),
-                answer_required: true,
-            },
-            Item {
-                ask: "Dashboards open".to_owned(),
-                answer_required: false,
-            },
+            Item { ask: "Team told one hour before".to_owned(), answer_required: false },
+            Item { ask: "Who is the DBA on standby?".to_owned(), answer_required: true },
+            Item { ask: "Dashboards open".to_owned(), answer_required: false },
         ]),
     );
     let roles = ["dba", "backend", "devops"].map(str::to_owned).to_vec();
@@ -106,11 +83,8 @@ fn prepare() -> Phase {
 }
 
 fn migrate() -> Phase {
-    let mut stop = step(
-        "stop-workers",
-        "Stop workers",
-        Verb::Run(["systemctl", "stop", "worker@*"].map(str::to_owned).to_vec()),
-    );
+    let mut stop =
+        step("stop-workers", "Stop workers", Verb::Run(["systemctl", "stop", "worker@*"].map(str::to_owned).to_vec()));
     stop.role = Some("devops".to_owned());
     stop.undo = Undo::By(Box::new(step(
         "stop-workers-undo",
@@ -126,18 +100,11 @@ fn migrate() -> Phase {
         cause: "left over from an earlier attempt".to_owned(),
         fix: "drop it, then retry".to_owned(),
     }];
-    let mut undo = step(
-        "m011-undo",
-        "",
-        sql("alter table agent_trust_scores drop column workspace_id"),
-    );
+    let mut undo = step("m011-undo", "", sql("alter table agent_trust_scores drop column workspace_id"));
     undo.expected_time = Some(Duration::from_secs(2));
     m011.undo = Undo::By(Box::new(undo));
-    let mut backfill = step(
-        "backfill",
-        "Backfill workspace_id",
-        sql("update agent_trust_scores set workspace_id = null"),
-    );
+    let mut backfill =
+        step("backfill", "Backfill workspace_id", sql("update agent_trust_scores set workspace_id = null"));
     backfill.expected_time = Some(Duration::from_secs(240));
     let mut remove = step("m012", "012: remove old tables", sql("drop table agent_scores_old"));
     remove.undo = Undo::Irreversible;
@@ -148,11 +115,7 @@ fn plan() -> RollbackPlan {
     let mut restore = step(
         "restore-run",
         "Restore the dump",
-        Verb::Run(
-            ["pg_restore", "--clean", "-d", "app", "backups/1.dump"]
-                .map(str::to_owned)
-                .to_vec(),
-        ),
+        Verb::Run(["pg_restore", "--clean", "-d", "app", "backups/1.dump"].map(str::to_owned).to_vec()),
     );
     restore.loses = Some("every write since the backup".to_owned());
     RollbackPlan {
@@ -179,12 +142,7 @@ fn triggers() -> Vec<Trigger> {
         line: 1,
     };
     vec![
-        trigger(
-            "errors-high",
-            "Too many errors",
-            "error_rate > 2",
-            TriggerAction::Rollback,
-        ),
+        trigger("errors-high", "Too many errors", "error_rate > 2", TriggerAction::Rollback),
         trigger("busy", "Too many connections", "connections > 80", TriggerAction::Hold),
     ]
 }
@@ -206,11 +164,7 @@ pub fn book() -> Runbook {
         "verify",
         PhaseKind::Verify,
         1800,
-        vec![step(
-            "tables-after",
-            "Count the tables again",
-            sql("select count(*) from pg_tables"),
-        )],
+        vec![step("tables-after", "Count the tables again", sql("select count(*) from pg_tables"))],
     );
     Runbook {
         id: "week1-wednesday".to_owned(),
@@ -232,12 +186,7 @@ pub fn book() -> Runbook {
             probe("lag", "replica lag", "s"),
         ],
         triggers: triggers(),
-        phases: vec![
-            prepare(),
-            migrate(),
-            verify,
-            phase("monitor", PhaseKind::Monitor, 7200, Vec::new()),
-        ],
+        phases: vec![prepare(), migrate(), verify, phase("monitor", PhaseKind::Monitor, 7200, Vec::new())],
         rollbacks: vec![plan()],
         criteria: vec![Criterion {
             id: "tables".to_owned(),

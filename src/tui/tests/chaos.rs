@@ -12,17 +12,8 @@ use crate::run::{Chunk, Event, Fault, Outcome, Progress};
 use crate::runbook::TriggerAction;
 use crate::tui::{Link, Look, Message, Mode, Model, Palette, ReplayStatus, update};
 
-const STEPS: [&str; 9] = [
-    "tables-before",
-    "ready",
-    "go",
-    "stop-workers",
-    "m011",
-    "backfill",
-    "m012",
-    "restore-run",
-    "nobody",
-];
+const STEPS: [&str; 9] =
+    ["tables-before", "ready", "go", "stop-workers", "m011", "backfill", "m012", "restore-run", "nobody"];
 const HOSTILE: &str =
     "\u{1b}]52;c;eA==\u{7}\u{9b}31m\u{202e}evil\u{200b}\n\t日本語 e\u{301}\u{301}\u{301}\u{301}\u{301} \0|`";
 
@@ -40,12 +31,7 @@ enum Act {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(HOSTILE.to_owned()),
-        any::<String>(),
-        Just("x".repeat(3_000)),
-        Just(String::new())
-    ]
+    prop_oneof![Just(HOSTILE.to_owned()), any::<String>(), Just("x".repeat(3_000)), Just(String::new())]
 }
 
 fn keys() -> impl Strategy<Value = Act> {
@@ -83,11 +69,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         };
         match kind {
             0 => done(u64::from(n), Some(u64::from(n))),
-            1 => Outcome::Failed {
-                fault: fault(),
-                facts: None,
-                verdict: None,
-            },
+            1 => Outcome::Failed { fault: fault(), facts: None, verdict: None },
             2 => Outcome::Broke { fault: fault() },
             _ => Outcome::Unknown { known: text.clone() },
         }
@@ -104,14 +86,8 @@ fn chunk() -> impl Strategy<Value = Chunk> {
         }),
         proptest::collection::vec(proptest::collection::vec(proptest::option::of(text()), 0..7), 0..5)
             .prop_map(|rows| Chunk::Rows { n: 1, rows }),
-        text().prop_map(|text| Chunk::Notice {
-            severity: text.clone(),
-            text,
-        }),
-        text().prop_map(|text| Chunk::Text {
-            stream: "err".to_owned(),
-            text,
-        }),
+        text().prop_map(|text| Chunk::Notice { severity: text.clone(), text }),
+        text().prop_map(|text| Chunk::Text { stream: "err".to_owned(), text }),
     ]
 }
 
@@ -121,13 +97,7 @@ fn events() -> impl Strategy<Value = Event> {
             attempt: attempt(step),
             resolved: Resolved::Sql {
                 target: "main".to_owned(),
-                statements: vec![
-                    Statement {
-                        sql: HOSTILE.to_owned(),
-                        line: 9,
-                    };
-                    2
-                ],
+                statements: vec![Statement { sql: HOSTILE.to_owned(), line: 9 }; 2],
                 transaction: true,
             },
             by: HOSTILE.to_owned(),
@@ -137,18 +107,9 @@ fn events() -> impl Strategy<Value = Event> {
             resolved: Resolved::Human,
             by: ME.to_owned(),
         }),
-        (step(), outcome()).prop_map(|(step, outcome)| Event::StepEnded {
-            attempt: attempt(step),
-            outcome,
-        }),
-        (step(), outcome()).prop_map(|(step, outcome)| Event::StepEnded {
-            attempt: undo(step),
-            outcome,
-        }),
-        (step(), chunk()).prop_map(|(step, chunk)| Event::Output {
-            attempt: attempt(step),
-            chunk,
-        }),
+        (step(), outcome()).prop_map(|(step, outcome)| Event::StepEnded { attempt: attempt(step), outcome }),
+        (step(), outcome()).prop_map(|(step, outcome)| Event::StepEnded { attempt: undo(step), outcome }),
+        (step(), chunk()).prop_map(|(step, chunk)| Event::Output { attempt: attempt(step), chunk }),
         (step(), 0..9usize, text()).prop_map(|(step, item, answer)| Event::Ticked {
             step: id(step),
             item,
@@ -178,23 +139,12 @@ fn events() -> impl Strategy<Value = Event> {
             values: vec![("error_rate".to_owned(), f64::NAN), ("none".to_owned(), 1.0)],
             at_ms: counts.then_some(at),
         }),
-        Just(Event::TriggerCleared {
-            trigger: "errors-high".to_owned()
-        }),
-        text().prop_map(|reason| Event::Held {
-            cause: HoldCause::Operator { reason },
-            by: ME.to_owned(),
-        }),
-        step().prop_map(|step| Event::Held {
-            cause: HoldCause::InDoubt { attempt: attempt(step) },
-            by: ME.to_owned(),
-        }),
+        Just(Event::TriggerCleared { trigger: "errors-high".to_owned() }),
+        text().prop_map(|reason| Event::Held { cause: HoldCause::Operator { reason }, by: ME.to_owned() }),
+        step().prop_map(|step| Event::Held { cause: HoldCause::InDoubt { attempt: attempt(step) }, by: ME.to_owned() }),
         Just(Event::Released { by: ME.to_owned() }),
-        proptest::sample::select(vec!["prepare", "migrate", "verify", "monitor", "none"]).prop_map(|phase| {
-            Event::PhaseEntered {
-                phase: phase.to_owned(),
-            }
-        }),
+        proptest::sample::select(vec!["prepare", "migrate", "verify", "monitor", "none"])
+            .prop_map(|phase| { Event::PhaseEntered { phase: phase.to_owned() } }),
         proptest::collection::vec(step(), 0..5).prop_map(|steps| Event::RollbackStarted {
             plan: None,
             steps: steps.into_iter().map(id).collect(),
@@ -203,15 +153,8 @@ fn events() -> impl Strategy<Value = Event> {
         }),
         Just(Event::RollbackEnded {}),
         Just(Event::LegStarted { leg: 2 }),
-        text().prop_map(|why| Event::Refused {
-            by: ME.to_owned(),
-            what: why.clone(),
-            why,
-        }),
-        text().prop_map(|reason| Event::RunEnded {
-            end: crate::run::event::End::Failed,
-            reason,
-        }),
+        text().prop_map(|why| Event::Refused { by: ME.to_owned(), what: why.clone(), why }),
+        text().prop_map(|reason| Event::RunEnded { end: crate::run::event::End::Failed, reason }),
     ]
 }
 
@@ -239,20 +182,15 @@ fn acts() -> impl Strategy<Value = Act> {
 fn message(model: &Model, act: Act) -> Message {
     match act {
         Act::Key(code, with) => Message::Key(KeyEvent::new(code, with)),
-        Act::Mouse(kind, column, row) => Message::Mouse(MouseEvent {
-            kind,
-            column,
-            row,
-            modifiers: KeyModifiers::NONE,
-        }),
+        Act::Mouse(kind, column, row) => {
+            Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+        }
         Act::Paste(text) => Message::Paste(text),
         Act::Size(w, h) => Message::Resize(w, h),
         Act::Later(ms) => Message::Tick(moment(model.now.ms + ms)),
-        Act::Event(event) => Message::Entries(vec![crate::run::Entry {
-            seq: model.state.seq + 1,
-            at: model.now,
-            event: *event,
-        }]),
+        Act::Event(event) => {
+            Message::Entries(vec![crate::run::Entry { seq: model.state.seq + 1, at: model.now, event: *event }])
+        }
         Act::Progress(n) => Message::Progress(Progress {
             attempt: attempt(STEPS[usize::from(n) % STEPS.len()]),
             statement: u32::from(n),
@@ -267,20 +205,12 @@ fn message(model: &Model, act: Act) -> Message {
             1 => Link::Lost(HOSTILE.to_owned()),
             _ => Link::Stopped(String::new()),
         }),
-        Act::Edited(good) => Message::Edited(if good {
-            Ok(HOSTILE.to_owned())
-        } else {
-            Err("no".to_owned())
-        }),
+        Act::Edited(good) => Message::Edited(if good { Ok(HOSTILE.to_owned()) } else { Err("no".to_owned()) }),
     }
 }
 
 fn begun(kind: u8) -> Model {
-    let mut script = Script::on(if kind.is_multiple_of(2) {
-        "production"
-    } else {
-        "staging"
-    });
+    let mut script = Script::on(if kind.is_multiple_of(2) { "production" } else { "staging" });
     match kind % 6 {
         0 => {}
         1 => drop(script.m011_failed()),
@@ -292,12 +222,7 @@ fn begun(kind: u8) -> Model {
     let mode = match kind % 5 {
         4 => Mode::Replay {
             marks: crate::tui::marks(&script.entries),
-            status: ReplayStatus {
-                position: 5,
-                total: 0,
-                playing: true,
-                speed: f64::NAN,
-            },
+            status: ReplayStatus { position: 5, total: 0, playing: true, speed: f64::NAN },
         },
         n => live(n != 3),
     };

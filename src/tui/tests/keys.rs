@@ -38,10 +38,7 @@ pub fn is_open(model: &Model) -> bool {
 fn arrive(model: &mut Model, events: Vec<Event>) {
     let from = model.state.seq;
     let at = model.now;
-    let entries = events
-        .into_iter()
-        .zip(from + 1..)
-        .map(|(event, seq)| crate::run::Entry { seq, at, event });
+    let entries = events.into_iter().zip(from + 1..).map(|(event, seq)| crate::run::Entry { seq, at, event });
     update(model, Message::Entries(entries.collect()));
 }
 
@@ -70,11 +67,7 @@ fn enter_starts_the_step_on_the_screen_and_says_what_it_saw() {
 fn a_command_names_the_entry_that_was_drawn_not_the_one_that_came_since() {
     let mut model = on(Script::migrating);
     let drawn = model.state.seq;
-    let sample = Event::SampleTaken {
-        probe: "lag".to_owned(),
-        value: Ok(1.0),
-        took_ms: 1,
-    };
+    let sample = Event::SampleTaken { probe: "lag".to_owned(), value: Ok(1.0), took_ms: 1 };
     arrive(&mut model, vec![sample]);
     match press(&mut model, KeyCode::Enter) {
         Some(Out::Send(command)) => assert_eq!(command.seen, drawn),
@@ -91,30 +84,14 @@ fn enter_held_down_starts_one_thing() {
         assert_eq!(press(&mut model, KeyCode::Enter), None);
     }
     // The step came and went while the key was down: the next one does not start.
-    arrive(
-        &mut model,
-        vec![Event::StepStarted {
-            attempt: attempt("m011"),
-            resolved: m011(),
-            by: ME.to_owned(),
-        }],
-    );
-    arrive(
-        &mut model,
-        vec![Event::StepEnded {
-            attempt: attempt("m011"),
-            outcome: done(5, None),
-        }],
-    );
+    arrive(&mut model, vec![Event::StepStarted { attempt: attempt("m011"), resolved: m011(), by: ME.to_owned() }]);
+    arrive(&mut model, vec![Event::StepEnded { attempt: attempt("m011"), outcome: done(5, None) }]);
     later(&mut model, 30);
     assert_eq!(press(&mut model, KeyCode::Enter), None);
     assert_eq!(view::current(&model), Some(id("backfill")));
     // With the hand at rest, it does.
     later(&mut model, 600);
-    assert_eq!(
-        sent(press(&mut model, KeyCode::Enter)),
-        CommandVerb::Start { step: id("backfill") }
-    );
+    assert_eq!(sent(press(&mut model, KeyCode::Enter)), CommandVerb::Start { step: id("backfill") });
 }
 
 #[test]
@@ -125,10 +102,7 @@ fn enter_never_starts_what_is_not_on_the_screen() {
     assert_eq!(press(&mut model, KeyCode::Enter), None, "it only goes back");
     assert_eq!(view::shown(&model), Some(id("m011")));
     later(&mut model, 600);
-    assert_eq!(
-        sent(press(&mut model, KeyCode::Enter)),
-        CommandVerb::Start { step: id("m011") }
-    );
+    assert_eq!(sent(press(&mut model, KeyCode::Enter)), CommandVerb::Start { step: id("m011") });
 }
 
 #[test]
@@ -157,10 +131,7 @@ fn rollback_wants_a_reason_and_the_name_and_rests_before_enter() {
     assert_eq!(press(&mut model, KeyCode::Enter), None, "the name is missing");
     type_in(&mut model, "app");
     let verb = sent(press(&mut model, KeyCode::Enter));
-    let want = CommandVerb::Rollback {
-        plan: None,
-        reason: "errors".to_owned(),
-    };
+    let want = CommandVerb::Rollback { plan: None, reason: "errors".to_owned() };
     assert_eq!(verb, want);
     assert!(!is_open(&model));
 }
@@ -187,15 +158,8 @@ fn a_question_about_something_that_changed_is_not_answered() {
     arrive(
         &mut model,
         vec![
-            Event::StepStarted {
-                attempt: attempt("backfill"),
-                resolved: Resolved::Unready,
-                by: ME.to_owned(),
-            },
-            Event::StepEnded {
-                attempt: attempt("backfill"),
-                outcome: done(5, None),
-            },
+            Event::StepStarted { attempt: attempt("backfill"), resolved: Resolved::Unready, by: ME.to_owned() },
+            Event::StepEnded { attempt: attempt("backfill"), outcome: done(5, None) },
         ],
     );
     assert_eq!(press(&mut model, KeyCode::Enter), None);
@@ -230,10 +194,7 @@ fn reasons_are_needed_and_sent() {
     later(&mut model, 600);
     assert_eq!(press(&mut model, KeyCode::Enter), None);
     type_in(&mut model, "not needed tonight");
-    let want = CommandVerb::Skip {
-        step: id("m011"),
-        reason: "not needed tonight".to_owned(),
-    };
+    let want = CommandVerb::Skip { step: id("m011"), reason: "not needed tonight".to_owned() };
     assert_eq!(sent(press(&mut model, KeyCode::Enter)), want);
 
     let mut model = on(Script::in_doubt);
@@ -241,11 +202,8 @@ fn reasons_are_needed_and_sent() {
     press(&mut model, KeyCode::Down);
     type_in(&mut model, "the column is there");
     later(&mut model, 600);
-    let want = CommandVerb::Settle {
-        attempt: attempt("m011"),
-        claim: Claim::Done,
-        reason: "the column is there".to_owned(),
-    };
+    let want =
+        CommandVerb::Settle { attempt: attempt("m011"), claim: Claim::Done, reason: "the column is there".to_owned() };
     assert_eq!(sent(press(&mut model, KeyCode::Enter)), want);
 }
 
@@ -278,11 +236,7 @@ fn the_countdown_stops_by_one_key_and_by_ctrl_x_while_typing() {
     let mut model = on(Script::fired);
     press(&mut model, KeyCode::Char('n'));
     assert!(matches!(model.dialog, Some(Dialog::Editor(_))));
-    assert_eq!(
-        press(&mut model, KeyCode::Char('x')),
-        None,
-        "a letter of a note stops nothing"
-    );
+    assert_eq!(press(&mut model, KeyCode::Char('x')), None, "a letter of a note stops nothing");
     assert!(shot(&model).contains("ctrl-x stops it"));
     assert_eq!(sent(ctrl(&mut model, 'x')), CommandVerb::StopCountdown);
     assert!(is_open(&model), "the note is not lost");
@@ -297,18 +251,9 @@ fn enter_starts_nothing_while_a_rollback_counts_down() {
 #[test]
 fn hold_is_one_key_and_going_on_asks() {
     let mut model = on(Script::m011_running);
-    assert!(matches!(
-        sent(press(&mut model, KeyCode::Char('H'))),
-        CommandVerb::Hold { .. }
-    ));
+    assert!(matches!(sent(press(&mut model, KeyCode::Char('H'))), CommandVerb::Hold { .. }));
     let cause = HoldCause::Operator { reason: String::new() };
-    arrive(
-        &mut model,
-        vec![Event::Held {
-            cause,
-            by: ME.to_owned(),
-        }],
-    );
+    arrive(&mut model, vec![Event::Held { cause, by: ME.to_owned() }]);
     assert_eq!(press(&mut model, KeyCode::Char('H')), None);
     later(&mut model, 600);
     assert_eq!(sent(press(&mut model, KeyCode::Enter)), CommandVerb::Release);
@@ -317,33 +262,16 @@ fn hold_is_one_key_and_going_on_asks() {
 #[test]
 fn checklists_tick_answer_and_untick() {
     let mut model = on(checklist);
-    let tick = |item, answer: Option<&str>| CommandVerb::Tick {
-        step: id("ready"),
-        item,
-        answer: answer.map(str::to_owned),
-    };
+    let tick =
+        |item, answer: Option<&str>| CommandVerb::Tick { step: id("ready"), item, answer: answer.map(str::to_owned) };
     assert_eq!(sent(press(&mut model, KeyCode::Char(' '))), tick(0, None));
-    arrive(
-        &mut model,
-        vec![Event::Ticked {
-            step: id("ready"),
-            item: 0,
-            answer: None,
-            by: ME.to_owned(),
-        }],
-    );
+    arrive(&mut model, vec![Event::Ticked { step: id("ready"), item: 0, answer: None, by: ME.to_owned() }]);
     assert_eq!(press(&mut model, KeyCode::Char(' ')), None, "an answer is asked for");
     type_in(&mut model, "the second on the list");
     later(&mut model, 600);
-    assert_eq!(
-        sent(press(&mut model, KeyCode::Enter)),
-        tick(1, Some("the second on the list"))
-    );
+    assert_eq!(sent(press(&mut model, KeyCode::Enter)), tick(1, Some("the second on the list")));
     press(&mut model, KeyCode::Up);
-    let untick = CommandVerb::Untick {
-        step: id("ready"),
-        item: 0,
-    };
+    let untick = CommandVerb::Untick { step: id("ready"), item: 0 };
     assert_eq!(sent(press(&mut model, KeyCode::Char(' '))), untick);
 }
 
@@ -375,10 +303,7 @@ fn a_note_may_be_written_in_a_poll_too() {
     let mut model = on(poll);
     press(&mut model, KeyCode::Char('i'));
     type_in(&mut model, "all here");
-    let want = CommandVerb::Note {
-        text: "all here".to_owned(),
-        step: Some(id("go")),
-    };
+    let want = CommandVerb::Note { text: "all here".to_owned(), step: Some(id("go")) };
     assert_eq!(sent(ctrl(&mut model, 's')), want);
 }
 
@@ -400,14 +325,7 @@ fn sql_is_edited_and_a_step_that_changed_is_not() {
     type_in(&mut model, "x");
     assert_eq!(press(&mut model, KeyCode::Esc), None);
     assert!(is_open(&model), "unsaved text goes away only by a second esc");
-    arrive(
-        &mut model,
-        vec![Event::StepStarted {
-            attempt: attempt("m011"),
-            resolved: m011(),
-            by: ME.to_owned(),
-        }],
-    );
+    arrive(&mut model, vec![Event::StepStarted { attempt: attempt("m011"), resolved: m011(), by: ME.to_owned() }]);
     assert_eq!(ctrl(&mut model, 's'), None, "it started meanwhile");
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Esc);

@@ -81,22 +81,11 @@ fn copy_and_save_take_what_is_shown() {
 fn replay_keys_steer_the_replay_and_nothing_else() {
     let mut script = Script::on("staging");
     script.m011_failed();
-    let status = ReplayStatus {
-        position: 10,
-        total: 100,
-        playing: false,
-        speed: 1.0,
-    };
-    let mode = Mode::Replay {
-        marks: Vec::new(),
-        status,
-    };
+    let status = ReplayStatus { position: 10, total: 100, playing: false, speed: 1.0 };
+    let mode = Mode::Replay { marks: Vec::new(), status };
     let mut model = screen_in(&script, SIZE, mode);
     let shifted = KeyEvent::new(KeyCode::Right, KeyModifiers::SHIFT);
-    assert_eq!(
-        update(&mut model, Message::Key(shifted)),
-        Some(Out::Replay(ReplayControl::Speed(2.0)))
-    );
+    assert_eq!(update(&mut model, Message::Key(shifted)), Some(Out::Replay(ReplayControl::Speed(2.0))));
     for (key, control) in [
         (KeyCode::Char(' '), ReplayControl::Toggle),
         (KeyCode::Left, ReplayControl::StepEvents(-1)),
@@ -138,11 +127,7 @@ fn shown_keys_do_what_they_say() {
             let offered = matches!(offer(row.action, &model), Offer::Yes(_));
             let reachable = key_name(&model, row).is_some();
             // What has no key of its own here is in the palette.
-            assert!(
-                !offered || reachable || matches!(row.action, Action::Abandon | Action::Top),
-                "{:?}",
-                row.action
-            );
+            assert!(!offered || reachable || matches!(row.action, Action::Abandon | Action::Top), "{:?}", row.action);
         }
     }
 }
@@ -153,11 +138,6 @@ fn the_screen_can_be_spawned() {
     fn is_send<T: Send>(_: &T) {}
     let (_, inbox) = tokio::sync::mpsc::channel(1);
     let (outbox, _wishes) = tokio::sync::mpsc::channel(1);
-    let init = crate::tui::Init {
-        model: on(|script| script),
-        clock: Box::new(|| moment(0)),
-        mouse: false,
-        bell: false,
-    };
+    let init = crate::tui::Init { model: on(|script| script), clock: Box::new(|| moment(0)), mouse: false };
     is_send(&crate::tui::run(init, inbox, outbox));
 }

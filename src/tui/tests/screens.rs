@@ -32,16 +32,11 @@ fn nothing(script: &mut Script) -> &mut Script {
 
 fn held(script: &mut Script) -> &mut Script {
     let reason = "waiting for the network people".to_owned();
-    script
-        .m011_done()
-        .hold(crate::run::event::HoldCause::Operator { reason })
+    script.m011_done().hold(crate::run::event::HoldCause::Operator { reason })
 }
 
 fn checklist(script: &mut Script) -> &mut Script {
-    script
-        .phase("prepare")
-        .start(attempt("ready"), crate::run::event::Resolved::Human)
-        .wait(20_000);
+    script.phase("prepare").start(attempt("ready"), crate::run::event::Resolved::Human).wait(20_000);
     script.push(crate::run::Event::Ticked {
         step: id("ready"),
         item: 1,
@@ -51,13 +46,8 @@ fn checklist(script: &mut Script) -> &mut Script {
 }
 
 fn poll(script: &mut Script) -> &mut Script {
-    script
-        .phase("prepare")
-        .start(attempt("go"), crate::run::event::Resolved::Human)
-        .wait(20_000);
-    script
-        .vote("dba", true, "")
-        .vote("backend", false, "the queue is not empty")
+    script.phase("prepare").start(attempt("go"), crate::run::event::Resolved::Human).wait(20_000);
+    script.vote("dba", true, "").vote("backend", false, "the queue is not empty")
 }
 
 fn done_run(script: &mut Script) -> &mut Script {
@@ -70,17 +60,12 @@ fn done_run(script: &mut Script) -> &mut Script {
 }
 
 fn no_data(script: &mut Script) -> &mut Script {
-    script
-        .migrating()
-        .wait(5_000)
-        .sample("error_rate", Err("connection refused (os error 111)"));
-    script
-        .sample("connections", Ok(44.0))
-        .push(crate::run::Event::TriggerBlind {
-            trigger: "errors-high".to_owned(),
-            then: crate::runbook::TriggerAction::Hold,
-            reason: "error_rate: connection refused".to_owned(),
-        })
+    script.migrating().wait(5_000).sample("error_rate", Err("connection refused (os error 111)"));
+    script.sample("connections", Ok(44.0)).push(crate::run::Event::TriggerBlind {
+        trigger: "errors-high".to_owned(),
+        then: crate::runbook::TriggerAction::Hold,
+        reason: "error_rate: connection refused".to_owned(),
+    })
 }
 
 picture!(fresh, nothing, LARGE);
@@ -120,16 +105,8 @@ fn replay(position: u64) -> Model {
         text: "asked the backend team".to_owned(),
         step: None,
     });
-    let status = ReplayStatus {
-        position,
-        total: whole.now().ms,
-        playing: true,
-        speed: 10.0,
-    };
-    let mode = Mode::Replay {
-        marks: marks(&whole.entries),
-        status,
-    };
+    let status = ReplayStatus { position, total: whole.now().ms, playing: true, speed: 10.0 };
+    let mode = Mode::Replay { marks: marks(&whole.entries), status };
     whole.entries.retain(|entry| entry.at.ms <= position);
     let mut model = screen_in(&whole, LARGE, mode);
     update(&mut model, Message::Tick(moment(position)));
@@ -152,11 +129,7 @@ fn the_engine_is_gone() {
 #[test]
 fn ascii_is_plain() {
     let mut model = on(Script::fired, SMALL);
-    model.look = Look {
-        palette: Palette::Mono,
-        ascii: true,
-        still: true,
-    };
+    model.look = Look { palette: Palette::Mono, ascii: true, still: true };
     let shot = shot(&model);
     assert!(shot.is_ascii(), "{shot}");
     insta::assert_snapshot!(shot);

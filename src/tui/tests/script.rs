@@ -26,46 +26,26 @@ pub struct Script {
 }
 
 pub fn attempt(step: &str) -> Attempt {
-    Attempt {
-        step: step.into(),
-        direction: Direction::Forward,
-        n: 1,
-    }
+    Attempt { step: step.into(), direction: Direction::Forward, n: 1 }
 }
 
 pub fn undo(step: &str) -> Attempt {
-    Attempt {
-        direction: Direction::Undo,
-        ..attempt(step)
-    }
+    Attempt { direction: Direction::Undo, ..attempt(step) }
 }
 
 pub fn moment(ms: u64) -> Moment {
     let start = Utc.with_ymd_and_hms(2024, 1, 31, 3, 0, 0).single().unwrap();
-    Moment {
-        wall: start + TimeDelta::milliseconds(ms as i64),
-        ms,
-    }
+    Moment { wall: start + TimeDelta::milliseconds(ms as i64), ms }
 }
 
 pub fn done(ms: u64, rows: Option<u64>) -> Outcome {
-    Outcome::Done {
-        facts: Box::new(Facts {
-            ms,
-            rows,
-            ..Facts::default()
-        }),
-        verdict: None,
-    }
+    Outcome::Done { facts: Box::new(Facts { ms, rows, ..Facts::default() }), verdict: None }
 }
 
 impl Script {
     /// Opened on an environment, its target seen.
     pub fn on(environment: &str) -> Self {
-        let mut script = Self {
-            entries: Vec::new(),
-            ms: 0,
-        };
+        let mut script = Self { entries: Vec::new(), ms: 0 };
         script.push(Event::RunOpened(Box::new(Opened {
             format: 1,
             run: "01HQ-7F2K".to_owned(),
@@ -80,12 +60,7 @@ impl Script {
             version: "0.1.0".to_owned(),
             ..Opened::default()
         })));
-        script.push(Event::EngineStarted {
-            pid: 7,
-            host: "host".to_owned(),
-            boot: "b".to_owned(),
-            by: ME.to_owned(),
-        });
+        script.push(Event::EngineStarted { pid: 7, host: "host".to_owned(), boot: "b".to_owned(), by: ME.to_owned() });
         script.seen();
         script
     }
@@ -114,11 +89,7 @@ impl Script {
     }
 
     pub fn push(&mut self, event: Event) -> &mut Self {
-        self.entries.push(Entry {
-            seq: self.entries.len() as u64 + 1,
-            at: moment(self.ms),
-            event,
-        });
+        self.entries.push(Entry { seq: self.entries.len() as u64 + 1, at: moment(self.ms), event });
         self
     }
 
@@ -132,24 +103,15 @@ impl Script {
     }
 
     pub fn phase(&mut self, phase: &str) -> &mut Self {
-        self.push(Event::PhaseEntered {
-            phase: phase.to_owned(),
-        })
+        self.push(Event::PhaseEntered { phase: phase.to_owned() })
     }
 
     pub fn leave(&mut self, phase: &str) -> &mut Self {
-        self.push(Event::PhaseLeft {
-            phase: phase.to_owned(),
-            early: None,
-        })
+        self.push(Event::PhaseLeft { phase: phase.to_owned(), early: None })
     }
 
     pub fn start(&mut self, attempt: Attempt, resolved: Resolved) -> &mut Self {
-        self.push(Event::StepStarted {
-            attempt,
-            resolved,
-            by: ME.to_owned(),
-        })
+        self.push(Event::StepStarted { attempt, resolved, by: ME.to_owned() })
     }
 
     pub fn end(&mut self, attempt: Attempt, outcome: Outcome) -> &mut Self {
@@ -161,18 +123,11 @@ impl Script {
     }
 
     pub fn hold(&mut self, cause: HoldCause) -> &mut Self {
-        self.push(Event::Held {
-            cause,
-            by: "engine".to_owned(),
-        })
+        self.push(Event::Held { cause, by: "engine".to_owned() })
     }
 
     pub fn sample(&mut self, probe: &str, value: Result<f64, &str>) -> &mut Self {
-        self.push(Event::SampleTaken {
-            probe: probe.to_owned(),
-            value: value.map_err(NoData::new),
-            took_ms: 3,
-        })
+        self.push(Event::SampleTaken { probe: probe.to_owned(), value: value.map_err(NoData::new), took_ms: 3 })
     }
 
     /// Some minutes of quiet signals.
@@ -188,26 +143,15 @@ impl Script {
 
     /// The whole of the first phase, with answers and votes.
     pub fn prepared(&mut self) -> &mut Self {
-        let confirmed = Event::Confirmed {
-            by: ME.to_owned(),
-            text: "app".to_owned(),
-        };
+        let confirmed = Event::Confirmed { by: ME.to_owned(), text: "app".to_owned() };
         self.push(confirmed).phase("prepare").wait(2_000);
         let tables = attempt("tables-before");
         self.start(tables.clone(), select()).wait(31);
         self.end(
             tables,
             Outcome::Done {
-                facts: Box::new(Facts {
-                    ms: 31,
-                    rows: Some(1),
-                    ..Facts::default()
-                }),
-                verdict: Some(Verdict {
-                    expect: "value == 52".to_owned(),
-                    passed: true,
-                    saw: "value = 52".to_owned(),
-                }),
+                facts: Box::new(Facts { ms: 31, rows: Some(1), ..Facts::default() }),
+                verdict: Some(Verdict { expect: "value == 52".to_owned(), passed: true, saw: "value = 52".to_owned() }),
             },
         );
         self.wait(9_000).start(attempt("ready"), Resolved::Human);
@@ -244,14 +188,7 @@ impl Script {
         self.start(attempt("stop-workers"), Resolved::Run { argv, connect: None });
         self.wait(41_000).end(
             attempt("stop-workers"),
-            Outcome::Done {
-                facts: Box::new(Facts {
-                    ms: 41_000,
-                    exit: Some(0),
-                    ..Facts::default()
-                }),
-                verdict: None,
-            },
+            Outcome::Done { facts: Box::new(Facts { ms: 41_000, exit: Some(0), ..Facts::default() }), verdict: None },
         )
     }
 
@@ -259,12 +196,7 @@ impl Script {
     pub fn m011_running(&mut self) -> &mut Self {
         self.migrating().wait(3_000).fresh().start(attempt("m011"), m011());
         self.out(attempt("m011"), Chunk::Statement { n: 1, of: 2 }).wait(80);
-        let end = Chunk::StatementEnd {
-            n: 1,
-            rows: 0,
-            affected: 0,
-            ms: 80,
-        };
+        let end = Chunk::StatementEnd { n: 1, rows: 0, affected: 0, ms: 80 };
         self.out(attempt("m011"), end);
         self.out(attempt("m011"), Chunk::Statement { n: 2, of: 2 })
     }
@@ -277,17 +209,9 @@ impl Script {
             types: vec!["int8".to_owned(), "text".to_owned()],
         };
         self.out(attempt("m011"), columns);
-        let rows = vec![
-            vec![Some("3".to_owned()), Some("ok".to_owned())],
-            vec![Some("1204".to_owned()), None],
-        ];
+        let rows = vec![vec![Some("3".to_owned()), Some("ok".to_owned())], vec![Some("1204".to_owned()), None]];
         self.out(attempt("m011"), Chunk::Rows { n: 2, rows });
-        let end = Chunk::StatementEnd {
-            n: 2,
-            rows: 2,
-            affected: 0,
-            ms: 12,
-        };
+        let end = Chunk::StatementEnd { n: 2, rows: 2, affected: 0, ms: 12 };
         self.out(attempt("m011"), end).wait(60);
         self.end(attempt("m011"), done(230, Some(2)))
     }
@@ -304,10 +228,7 @@ impl Script {
                     position: Some(41),
                     place: "week1.toml:44".to_owned(),
                     safe: "the transaction was rolled back, nothing changed".to_owned(),
-                    trouble: Some((
-                        "left over from an earlier attempt".to_owned(),
-                        "drop it, then retry".to_owned(),
-                    )),
+                    trouble: Some(("left over from an earlier attempt".to_owned(), "drop it, then retry".to_owned())),
                     ..Fault::default()
                 }),
                 facts: None,
@@ -322,9 +243,7 @@ impl Script {
         for n in 0..8 {
             self.wait(5_000).sample("error_rate", Ok(1.6 + f64::from(n) * 0.2));
             if n == 3 {
-                self.push(Event::TriggerBreached {
-                    trigger: "errors-high".to_owned(),
-                });
+                self.push(Event::TriggerBreached { trigger: "errors-high".to_owned() });
             }
         }
         let at_ms = Some(self.ms + 15_000);
@@ -339,12 +258,8 @@ impl Script {
 
     pub fn in_doubt(&mut self) -> &mut Self {
         let known = "the server went away during COMMIT, and its ledger cannot be reached".to_owned();
-        self.m011_running()
-            .wait(900)
-            .end(attempt("m011"), Outcome::Unknown { known });
-        self.hold(HoldCause::InDoubt {
-            attempt: attempt("m011"),
-        })
+        self.m011_running().wait(900).end(attempt("m011"), Outcome::Unknown { known });
+        self.hold(HoldCause::InDoubt { attempt: attempt("m011") })
     }
 
     pub fn rolling_back(&mut self) -> &mut Self {
@@ -354,48 +269,32 @@ impl Script {
             by: ME.to_owned(),
             reason: "errors since 011".to_owned(),
         });
-        let statements = vec![Statement {
-            sql: "alter table agent_trust_scores drop column workspace_id".to_owned(),
-            line: 52,
-        }];
-        let resolved = Resolved::Sql {
-            target: "main".to_owned(),
-            statements,
-            transaction: true,
-        };
+        let statements =
+            vec![Statement { sql: "alter table agent_trust_scores drop column workspace_id".to_owned(), line: 52 }];
+        let resolved = Resolved::Sql { target: "main".to_owned(), statements, transaction: true };
         self.start(undo("m011"), resolved).wait(700)
     }
 
     pub fn rolled_back(&mut self) -> &mut Self {
         self.rolling_back().end(undo("m011"), done(700, None));
         let argv = ["systemctl", "start", "worker@*"].map(str::to_owned).to_vec();
-        self.start(undo("stop-workers"), Resolved::Run { argv, connect: None })
-            .wait(3_000);
-        self.end(undo("stop-workers"), done(3_000, None))
-            .push(Event::RollbackEnded {});
+        self.start(undo("stop-workers"), Resolved::Run { argv, connect: None }).wait(3_000);
+        self.end(undo("stop-workers"), done(3_000, None)).push(Event::RollbackEnded {});
         self.ended(End::RolledBack, "errors since 011")
     }
 
     pub fn ended(&mut self, end: End, reason: &str) -> &mut Self {
-        self.push(Event::RunEnded {
-            end,
-            reason: reason.to_owned(),
-        })
+        self.push(Event::RunEnded { end, reason: reason.to_owned() })
     }
 
     /// Watching after the work.
     pub fn monitoring(&mut self) -> &mut Self {
         self.m011_done();
         for step in ["backfill", "m012"] {
-            self.wait(2_000)
-                .start(attempt(step), select())
-                .wait(1_000)
-                .end(attempt(step), done(1_000, None));
+            self.wait(2_000).start(attempt(step), select()).wait(1_000).end(attempt(step), done(1_000, None));
         }
         self.leave("migrate").phase("verify").wait(1_000);
-        self.start(attempt("tables-after"), select())
-            .wait(20)
-            .end(attempt("tables-after"), done(20, Some(1)));
+        self.start(attempt("tables-after"), select()).wait(20).end(attempt("tables-after"), done(20, Some(1)));
         self.leave("verify").phase("monitor").signals()
     }
 }
@@ -403,20 +302,14 @@ impl Script {
 fn select() -> Resolved {
     Resolved::Sql {
         target: "main".to_owned(),
-        statements: vec![Statement {
-            sql: "select count(*) from pg_tables".to_owned(),
-            line: 30,
-        }],
+        statements: vec![Statement { sql: "select count(*) from pg_tables".to_owned(), line: 30 }],
         transaction: true,
     }
 }
 
 pub fn m011() -> Resolved {
     let (first, second) = M011.split_once("\n\n").unwrap();
-    let statement = |sql: &str, line| Statement {
-        sql: sql.to_owned(),
-        line,
-    };
+    let statement = |sql: &str, line| Statement { sql: sql.to_owned(), line };
     Resolved::Sql {
         target: "main".to_owned(),
         statements: vec![statement(first, 40), statement(second, 43)],
@@ -430,10 +323,7 @@ pub fn screen(script: &Script, size: (u16, u16)) -> Model {
 }
 
 pub fn live(writes: bool) -> Mode {
-    Mode::Live {
-        me: ME.to_owned(),
-        writes,
-    }
+    Mode::Live { me: ME.to_owned(), writes }
 }
 
 pub fn screen_in(script: &Script, size: (u16, u16), mode: Mode) -> Model {
@@ -457,10 +347,7 @@ pub fn press(model: &mut Model, code: KeyCode) -> Option<Out> {
 }
 
 pub fn ctrl(model: &mut Model, c: char) -> Option<Out> {
-    update(
-        model,
-        Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)),
-    )
+    update(model, Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)))
 }
 
 pub fn type_in(model: &mut Model, text: &str) {

@@ -42,9 +42,7 @@ impl Estimate {
 /// Done steps, last first, with how each is taken back.
 pub fn undo_list(model: &Model) -> Vec<Line<'_>> {
     let done = model.state.completed.iter().rev();
-    done.filter_map(|id| model.runbook.step(id))
-        .map(|step| line(model, step))
-        .collect()
+    done.filter_map(|id| model.runbook.step(id)).map(|step| line(model, step)).collect()
 }
 
 fn line<'a>(model: &Model, step: &'a Step) -> Line<'a> {
@@ -52,14 +50,13 @@ fn line<'a>(model: &Model, step: &'a Step) -> Line<'a> {
         Undo::By(_) => Way::Undo,
         Undo::NotNeeded => Way::NotNeeded,
         Undo::Irreversible => Way::Irreversible,
-        Undo::Unsaid if step.is_harmless() => Way::NotNeeded,
+        Undo::Unsaid if !step.changes() => Way::NotNeeded,
         Undo::Unsaid => Way::Unsaid,
     };
     let ms = match &step.undo {
-        Undo::By(undo) => undo
-            .expected_time
-            .map(|time| time.as_millis() as u64)
-            .or_else(|| forward_ms(model, &step.id)),
+        Undo::By(undo) => {
+            undo.expected_time.map(|time| time.as_millis() as u64).or_else(|| forward_ms(model, &step.id))
+        }
         _ => None,
     };
     Line { step, way, ms }
@@ -72,19 +69,13 @@ fn forward_ms(model: &Model, id: &StepId) -> Option<u64> {
 /// What undoing every done step takes; an undo without a time of its own is taken to last as long as its step did.
 pub fn undo_estimate(lines: &[Line<'_>]) -> Estimate {
     let undos = || lines.iter().filter(|line| line.way == Way::Undo);
-    Estimate {
-        ms: undos().filter_map(|line| line.ms).sum(),
-        whole: undos().all(|line| line.ms.is_some()),
-    }
+    Estimate { ms: undos().filter_map(|line| line.ms).sum(), whole: undos().all(|line| line.ms.is_some()) }
 }
 
 /// What a named plan takes.
 pub fn plan_estimate(plan: &RollbackPlan) -> Estimate {
     if let Some(time) = plan.expected_time {
-        return Estimate {
-            ms: time.as_millis() as u64,
-            whole: true,
-        };
+        return Estimate { ms: time.as_millis() as u64, whole: true };
     }
     let times = || plan.steps.iter().map(|step| step.expected_time);
     Estimate {
@@ -96,9 +87,7 @@ pub fn plan_estimate(plan: &RollbackPlan) -> Estimate {
 /// The way back that would be taken: the undo of every done step where all can be undone, else the first named plan.
 pub fn estimate(model: &Model) -> Estimate {
     let lines = undo_list(model);
-    let blocked = lines
-        .iter()
-        .any(|line| matches!(line.way, Way::Irreversible | Way::Unsaid));
+    let blocked = lines.iter().any(|line| matches!(line.way, Way::Irreversible | Way::Unsaid));
     match model.runbook.rollbacks.first() {
         Some(plan) if blocked => plan_estimate(plan),
         _ => undo_estimate(&lines),

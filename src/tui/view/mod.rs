@@ -56,10 +56,7 @@ pub fn is_back(model: &Model, id: &StepId) -> bool {
 fn next_forward(model: &Model) -> Option<StepId> {
     let from = phase_index(model).unwrap_or(0);
     for (n, phase) in model.runbook.phases.iter().enumerate().skip(from) {
-        let open = phase
-            .steps
-            .iter()
-            .find(|step| belongs(model, step) && !is_past(model, step));
+        let open = phase.steps.iter().find(|step| belongs(model, step) && !is_past(model, step));
         if let Some(step) = open {
             return Some(step.id.clone());
         }
@@ -125,9 +122,7 @@ pub fn shown_step(model: &Model) -> Option<(&Step, Option<&StepRun>)> {
 
 /// What the step does on the screen: its undo where that is what runs or ran last.
 pub fn acting<'a>(step: &'a Step, run: Option<&StepRun>) -> &'a Step {
-    let undo = run
-        .and_then(|run| run.attempt.as_ref())
-        .is_some_and(|attempt| attempt.direction == Direction::Undo);
+    let undo = run.and_then(|run| run.attempt.as_ref()).is_some_and(|attempt| attempt.direction == Direction::Undo);
     match &step.undo {
         crate::runbook::Undo::By(by) if undo => by,
         _ => step,
@@ -161,9 +156,7 @@ pub fn item(model: &Model) -> Option<usize> {
     let (step, run) = shown_step(model)?;
     let count = items(step);
     let open = |n: &usize| match &step.verb {
-        Verb::Poll(roles) => roles
-            .get(*n)
-            .is_some_and(|role| run.is_none_or(|run| !run.votes.contains_key(role))),
+        Verb::Poll(roles) => roles.get(*n).is_some_and(|role| run.is_none_or(|run| !run.votes.contains_key(role))),
         _ => run.is_none_or(|run| !run.ticks.contains_key(n)),
     };
     match model.item {
@@ -183,12 +176,7 @@ pub fn items(step: &Step) -> usize {
 
 /// The title of a role, or its id where the runbook gives none.
 pub fn role_title<'a>(model: &'a Model, role: &'a str) -> &'a str {
-    model
-        .runbook
-        .roles
-        .iter()
-        .find(|(id, _)| id == role)
-        .map_or(role, |(_, title)| title.as_str())
+    model.runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title.as_str())
 }
 
 /// A step's title, or its id where it has none.

@@ -74,10 +74,7 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        return (
-            Ink::Alarm,
-            format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)),
-        );
+        return (Ink::Alarm, format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
         return ended(model, *end, reason);
@@ -87,10 +84,7 @@ pub fn sentence(model: &Model) -> (Ink, String) {
     }
     match (&model.mode, &model.link) {
         (Mode::Live { .. }, Link::Stopped(_)) => {
-            let text = format!(
-                "no engine drives this run: q leaves, then gonogo resume {}",
-                run_id(model)
-            );
+            let text = format!("no engine drives this run: q leaves, then gonogo resume {}", run_id(model));
             return (Ink::Warn, text);
         }
         (Mode::Live { .. }, Link::Lost(_)) => {
@@ -114,10 +108,7 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     let reason = clean::line(reason, WORDS);
     let gap = if reason.is_empty() { "" } else { ": " };
     let report = format!("gonogo report {}", run_id(model));
-    (
-        ink,
-        format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"),
-    )
+    (ink, format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"))
 }
 
 /// A hold in a few words, with the keys that end it.
@@ -131,6 +122,8 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::InDoubt { .. } => "look at the target, then d settles it",
         HoldCause::Undo { .. } => "r tries the undo again, s skips it",
         HoldCause::Rollback { .. } => "R begins it, H continues without",
+        HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
+        HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     format!("held: {what} — {keys}")
 }
@@ -149,6 +142,7 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { attempt } => format!("{attempt} failed"),
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
+        HoldCause::Criteria { .. } | HoldCause::JournalFull {} => crate::run::words::hold(cause),
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
@@ -170,10 +164,7 @@ fn standing(model: &Model) -> (Ink, String) {
         _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
         _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
         _ if needs_consent(model) => {
-            let text = format!(
-                "Enter: confirm {} first, then start: {name}",
-                environment(model).to_uppercase()
-            );
+            let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
             (Ink::Strong, text)
         }
         _ if model.state.auto && !step.verb.is_human() => (Ink::Active, format!("starts by itself: {name}")),
@@ -190,11 +181,7 @@ fn rollback_words(model: &Model, name: &str) -> String {
         return String::new();
     };
     let back = rollback.steps.iter().filter(|id| super::is_back(model, id)).count();
-    format!(
-        "rolling back, {} of {}: {name} — H holds",
-        (back + 1).min(rollback.steps.len()),
-        rollback.steps.len()
-    )
+    format!("rolling back, {} of {}: {name} — H holds", (back + 1).min(rollback.steps.len()), rollback.steps.len())
 }
 
 fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, String) {
@@ -210,11 +197,8 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
             }
         }
         Verb::Poll(roles) => {
-            let open: Vec<&str> = roles
-                .iter()
-                .filter(|role| !run.votes.contains_key(*role))
-                .map(String::as_str)
-                .collect();
+            let open: Vec<&str> =
+                roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
             clean::line(&format!("g go, n no-go — still to answer: {}", names.join(", ")), WORDS)
         }
@@ -229,21 +213,11 @@ fn idle(model: &Model) -> (Ink, String) {
     let Some(phase) = phase(model) else {
         return (Ink::Text, "nothing is known of the run yet".to_owned());
     };
-    let name = clean::line(
-        if phase.title.is_empty() {
-            &phase.id
-        } else {
-            &phase.title
-        },
-        60,
-    );
+    let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 60);
     match time::phase_left(model, phase) {
         Some(left) if phase.kind == PhaseKind::Monitor && left > 0 => {
             let left = duration(left.unsigned_abs());
-            (
-                Ink::Active,
-                format!("{name}: watching for {left} more, then it goes on — o signs off early"),
-            )
+            (Ink::Active, format!("{name}: watching for {left} more, then it goes on — o signs off early"))
         }
         _ => (Ink::Text, format!("{name}: every step is done")),
     }

@@ -17,11 +17,7 @@ pub struct Threshold {
 
 impl Threshold {
     pub fn breached(self, value: f64) -> bool {
-        if self.above {
-            value > self.value
-        } else {
-            value < self.value
-        }
+        if self.above { value > self.value } else { value < self.value }
     }
 }
 
@@ -36,37 +32,23 @@ pub struct Reading {
 pub fn reading(model: &Model, probe: &Probe) -> Reading {
     let run = model.state.probes.get(&probe.id);
     let Some(last) = run.and_then(|run| run.samples.back()) else {
-        return Reading {
-            text: "no sample yet".to_owned(),
-            ink: Ink::Dim,
-            flaw: None,
-        };
+        return Reading { text: "no sample yet".to_owned(), ink: Ink::Dim, flaw: None };
     };
     let valid = run.and_then(|run| run.last_valid);
     let number = |value: f64| {
         let unit = clean::line(&probe.unit, 12);
-        format!(
-            "{}{}{unit}",
-            super::super::text::value(value),
-            if unit.is_empty() { "" } else { " " }
-        )
+        format!("{}{}{unit}", super::super::text::value(value), if unit.is_empty() { "" } else { " " })
     };
     let age = time::since(model, last.at);
     match (&last.value, valid) {
         (Ok(value), _) if age <= stale_ms(probe) => Reading {
             text: number(*value),
-            ink: if breaches(model, probe, *value) {
-                Ink::Bad
-            } else {
-                Ink::Strong
-            },
+            ink: if breaches(model, probe, *value) { Ink::Bad } else { Ink::Strong },
             flaw: None,
         },
-        (Ok(value), _) => Reading {
-            text: number(*value),
-            ink: Ink::Dim,
-            flaw: Some(format!("STALE: {} old", duration(age))),
-        },
+        (Ok(value), _) => {
+            Reading { text: number(*value), ink: Ink::Dim, flaw: Some(format!("STALE: {} old", duration(age))) }
+        }
         (Err(none), valid) => Reading {
             text: "NO DATA".to_owned(),
             ink: Ink::Warn,
@@ -88,27 +70,20 @@ fn stale_ms(probe: &Probe) -> u64 {
 }
 
 fn breaches(model: &Model, probe: &Probe, value: f64) -> bool {
-    thresholds(model, &probe.id)
-        .iter()
-        .any(|threshold| threshold.breached(value))
+    thresholds(model, &probe.id).iter().any(|threshold| threshold.breached(value))
 }
 
 /// The bounds of all triggers on a probe, first written first.
 pub fn thresholds(model: &Model, probe: &str) -> Vec<Threshold> {
     let triggers = model.runbook.triggers.iter();
-    triggers
-        .flat_map(|trigger| bounds(&trigger.when.source, probe))
-        .collect()
+    triggers.flat_map(|trigger| bounds(&trigger.when.source, probe)).collect()
 }
 
 /// Bounds of the plain form `probe > number` (or the other way round). Anything cleverer has no line in a chart.
 fn bounds(source: &str, probe: &str) -> Vec<Threshold> {
     let tokens = tokens(source);
     let at = |n: usize| tokens.get(n).map(String::as_str);
-    let free = |n: Option<usize>| {
-        n.and_then(at)
-            .is_none_or(|token| matches!(token, "and" | "or" | "(" | ")" | "not"))
-    };
+    let free = |n: Option<usize>| n.and_then(at).is_none_or(|token| matches!(token, "and" | "or" | "(" | ")" | "not"));
     let mut out = Vec::new();
     for n in 0..tokens.len() {
         let (Some(a), Some(op), Some(b)) = (at(n), at(n + 1), at(n + 2)) else {
@@ -163,20 +138,12 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     let run = model.state.triggers.get(&trigger.id);
     if let Some(fired) = run.and_then(|run| run.fired.as_ref()) {
         let ago = duration(time::since(model, fired.at));
-        return Watch {
-            glyph: "‼",
-            word: format!("FIRED {ago} ago: {}", action(fired.then)),
-            ink: Ink::Bad,
-        };
+        return Watch { glyph: "‼", word: format!("FIRED {ago} ago: {}", action(fired.then)), ink: Ink::Bad };
     }
     if let Some((since, reason)) = run.and_then(|run| run.blind.as_ref()) {
         return Watch {
             glyph: "?",
-            word: format!(
-                "BLIND {}: {}",
-                duration(time::since(model, *since)),
-                clean::line(reason, 80)
-            ),
+            word: format!("BLIND {}: {}", duration(time::since(model, *since)), clean::line(reason, 80)),
             ink: Ink::Warn,
         };
     }
@@ -191,11 +158,7 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     let armed = armed(model, trigger);
     Watch {
         glyph: if armed { "○" } else { "·" },
-        word: if armed {
-            "armed".to_owned()
-        } else {
-            "not in this phase".to_owned()
-        },
+        word: if armed { "armed".to_owned() } else { "not in this phase".to_owned() },
         ink: if armed { Ink::Text } else { Ink::Dim },
     }
 }
@@ -204,11 +167,7 @@ fn armed(model: &Model, trigger: &Trigger) -> bool {
     let Some(phase) = phase(model) else {
         return trigger.during.is_empty();
     };
-    trigger.during.is_empty()
-        || trigger
-            .during
-            .iter()
-            .any(|name| *name == phase.id || name == phase.kind.word())
+    trigger.during.is_empty() || trigger.during.iter().any(|name| *name == phase.id || name == phase.kind.word())
 }
 
 pub fn action(action: TriggerAction) -> &'static str {
@@ -224,10 +183,7 @@ mod tests {
     use super::*;
 
     fn found(source: &str) -> Vec<(f64, bool)> {
-        bounds(source, "error_rate")
-            .into_iter()
-            .map(|t| (t.value, t.above))
-            .collect()
+        bounds(source, "error_rate").into_iter().map(|t| (t.value, t.above)).collect()
     }
 
     #[test]

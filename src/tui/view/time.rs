@@ -11,11 +11,7 @@ use crate::runbook::{Phase, Step};
 
 /// When the window started, or would have: now, before the run was opened.
 pub fn window_start(model: &Model) -> DateTime<Utc> {
-    let opened = if model.state.seq == 0 {
-        model.now.wall
-    } else {
-        model.state.opened_at.wall
-    };
+    let opened = if model.state.seq == 0 { model.now.wall } else { model.state.opened_at.wall };
     model.runbook.window.starts.unwrap_or(opened)
 }
 
@@ -38,11 +34,7 @@ pub fn last_safe(model: &Model) -> Option<DateTime<Utc>> {
 
 /// `2h18` or `12m04 ago`.
 pub fn span(ms: i64) -> String {
-    if ms < 0 {
-        format!("{} ago", duration(ms.unsigned_abs()))
-    } else {
-        format!("in {}", duration(ms.unsigned_abs()))
-    }
+    if ms < 0 { format!("{} ago", duration(ms.unsigned_abs())) } else { format!("in {}", duration(ms.unsigned_abs())) }
 }
 
 /// The clock of the window's zone, with its name.
@@ -69,10 +61,7 @@ pub fn since(model: &Model, then: Moment) -> u64 {
 /// Milliseconds a phase has taken so far.
 pub fn phase_took(model: &Model, run: &PhaseRun) -> Option<u64> {
     let entered = run.entered?;
-    Some(
-        run.left
-            .map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)),
-    )
+    Some(run.left.map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)))
 }
 
 /// Milliseconds of a phase's time box that are left; negative once it is over. None: it has none, or is not under way.

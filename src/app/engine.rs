@@ -1,0 +1,136 @@
+//! The engine's process: detached from every terminal, it holds the run, and screens come and go at its socket.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::app::{Done, Stop, code, host, past, who};
+use crate::engine::{Ending, Engine, EngineError, Setup};
+use crate::journal::{JournalError, RunDir, Writer};
+use crate::link::{self, Act, LinkError, PeerInfo};
+use crate::run::decide::Input;
+use crate::run::event::End;
+use crate::run::{Event, Progress};
+use crate::runbook::Runbook;
+
+/// Everything around a running engine that the two ways of running one share.
+pub struct Held {
+    pub book: Arc<Runbook>,
+    pub inbox: mpsc::Sender<Input>,
+    pub bell: watch::Receiver<u64>,
+    pub ending: JoinHandle<Result<Ending, EngineError>>,
+    /// Ends when every screen has heard the last bell.
+    pub serving: JoinHandle<()>,
+}
+
+/// `gonogo engine RUN_DIR`.
+pub async fn engine(run_dir: &Path) -> Done {
+    // Fails only where we lead a session already, which is as good.
+    let _ = rustix::process::setsid();
+    let dir = RunDir::at(run_dir).map_err(Stop::internal)?;
+    let held = hold(&dir).await?;
+    let ending = held.ending.await.map_err(Stop::internal)?;
+    // The screens' goodbye; the exit code does not depend on it.
+    let _ = held.serving.await;
+    exit_code(ending)
+}
+
+/// Takes the run's lock and holds it: engine, socket, and the wires between them.
+pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
+    ignore_hangup();
+    let writer = Writer::open(dir).await.map_err(refused)?;
+    let (book, state) = past::fold(dir).await?;
+    let book = Arc::new(book);
+    let (bell, heard) = watch::channel(state.seq);
+    let (progress, moved) = broadcast::channel(64);
+    let (inbox, inputs) = mpsc::channel(256);
+    let (server, acts) = link::Server::bind(dir.path(), &state.opened.run).await.map_err(refused_link)?;
+    tokio::spawn(obey(acts, inbox.clone()));
+    let serving = tokio::spawn(serve(server, heard.clone(), moved));
+    let setup = Setup {
+        book: book.clone(),
+        writer,
+        state,
+        run_dir: dir.path().to_owned(),
+        by: who(),
+        host: host(),
+        inbox: inputs,
+        bell,
+        progress,
+    };
+    let engine = Engine::new(setup).map_err(Stop::internal)?;
+    // A thread of its own: nothing that a screen or a probe does on the runtime's threads delays a turn.
+    let runtime = tokio::runtime::Handle::current();
+    let ending = tokio::task::spawn_blocking(move || runtime.block_on(engine.run()));
+    Ok(Held { book, inbox, bell: heard, ending, serving })
+}
+
+/// What screens do, as inputs of the engine. Screens are counted by name: a person's last one to leave counts as lost.
+async fn obey(mut acts: mpsc::Receiver<(PeerInfo, Act)>, inbox: mpsc::Sender<Input>) {
+    while let Some((peer, act)) = acts.recv().await {
+        let by = peer.by.clone();
+        let input = match act {
+            Act::Attached => Input::Fact(Event::ScreenAttached { by, writes: peer.writes }),
+            Act::Left => Input::Fact(Event::ScreenLost { by }),
+            Act::Command(command) => Input::Command(command),
+        };
+        if inbox.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Rings the screens: committed entries by their seq, progress as it comes; at the end the last bell, then goodbye.
+async fn serve(server: link::Server, mut heard: watch::Receiver<u64>, mut moved: broadcast::Receiver<Progress>) {
+    loop {
+        tokio::select! {
+            changed = heard.changed() => {
+                server.bell(*heard.borrow_and_update());
+                if changed.is_err() {
+                    break;
+                }
+            }
+            progress = moved.recv() => match progress {
+                Ok(progress) => server.progress(progress),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => break,
+            },
+        }
+    }
+    server.close().await;
+}
+
+/// A lost terminal must not end the engine: SIGHUP is listened to and nothing is done.
+fn ignore_hangup() {
+    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        tokio::spawn(async move { while hangup.recv().await.is_some() {} });
+    }
+}
+
+fn refused(error: JournalError) -> Stop {
+    Stop::new(code::REFUSED, error)
+}
+
+fn refused_link(error: LinkError) -> Stop {
+    Stop::new(code::REFUSED, error)
+}
+
+/// The exit code of an ending.
+pub fn exit_code(ending: Result<Ending, EngineError>) -> Done {
+    match ending {
+        Ok(Ending::Ended(End::Done)) => Ok(code::DONE),
+        Ok(Ending::Ended(End::Failed)) => Ok(code::FAILED),
+        Ok(Ending::Ended(End::RolledBack)) => Ok(code::ROLLED_BACK),
+        Ok(Ending::Stopped) => Ok(code::HELD),
+        Err(error) => Err(Stop::internal(error)),
+    }
+}
+
+/// The end of the engine's log, for the message that it did not start.
+pub fn last_words(dir: &RunDir) -> String {
+    let log = std::fs::read_to_string(dir.path().join("engine.log")).unwrap_or_default();
+    let tail: Vec<&str> = log.lines().rev().take(5).collect();
+    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+}

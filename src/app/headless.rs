@@ -1,0 +1,155 @@
+//! A run without a screen: the engine in this process, one line per entry, answers only as far as they were given.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::app::{Done, Stop, code, engine, say_bytes, say_error, terminal, who};
+use crate::cli::Headless;
+use crate::journal::{Reader, RunDir};
+use crate::print::{Face, Printer};
+use crate::run::autopilot::{self, Answers, Move};
+use crate::run::command::{Command, CommandVerb};
+use crate::run::decide::Input;
+use crate::run::{Entry, Event, RunState};
+use crate::runbook::Runbook;
+
+/// Entries read from the journal at once.
+const PAGE: u32 = 1_000;
+/// Refusals of its own commands after which the autopilot gives up: something else is steering.
+const REFUSALS: u32 = 5;
+
+/// What `--yes`, `--answers` and `--confirm` cover.
+pub fn answers(args: &Headless) -> Result<Answers, Stop> {
+    let mut answers = match &args.answers {
+        Some(path) => read_answers(path)?,
+        None => Answers::default(),
+    };
+    answers.yes = args.yes;
+    answers.confirm.clone_from(&args.confirm);
+    Ok(answers)
+}
+
+fn read_answers(path: &Path) -> Result<Answers, Stop> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Stop::new(code::USAGE, format!("cannot read the answers {}: {error}", path.display())))?;
+    toml::from_str(&text).map_err(|error| Stop::new(code::USAGE, format!("{}: {error}", path.display())))
+}
+
+/// Holds the run in the foreground until it ends or nobody here may answer what it asks.
+pub async fn hold(dir: &RunDir, answers: Answers, json: bool) -> Done {
+    let held = engine::hold(dir).await?;
+    let mut bell = held.bell;
+    let face = Face { json, colour: terminal::colour_on_stdout(), width: terminal::width_of_stdout() };
+    let mut front = Front {
+        reader: Reader::open(dir).await.map_err(Stop::internal)?,
+        printer: Printer::new(held.book.clone(), face),
+        pilot: Pilot::new(held.book, answers, held.inbox),
+    };
+    loop {
+        front.read().await?;
+        front.pilot.steer(front.printer.state()).await;
+        // The bell ends with its engine.
+        if bell.changed().await.is_err() {
+            break;
+        }
+    }
+    let ending = held.ending.await.map_err(Stop::internal)?;
+    // The goodbye of screens that looked on; the exit code does not depend on it.
+    let _ = held.serving.await;
+    front.read().await?;
+    if !json {
+        say_bytes(front.printer.summary().as_bytes());
+    }
+    match engine::exit_code(ending) {
+        Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),
+        other => other,
+    }
+}
+
+struct Front {
+    reader: Reader,
+    printer: Printer,
+    pilot: Pilot,
+}
+
+impl Front {
+    /// Prints what is new in the journal.
+    async fn read(&mut self) -> Result<(), Stop> {
+        loop {
+            let after = self.printer.state().seq;
+            let entries = self.reader.entries_after(after, PAGE).await.map_err(Stop::internal)?;
+            for entry in &entries {
+                self.pilot.saw(entry);
+                say_bytes(self.printer.entry(entry).as_bytes());
+            }
+            if entries.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The autopilot's hands: one command at a time, each for a state that was really seen.
+struct Pilot {
+    book: Arc<Runbook>,
+    answers: Answers,
+    inbox: mpsc::Sender<Input>,
+    by: String,
+    /// The entry after which the last command was given: the next one waits for news.
+    asked: u64,
+    refusals: u32,
+    refused: Option<String>,
+    confirm_refused: bool,
+    /// True once this engine has started: what is held before that was held by somebody else, earlier.
+    begun: bool,
+}
+
+impl Pilot {
+    fn new(book: Arc<Runbook>, answers: Answers, inbox: mpsc::Sender<Input>) -> Self {
+        let by = format!("{} (headless)", who());
+        Self { book, answers, inbox, by, asked: 0, refusals: 0, refused: None, confirm_refused: false, begun: false }
+    }
+
+    fn saw(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Refused { by, what, why } if *by == self.by => {
+                self.refusals += 1;
+                self.confirm_refused |= what == "confirm";
+                if self.confirm_refused || self.refusals > REFUSALS {
+                    self.refused = Some(why.clone());
+                }
+            }
+            Event::EngineStarted { pid, .. } if *pid == std::process::id() => self.begun = true,
+            _ => {}
+        }
+    }
+
+    async fn steer(&mut self, state: &RunState) {
+        if !self.begun || self.asked == state.seq || state.ended.is_some() {
+            return;
+        }
+        let takes_up = self.takes_up(state);
+        let verb = match (&self.refused, takes_up) {
+            (Some(why), _) => CommandVerb::Quit { reason: why.clone() },
+            (None, true) => CommandVerb::Release,
+            (None, false) => match autopilot::next(&self.book, state, &self.answers) {
+                Move::Wait => return,
+                Move::Do(verb) => verb,
+                Move::Stuck(what) => CommandVerb::Quit { reason: what },
+            },
+        };
+        self.asked = state.seq;
+        let command = Command { by: self.by.clone(), seen: state.seq, verb };
+        if self.inbox.send(Input::Command(command)).await.is_err() {
+            say_error("the engine is gone; what it did is in the journal");
+        }
+    }
+
+    /// True for a hold that `--yes` may lift: made before this engine, by a person or by an engine that left.
+    fn takes_up(&self, state: &RunState) -> bool {
+        let first = self.asked == 0;
+        first && self.answers.yes && state.hold.as_ref().is_some_and(|hold| autopilot::may_release(&hold.cause))
+    }
+}

@@ -1,0 +1,129 @@
+//! One function per command: joins the rooms, has no rules of its own.
+
+mod check;
+mod demo;
+mod editor;
+mod engine;
+mod headless;
+mod open;
+mod past;
+mod replay;
+mod screen;
+mod terminal;
+
+use std::fmt::Display;
+use std::io::Write;
+
+use clap::CommandFactory;
+use color_eyre::eyre::Report;
+
+use crate::cli::{Cli, Cmd};
+
+/// The exit codes that the README documents.
+pub mod code {
+    pub const DONE: u8 = 0;
+    pub const FAILED: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const BAD_RUNBOOK: u8 = 3;
+    pub const HELD: u8 = 4;
+    pub const ROLLED_BACK: u8 = 5;
+    pub const REFUSED: u8 = 6;
+    pub const INTERNAL: u8 = 7;
+}
+
+/// What an operator is told when a command cannot do its work: a sentence and an exit code, never a backtrace.
+#[derive(Debug)]
+pub struct Stop {
+    pub code: u8,
+    pub words: String,
+}
+
+impl Stop {
+    pub fn new(code: u8, words: impl Display) -> Self {
+        Self { code, words: words.to_string() }
+    }
+
+    pub fn internal(error: impl Display) -> Self {
+        Self::new(code::INTERNAL, error)
+    }
+}
+
+pub type Done = Result<u8, Stop>;
+
+/// Runs a command to its exit code. `Err` is for mistakes in gonogo itself.
+pub fn run(cli: Cli) -> Result<u8, Report> {
+    let result = match cli.command {
+        Cmd::Check(args) => check::check(&args),
+        Cmd::Completions { shell } => completions(shell),
+        Cmd::Man => man(),
+        command => runtime()?.block_on(with_runtime(command)),
+    };
+    Ok(result.unwrap_or_else(|stop| {
+        say_error(&stop.words);
+        stop.code
+    }))
+}
+
+async fn with_runtime(command: Cmd) -> Done {
+    match command {
+        Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
+        Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
+        Cmd::Resume(args) => open::resume(args).await,
+        Cmd::Attach(args) => screen::attach(&args, true).await,
+        Cmd::Watch(args) => screen::attach(&args, false).await,
+        Cmd::Replay(args) => replay::replay(&args).await,
+        Cmd::Report(args) => past::report(&args).await,
+        Cmd::Runs(args) => past::runs(&args).await,
+        Cmd::Audit(args) => past::audit(&args).await,
+        Cmd::Demo(args) => demo::demo(args).await,
+        Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
+        Cmd::DemoLoad { folder } => demo::load(&folder).await,
+        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man => Ok(code::USAGE),
+    }
+}
+
+/// Two threads do: one for the loop, one for what blocks it.
+fn runtime() -> Result<tokio::runtime::Runtime, Report> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    let mut buffer = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "gonogo", &mut buffer);
+    say_bytes(&buffer);
+    Ok(code::DONE)
+}
+
+fn man() -> Done {
+    let mut buffer = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut buffer).map_err(Stop::internal)?;
+    say_bytes(&buffer);
+    Ok(code::DONE)
+}
+
+/// A line on standard output. A closed pipe is no mistake of ours.
+pub fn say(line: &str) {
+    say_bytes(format!("{line}\n").as_bytes());
+}
+
+pub fn say_bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// A sentence on standard error.
+pub fn say_error(words: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "gonogo: {}", words.trim_end());
+}
+
+/// `user@host` of this process.
+pub fn who() -> String {
+    let host = host();
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| format!("uid{}", rustix::process::getuid().as_raw()));
+    format!("{user}@{host}")
+}
+
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

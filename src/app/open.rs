@@ -1,0 +1,157 @@
+//! `gonogo run`, `rehearse`, `resume`: from a runbook or a journal to a running engine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::app::{Done, Stop, code, engine, headless, screen, terminal, who};
+use crate::cli::{Headless, Look, ResumeArgs, RunArgs};
+use crate::engine::clock::RunClock;
+use crate::journal::{Home, RunDir, Writer};
+use crate::link;
+use crate::run::Event;
+use crate::run::event::{FORMAT, Mode, Opened};
+use crate::runbook::{self, Runbook};
+
+/// A run to be opened.
+pub struct Order<'a> {
+    pub runbook: &'a Path,
+    pub env: Option<&'a str>,
+    pub set: BTreeMap<String, String>,
+    pub mode: Mode,
+    pub journal: Option<&'a Path>,
+    /// The folder relative paths of commands start from.
+    pub cwd: PathBuf,
+}
+
+pub async fn run(args: RunArgs, mode: Mode) -> Done {
+    terminal::need(args.headless.headless)?;
+    let order = Order {
+        runbook: &args.runbook,
+        env: args.env.as_deref(),
+        set: args.set.iter().cloned().collect(),
+        mode,
+        journal: args.place.journal.as_deref(),
+        cwd: std::env::current_dir().map_err(Stop::internal)?,
+    };
+    let answers = headless::answers(&args.headless)?;
+    let dir = create(&order).await?;
+    go(&dir, &args.headless, answers, &args.look).await
+}
+
+/// Runs an opened run: without a screen in this process, else in an engine of its own with a screen here.
+pub async fn go(dir: &RunDir, headless: &Headless, answers: crate::run::autopilot::Answers, look: &Look) -> Done {
+    if headless.headless {
+        return headless::hold(dir, answers, headless.json).await;
+    }
+    start_engine(dir).await?;
+    screen::live(dir, look, true).await
+}
+
+pub async fn resume(args: ResumeArgs) -> Done {
+    terminal::need(args.headless.headless)?;
+    let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
+    let dir = home.find(&args.run).await.map_err(usage)?;
+    let (_, state) = super::past::fold(&dir).await?;
+    if let Some((_, reason, _)) = &state.ended {
+        return Err(Stop::new(
+            code::USAGE,
+            format!("run {} has ended ({reason}); there is nothing to resume", dir.id()),
+        ));
+    }
+    let answers = headless::answers(&args.headless)?;
+    if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
+        if args.headless.headless {
+            return Err(Stop::new(code::REFUSED, format!("run {} is held by {holder}; use gonogo attach", dir.id())));
+        }
+        return screen::live(&dir, &args.look, true).await;
+    }
+    go(&dir, &args.headless, answers, &args.look).await
+}
+
+/// Checks everything that can be checked without touching a target, then writes the run's first entry.
+pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
+    let book = load(order)?;
+    let environment = environment(&book, order.env)?;
+    if order.mode == Mode::Rehearsal && book.environment(&environment).is_some_and(|env| env.protected) {
+        let words =
+            format!("environment {environment} is protected: a rehearsal rolls back and forth, so it is refused there");
+        return Err(Stop::new(code::REFUSED, words));
+    }
+    let home = Home::new(order.journal).map_err(usage)?;
+    let clock = RunClock::start();
+    let opened = Opened {
+        format: FORMAT,
+        run: run_id(&book, clock.now()),
+        mode: order.mode,
+        set: runbook::typed_set(&book, &order.set),
+        source: book.source,
+        environment,
+        by: who(),
+        cwd: order.cwd.to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let mut writer = Writer::create(&home, &opened.run).await.map_err(usage)?;
+    let dir = writer.dir().clone();
+    let first = Event::RunOpened(Box::new(opened));
+    writer.append(vec![(clock.now(), first)]).await.map_err(Stop::internal)?;
+    writer.close().await.map_err(Stop::internal)?;
+    Ok(dir)
+}
+
+fn load(order: &Order<'_>) -> Result<Runbook, Stop> {
+    runbook::load(order.runbook, &order.set)
+        .map_err(|problems| Stop::new(code::BAD_RUNBOOK, problems.render(terminal::colour_on_stderr())))
+}
+
+/// The environment named, or the only one there is.
+fn environment(book: &Runbook, named: Option<&str>) -> Result<String, Stop> {
+    let known: Vec<&str> = book.environments.iter().map(|env| env.name.as_str()).collect();
+    match (named, known.as_slice()) {
+        (Some(name), _) if known.contains(&name) => Ok(name.to_owned()),
+        (Some(name), _) => {
+            let words = format!("this runbook has no environment {name:?}; it has {}", known.join(", "));
+            Err(Stop::new(code::USAGE, words))
+        }
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, _) => Err(Stop::new(code::USAGE, format!("say which environment: --env {}", known.join(" or --env ")))),
+    }
+}
+
+/// `week1-wednesday-20261121-034107-k3f9`: to be read, typed and sorted.
+fn run_id(book: &Runbook, at: crate::run::Moment) -> String {
+    let random = uuid::Uuid::now_v7().simple().to_string();
+    let name: String = book.id.chars().take(40).collect();
+    format!("{name}-{}-{}", at.wall.format("%Y%m%d-%H%M%S"), &random[random.len() - 4..])
+}
+
+/// Starts the engine as a process of its own, detached from this terminal, and waits until it answers.
+pub async fn start_engine(dir: &RunDir) -> Result<(), Stop> {
+    let log = dir.open_log().map_err(Stop::internal)?;
+    let program = std::env::current_exe().map_err(Stop::internal)?;
+    let mut child = Command::new(program)
+        .arg("engine")
+        .arg(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(Stop::internal)?;
+    for _ in 0..200 {
+        if link::Client::connect(dir.path(), &who(), true).await.is_ok() {
+            return Ok(());
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(Stop::new(
+                code::INTERNAL,
+                format!("the engine ended at once ({status}): {}", engine::last_words(dir)),
+            ));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    Err(Stop::new(code::INTERNAL, format!("the engine does not answer: {}", engine::last_words(dir))))
+}
+
+pub fn usage(error: impl std::fmt::Display) -> Stop {
+    Stop::new(code::USAGE, error)
+}

@@ -1,0 +1,147 @@
+//! Commands that only read: `runs`, `report`, `audit`.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::app::open::usage;
+use crate::app::{Done, Stop, code, say, say_bytes};
+use crate::cli::{AuditArgs, ReportArgs, ReportFormat, RunsArgs};
+use crate::journal::{Home, JournalError, Reader, RunDir, RunInfo};
+use crate::report;
+use crate::run::{Entry, Event, RunState, clean};
+use crate::runbook::{self, Runbook};
+
+/// Everything a journal holds, and the runbook inside it.
+pub struct Past {
+    pub book: Runbook,
+    pub entries: Vec<Entry>,
+}
+
+/// Reads a whole run. The runbook is the one the run was opened with, whatever its file says today.
+pub async fn read(dir: &RunDir) -> Result<Past, Stop> {
+    let mut reader = Reader::open(dir).await.map_err(usage)?;
+    let entries = reader.all().await.map_err(Stop::internal)?;
+    let book = book(&entries)?;
+    Ok(Past { book, entries })
+}
+
+/// The runbook of a run and the fold of all its entries.
+pub async fn fold(dir: &RunDir) -> Result<(Runbook, RunState), Stop> {
+    let past = read(dir).await?;
+    Ok((past.book, RunState::fold(&past.entries)))
+}
+
+fn book(entries: &[Entry]) -> Result<Runbook, Stop> {
+    let Some(Event::RunOpened(opened)) = entries.first().map(|entry| &entry.event) else {
+        return Err(Stop::internal("the journal does not begin with the opening of a run"));
+    };
+    runbook::from_source(opened.source.clone(), &opened.set).map_err(|problems| {
+        let words = "the runbook inside this journal cannot be read by this version of gonogo";
+        Stop::internal(format!("{words} (it was written by {}):\n{}", opened.version, problems.render(false)))
+    })
+}
+
+pub async fn report(args: &ReportArgs) -> Done {
+    let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
+    let dir = home.find(&args.run).await.map_err(usage)?;
+    let past = read(&dir).await?;
+    let proven = Reader::open(&dir).await.map_err(usage)?.verify().await.map_err(Stop::internal)?;
+    let anchor = report::Anchor { count: proven.count, head: proven.hex() };
+    let text = match args.format {
+        ReportFormat::Md => report::markdown(&past.entries, &past.book, Some(anchor)),
+        ReportFormat::Json => report::json(&past.entries, &past.book, Some(anchor)).map_err(Stop::internal)?,
+    };
+    match &args.output {
+        Some(path) => write_new(path, &text)?,
+        None => say_bytes(text.as_bytes()),
+    }
+    Ok(code::DONE)
+}
+
+/// Writes a new file; one that exists, and a link, is refused.
+pub fn write_new(path: &Path, text: &str) -> Result<(), Stop> {
+    let refused = |error| Stop::new(code::USAGE, format!("cannot write {}: {error}", path.display()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
+    file.write_all(text.as_bytes()).map_err(refused)
+}
+
+pub async fn runs(args: &RunsArgs) -> Done {
+    let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
+    let runs = home.runs().await.map_err(usage)?;
+    if args.json {
+        let list: Vec<serde_json::Value> = runs.iter().map(as_json).collect();
+        say(&serde_json::to_string_pretty(&list).map_err(Stop::internal)?);
+        return Ok(code::DONE);
+    }
+    if runs.is_empty() {
+        say(&format!("no runs in {}; gonogo demo makes one", home.path().display()));
+    }
+    let width = runs.iter().map(|run| run.id.len()).max().unwrap_or(0);
+    for run in &runs {
+        say(&as_line(run, width));
+    }
+    Ok(code::DONE)
+}
+
+fn as_json(run: &RunInfo) -> serde_json::Value {
+    match &run.facts {
+        Ok(facts) => serde_json::json!({
+            "run": run.id,
+            "title": facts.title,
+            "environment": facts.environment,
+            "mode": facts.mode,
+            "by": facts.by,
+            "opened": facts.opened.wall,
+            "last": facts.last.wall,
+            "status": facts.status.word(),
+            "entries": facts.entries,
+            "engine": facts.holder.as_ref().map(ToString::to_string),
+            "journal": run.dir.db(),
+        }),
+        Err(error) => serde_json::json!({ "run": run.id, "status": "unreadable", "error": error.to_string() }),
+    }
+}
+
+fn as_line(run: &RunInfo, width: usize) -> String {
+    let id = clean::line(&run.id, 80);
+    match &run.facts {
+        Ok(facts) => format!(
+            "{id:width$}  {}  {:<11}  {:<10}  {}",
+            facts.opened.wall.format("%Y-%m-%d %H:%M"),
+            facts.status.word(),
+            clean::line(&facts.environment, 20),
+            clean::line(&facts.title, 60)
+        ),
+        Err(error) => format!("{id:width$}  unreadable: {}", clean::line(&error.to_string(), 200)),
+    }
+}
+
+pub async fn audit(args: &AuditArgs) -> Done {
+    let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
+    let dir = home.find(&args.run).await.map_err(usage)?;
+    let mut reader = Reader::open(&dir).await.map_err(usage)?;
+    match reader.verify().await {
+        Ok(anchor) if args.json => {
+            let found =
+                serde_json::json!({ "run": dir.id(), "ok": true, "entries": anchor.count, "head": anchor.hex() });
+            say(&found.to_string());
+            Ok(code::DONE)
+        }
+        Ok(anchor) => {
+            say(&format!("{}: {} entries, the chain holds, head {}", dir.id(), anchor.count, anchor.hex()));
+            Ok(code::DONE)
+        }
+        Err(error) if args.json => {
+            let seq = match &error {
+                JournalError::Bad(bad) => Some(bad.seq),
+                _ => None,
+            };
+            let found = serde_json::json!({ "run": dir.id(), "ok": false, "seq": seq, "why": error.to_string() });
+            say(&found.to_string());
+            Ok(code::FAILED)
+        }
+        Err(error) => Err(Stop::new(code::FAILED, format!("{}: {error}", dir.id()))),
+    }
+}

@@ -1,0 +1,240 @@
+//! The command line: names, options, help. What a command does is `app`'s.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Debug, Parser)]
+#[command(name = "gonogo", version, about, long_about = LONG, after_help = CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Cmd,
+}
+
+const LONG: &str = "Walks one person through a production maintenance window: a TOML runbook with timed phases, \
+checklists, SQL, commands, probes and rollback triggers; every fact journaled, so that a run survives kill -9 and a \
+lost connection and can be replayed as it looked.\n\nStart with: gonogo demo";
+
+const CODES: &str = "Exit codes: 0 done · 1 failed · 2 usage · 3 bad runbook · 4 held, can be resumed · 5 rolled back · \
+6 refused by a guard · 7 internal error";
+
+#[derive(Debug, Subcommand)]
+pub enum Cmd {
+    /// Run a runbook against one of its environments
+    #[command(after_help = "Example: gonogo run runbooks/week1-wednesday --env staging")]
+    Run(RunArgs),
+    /// Rehearse: forward, roll back, forward again; refused on a protected environment
+    #[command(after_help = "Example: gonogo rehearse runbooks/week1-wednesday --env staging")]
+    Rehearse(RunArgs),
+    /// Take up a run that was held, or whose engine died
+    #[command(after_help = "Example: gonogo resume last")]
+    Resume(ResumeArgs),
+    /// Bring back the screen of a run whose engine is running
+    #[command(after_help = "Example: gonogo attach last")]
+    Attach(OneRun),
+    /// Look on while somebody else runs it; no key here can change the run
+    #[command(after_help = "Example: gonogo watch last")]
+    Watch(OneRun),
+    /// Play a run again on the same screen, at the times of then
+    #[command(after_help = "Example: gonogo replay last --speed 20")]
+    Replay(ReplayArgs),
+    /// Print the post-mortem report of a run
+    #[command(after_help = "Example: gonogo report last --format json")]
+    Report(ReportArgs),
+    /// List the runs in the journal
+    #[command(after_help = "Example: gonogo runs --json")]
+    Runs(RunsArgs),
+    /// Check runbooks; every problem at once, with its place and a hint
+    #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
+    Check(CheckArgs),
+    /// Verify the hash chain of a run's journal; names the first bad entry
+    #[command(after_help = "Example: gonogo audit last")]
+    Audit(AuditArgs),
+    /// Walk through a small maintenance window on SQLite; nothing to set up
+    #[command(after_help = "Example: gonogo demo --set fault=true")]
+    Demo(DemoArgs),
+    /// Print shell completions
+    #[command(after_help = "Example: gonogo completions bash > ~/.local/share/bash-completion/completions/gonogo")]
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    #[command(after_help = "Example: gonogo man | man -l -")]
+    Man,
+    /// The process that holds a run; started by `run` and `resume`
+    #[command(hide = true)]
+    Engine { run_dir: PathBuf },
+    /// The demo's service: orders written to its database, an access log written beside it
+    #[command(hide = true)]
+    DemoLoad { folder: PathBuf },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Where {
+    /// The folder that keeps the runs [default: gonogo/runs in the XDG state folder]
+    #[arg(long, value_name = "PATH", env = "GONOGO_JOURNAL")]
+    pub journal: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Headless {
+    /// No screen: one line per entry on standard output
+    #[arg(long, visible_alias = "no-tui")]
+    pub headless: bool,
+    /// With --headless: one JSON object per entry
+    #[arg(long, requires = "headless")]
+    pub json: bool,
+    /// With --headless: start every step, tick every box that wants no words, vote go
+    #[arg(long, short = 'y', requires = "headless")]
+    pub yes: bool,
+    /// With --headless: answers to checklists and polls
+    #[arg(long, value_name = "FILE.toml", requires = "headless")]
+    pub answers: Option<PathBuf>,
+    /// With --headless: the name of a protected environment's database
+    #[arg(long, value_name = "DATABASE_NAME", requires = "headless")]
+    pub confirm: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Look {
+    /// Colours [default: dark; mono where NO_COLOR is set]
+    #[arg(long, value_enum)]
+    pub theme: Option<Theme>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+    /// No moving parts: no spinner
+    #[arg(long)]
+    pub still: bool,
+    /// Leave the mouse to the terminal (native selection)
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    Dark,
+    Light,
+    Mono,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The runbook: its folder or its runbook.toml
+    pub runbook: PathBuf,
+    /// The environment of the runbook to run in
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Override a variable of the runbook
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub headless: Headless,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    #[command(flatten)]
+    pub headless: Headless,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct OneRun {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    #[arg(default_value = "last")]
+    pub run: String,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// The run: its id, an unambiguous beginning of it, `last`, or the path of its journal
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// How many times faster than it was
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    pub speed: f64,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Md,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The run: its id, an unambiguous beginning of it, `last`, or the path of its journal
+    #[arg(default_value = "last")]
+    pub run: String,
+    #[arg(long, value_enum, default_value = "md")]
+    pub format: ReportFormat,
+    /// Write to a new file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunsArgs {
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Runbooks: folders or files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// The run: its id, an unambiguous beginning of it, `last`, or the path of its journal
+    #[arg(default_value = "last")]
+    pub run: String,
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Override a variable of the demo, as `fault=true`
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub headless: Headless,
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,65 @@
+//! The engine's clocks: the wall for people, and a run clock that counts suspend and never steps back.
+
+use chrono::{DateTime, Utc};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::run::Moment;
+
+/// Milliseconds since boot, suspend included.
+fn boot_ms() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// The kernel's id of this boot; empty where it is not to be had.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// Gives moments of one run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunClock {
+    /// What `boot_ms` was when the run clock stood at `at_ms`.
+    base_boot_ms: u64,
+    at_ms: u64,
+}
+
+impl RunClock {
+    /// A clock that starts now at zero.
+    pub fn start() -> Self {
+        Self { base_boot_ms: boot_ms(), at_ms: 0 }
+    }
+
+    /// The clock whose zero was at `zero_ms` of this boot: that of a running engine, for a screen beside it.
+    pub fn since(zero_ms: u64) -> Self {
+        Self { base_boot_ms: zero_ms, at_ms: 0 }
+    }
+
+    /// The clock of a run that is taken up again: `last` is its newest entry, `opened` its first. Within one boot the
+    /// boot clock itself tells how long the gap was; over a reboot the wall clock has to.
+    pub fn resume(last: Moment, same_boot: Option<u64>) -> Self {
+        let now = boot_ms();
+        let gap = match same_boot {
+            Some(base) => return Self { base_boot_ms: base, at_ms: 0 }.not_before(last.ms),
+            None => wall_gap_ms(last.wall, Utc::now()),
+        };
+        Self { base_boot_ms: now, at_ms: last.ms + gap }
+    }
+
+    fn not_before(self, ms: u64) -> Self {
+        if self.now().ms >= ms { self } else { Self { base_boot_ms: boot_ms(), at_ms: ms } }
+    }
+
+    /// What `boot_ms` was at the run clock's zero: journaled with the boot id, so that a later engine can go on.
+    pub fn zero(&self) -> u64 {
+        self.base_boot_ms.saturating_sub(self.at_ms)
+    }
+
+    pub fn now(&self) -> Moment {
+        Moment { wall: Utc::now(), ms: self.at_ms + boot_ms().saturating_sub(self.base_boot_ms) }
+    }
+}
+
+fn wall_gap_ms(from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
+    u64::try_from((to - from).num_milliseconds()).unwrap_or(0)
+}

@@ -1,0 +1,105 @@
+//! The executors of everything that is not SQL: each does one attempt and brings home its outcome.
+
+mod command;
+mod http;
+mod notify;
+mod produces;
+mod record;
+mod show;
+mod wait;
+
+use std::time::Duration;
+
+use crate::child;
+use crate::run::event::Direction;
+use crate::run::facts::Effect;
+use crate::run::{Attempt, Facts, Fault, Outcome, Verdict};
+
+pub use command::{Act, CommandJob, command};
+pub use http::{HttpJob, http};
+pub use notify::{NotifyJob, To, notify};
+pub use record::{Leftover, leftover, record_path};
+pub use wait::wait;
+
+/// How long a command that was asked to end (TERM) has until it is killed.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+const CANCELLED: &str = "cancelled by the operator";
+
+/// What an executor is told of the attempt it carries out.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The run's id.
+    pub run: String,
+    pub attempt: Attempt,
+    pub environment: String,
+    /// `file:line` of the step, for faults.
+    pub place: String,
+}
+
+impl Order {
+    /// The same for the same attempt, another for every other: forward and undo are told apart.
+    pub fn key(&self) -> String {
+        let Attempt { step, direction, n } = &self.attempt;
+        match direction {
+            Direction::Forward => format!("{}/{step}/{n}", self.run),
+            Direction::Undo => format!("{}/{step}/undo/{n}", self.run),
+        }
+    }
+
+    fn fault(&self, summary: impl Into<String>) -> Fault {
+        Fault { place: self.place.clone(), ..Fault::new(summary) }
+    }
+
+    /// It was never begun.
+    fn not_begun(&self, summary: impl Into<String>) -> Fault {
+        Fault { safe: "nothing was started".to_owned(), effect: Effect::None, ..self.fault(summary) }
+    }
+
+    fn unspawned(&self, error: &child::SpawnError) -> Outcome {
+        broke(Fault { hint: Some(error.hint()), ..self.not_begun(error.to_string()) })
+    }
+
+    /// The judge could not judge what has been done.
+    fn unjudged(&self, fault: Fault, effect: Effect) -> Outcome {
+        let place = if fault.place.is_empty() { self.place.clone() } else { fault.place.clone() };
+        broke(Fault { place, effect, ..fault })
+    }
+
+    fn unexpected(&self, verdict: &Verdict) -> Fault {
+        self.fault(format!("expected {}, saw {}", verdict.expect, verdict.saw))
+    }
+}
+
+fn broke(fault: Fault) -> Outcome {
+    Outcome::Broke { fault: Box::new(fault) }
+}
+
+fn failed(fault: Fault, facts: Option<Facts>, verdict: Option<Verdict>) -> Outcome {
+    Outcome::Failed { fault: Box::new(fault), facts: facts.map(Box::new), verdict }
+}
+
+fn done(facts: Facts, verdict: Option<Verdict>) -> Outcome {
+    Outcome::Done { facts: Box::new(facts), verdict }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_attempts_never_meet() {
+        let key = |direction, n| {
+            let attempt = Attempt { step: "m011".into(), direction, n };
+            let order =
+                Order { run: "r1".to_owned(), attempt, environment: "staging".to_owned(), place: String::new() };
+            order.key()
+        };
+        assert_eq!(key(Direction::Forward, 2), "r1/m011/2");
+        assert_eq!(key(Direction::Undo, 2), "r1/m011/undo/2");
+    }
+}

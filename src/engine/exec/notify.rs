@@ -1,0 +1,75 @@
+//! Tells people: a JSON object with `text` posted to a webhook, or a command that gets the text on its standard input.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::command::{CommandJob, command};
+use super::http::{HttpJob, http};
+use super::{Order, failed};
+use crate::run::facts::Effect;
+use crate::run::{Chunk, Fault, Judge, Outcome};
+
+/// How long a notification may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One attempt at telling.
+#[derive(Clone, Debug)]
+pub enum To {
+    Webhook {
+        order: Order,
+        url: SecretString,
+        timeout: Option<Duration>,
+    },
+    /// Its `stdin` is replaced by the text.
+    Command(Box<CommandJob>),
+}
+
+#[derive(Clone, Debug)]
+pub struct NotifyJob {
+    pub to: To,
+    /// Rendered.
+    pub text: String,
+}
+
+/// Carries out `job`: Done or Failed, Broke where nothing could be sent. A webhook without an answer counts as failed: to tell twice does no harm.
+pub async fn notify(job: &NotifyJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+    match &job.to {
+        To::Webhook { order, url, timeout } => {
+            let request = HttpJob {
+                order: order.clone(),
+                method: "POST".to_owned(),
+                url: url.clone(),
+                show_path: false,
+                headers: vec![("content-type".to_owned(), SecretString::from("application/json"))],
+                body: Some(json!({ "text": job.text }).to_string()),
+                timeout: timeout.or(Some(PATIENCE)),
+                expect_sees_status: false,
+            };
+            settled(order, http(&request, out, judge, stop).await)
+        }
+        To::Command(told) => {
+            let mut told = told.as_ref().clone();
+            told.stdin = Some(job.text.clone());
+            told.timeout = told.timeout.or(Some(PATIENCE));
+            command(&told, out, judge, stop).await
+        }
+    }
+}
+
+fn settled(order: &Order, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unknown { known } => {
+            let fault = Fault {
+                safe: "to send it again does no harm".to_owned(),
+                effect: Effect::Possible,
+                ..order.fault(known)
+            };
+            failed(fault, None, None)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,260 @@
+//! The engine: one inbox, one turn, one transaction. Drain, decide, apply, append, and only then act.
+
+pub mod clock;
+pub mod doors;
+pub mod exec;
+mod job;
+pub mod redact;
+pub mod secrets;
+mod takeup;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::{JournalError, Writer};
+use crate::run::decide::{Input, decide};
+use crate::run::event::{End, HoldCause};
+use crate::run::follow::follow;
+use crate::run::plan::held;
+use crate::run::{Entry, Event, Moment, Progress, RunState};
+use crate::runbook::Runbook;
+
+use clock::RunClock;
+use doors::Doors;
+use work::Work;
+
+/// How often the engine looks at its clocks when nothing else happens.
+const TICK: Duration = Duration::from_millis(200);
+/// How long samples and output wait for company, so that they share one durable append.
+const GATHER: Duration = Duration::from_millis(50);
+/// Inputs that one turn takes at most.
+const TURN: usize = 512;
+/// Events that may follow from one turn; more means that two rules contradict each other.
+const FOLLOWS: usize = 10_000;
+
+#[derive(Debug, Error)]
+pub enum EngineError {
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    #[error("the rules of this run do not come to rest; this is a mistake in gonogo, the journal is intact")]
+    Restless,
+    #[error("the journal holds no run: its first entry is missing")]
+    NoRun,
+}
+
+/// How an engine's work ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    Ended(End),
+    /// The run is held and can be resumed.
+    Stopped,
+}
+
+/// What an engine is given.
+pub struct Setup {
+    pub book: Arc<Runbook>,
+    pub writer: Writer,
+    /// The fold of what the journal already holds.
+    pub state: RunState,
+    /// The run's folder: sockets, records of commands, private files.
+    pub run_dir: PathBuf,
+    pub by: String,
+    pub host: String,
+    pub inbox: mpsc::Receiver<Input>,
+    /// Rung with the seq of the newest committed entry.
+    pub bell: watch::Sender<u64>,
+    pub progress: broadcast::Sender<Progress>,
+}
+
+pub struct Engine {
+    book: Arc<Runbook>,
+    writer: Writer,
+    state: RunState,
+    clock: RunClock,
+    inbox: mpsc::Receiver<Input>,
+    /// What the engine's own tasks report.
+    own: mpsc::Receiver<Input>,
+    bell: watch::Sender<u64>,
+    doors: Doors,
+    work: Work,
+    stop: CancellationToken,
+    by: String,
+    host: String,
+}
+
+impl Engine {
+    pub fn new(setup: Setup) -> Result<Self, EngineError> {
+        if setup.state.opened.run.is_empty() {
+            return Err(EngineError::NoRun);
+        }
+        let clock = takeup::clock(&setup.state);
+        let (reports, own) = mpsc::channel(TURN);
+        let stop = CancellationToken::new();
+        let doors = Doors::new(setup.book.clone(), &setup.state, setup.run_dir.clone(), reports.clone(), stop.clone());
+        let work = Work::new(reports, setup.progress);
+        Ok(Self {
+            book: setup.book,
+            writer: setup.writer,
+            state: setup.state,
+            clock,
+            inbox: setup.inbox,
+            own,
+            bell: setup.bell,
+            doors,
+            work,
+            stop,
+            by: setup.by,
+            host: setup.host,
+        })
+    }
+
+    /// Holds the run until it ends or is let go. Any error leaves the journal as it was at the last append.
+    pub async fn run(mut self) -> Result<Ending, EngineError> {
+        let result = self.hold().await;
+        self.stop.cancel();
+        self.work.stop_all();
+        result
+    }
+
+    async fn hold(&mut self) -> Result<Ending, EngineError> {
+        self.take_up().await?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if let Some(ending) = self.ending() {
+                return Ok(ending);
+            }
+            let mut inputs = Vec::new();
+            tokio::select! {
+                biased;
+                Some(input) = self.inbox.recv() => inputs.push(input),
+                Some(input) = self.own.recv() => inputs.push(input),
+                _ = tick.tick() => {}
+            }
+            self.gather(&mut inputs).await;
+            inputs.extend(self.full());
+            self.turn(inputs).await?;
+        }
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        if let Some((end, _, _)) = &self.state.ended {
+            return Some(Ending::Ended(*end));
+        }
+        let stopped = self.state.engine.as_ref().is_some_and(|engine| !engine.running);
+        stopped.then_some(Ending::Stopped)
+    }
+
+    /// Takes what else is there; samples and output wait a moment for more of their kind.
+    async fn gather(&mut self, inputs: &mut Vec<Input>) {
+        let deadline = tokio::time::Instant::now() + GATHER;
+        while !inputs.is_empty() && inputs.len() < TURN {
+            if let Ok(input) = self.inbox.try_recv() {
+                inputs.push(input);
+            } else if let Ok(input) = self.own.try_recv() {
+                inputs.push(input);
+            } else if inputs.iter().all(is_patient) {
+                tokio::select! {
+                    Some(input) = self.inbox.recv() => inputs.push(input),
+                    Some(input) = self.own.recv() => inputs.push(input),
+                    () = tokio::time::sleep_until(deadline) => return,
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Announces this engine, closes what a crash left open, and opens the doors.
+    async fn take_up(&mut self) -> Result<(), EngineError> {
+        let started = Event::EngineStarted {
+            pid: std::process::id(),
+            host: self.host.clone(),
+            boot: clock::boot_id(),
+            zero_ms: self.clock.zero(),
+            by: self.by.clone(),
+        };
+        let left = takeup::leftovers(self.book.clone(), self.state.clone(), self.doors.clone()).await;
+        let mut facts = vec![Input::Fact(started)];
+        facts.extend(left.into_iter().map(Input::Fact));
+        self.turn(facts).await?;
+        self.doors.open_targets();
+        self.doors.start_probes(&self.state);
+        for (attempt, resolved) in takeup::waiting(&self.state) {
+            let started = self.state.steps.get(&attempt.step).and_then(|run| run.started).unwrap_or_default();
+            self.work.launch(&self.book, &self.state, &self.doors, &attempt, &resolved, started, self.clock);
+        }
+        Ok(())
+    }
+
+    /// One turn: decide and apply, append all of it in one transaction, then act.
+    async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let mut batch = Vec::new();
+        for input in inputs {
+            for event in decide(&self.book, &self.state, input, now) {
+                self.note(event, now, &mut batch);
+            }
+        }
+        for round in 0.. {
+            let events = follow(&self.book, &self.state, now);
+            if events.is_empty() {
+                break;
+            }
+            if round == FOLLOWS {
+                return Err(EngineError::Restless);
+            }
+            for event in events {
+                self.note(event, now, &mut batch);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<(Moment, Event)> = batch.iter().map(|entry| (entry.at, entry.event.clone())).collect();
+        self.writer.append(events).await?;
+        self.bell.send_replace(self.state.seq);
+        for entry in batch {
+            self.act(&entry);
+        }
+        Ok(())
+    }
+
+    /// A journal without room has recorded what it must; from here on nothing new starts.
+    fn full(&self) -> Option<Input> {
+        let free = !self.writer.is_full() || self.state.hold.is_some() || self.state.ended.is_some();
+        (!free).then(|| Input::Fact(held(HoldCause::JournalFull {})))
+    }
+
+    fn note(&mut self, event: Event, at: Moment, batch: &mut Vec<Entry>) {
+        let event = self.doors.redactor().event(event);
+        let entry = Entry { seq: self.state.seq + 1, at, event };
+        self.state.apply(&entry);
+        batch.push(entry);
+    }
+
+    /// The effect that a committed event orders.
+    fn act(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::StepStarted { attempt, resolved, .. } => {
+                let (book, state) = (&self.book, &self.state);
+                self.work.launch(book, state, &self.doors, attempt, resolved, entry.at, self.clock);
+            }
+            Event::StepEnded { attempt, .. } => self.work.ended(attempt),
+            Event::CancelAsked { attempt, .. } => self.work.cancel(attempt),
+            Event::Released { .. } => self.doors.reopen_lost(&self.state),
+            _ => {}
+        }
+    }
+}
+
+/// Inputs that nobody waits for at the keyboard.
+fn is_patient(input: &Input) -> bool {
+    matches!(input, Input::Sample { .. } | Input::Chunk { .. })
+}

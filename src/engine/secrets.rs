@@ -1,0 +1,72 @@
+//! Secrets: named in the runbook, resolved here at the moment of use, never written down.
+
+use std::process::Command;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::redact::Redactor;
+use crate::runbook::Secret;
+
+/// The value behind a named secret. The error says what to set, never what was found.
+pub fn resolve(secret: &Secret, redactor: &Redactor) -> Result<SecretString, String> {
+    let value = match secret {
+        Secret::Plain(text) => return Ok(SecretString::from(text.clone())),
+        Secret::Env(name) => from_env(name)?,
+        Secret::File(path) => from_file(path)?,
+        Secret::Cmd(command) => from_command(command)?,
+    };
+    learn(&secret.to_string(), value.expose_secret(), redactor);
+    Ok(value)
+}
+
+fn from_env(name: &str) -> Result<SecretString, String> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(SecretString::from(value)),
+        Ok(_) => Err(format!("the environment variable {name} is empty")),
+        Err(_) => Err(format!("the environment variable {name} is not set; export it, then resume")),
+    }
+}
+
+fn from_file(path: &str) -> Result<SecretString, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read the secret's file {path}: {error}"))?;
+    Ok(SecretString::from(text.trim_end().to_owned()))
+}
+
+fn from_command(command: &str) -> Result<SecretString, String> {
+    let output = Command::new("sh").arg("-c").arg(command).output();
+    let output = output.map_err(|error| format!("the secret's command could not be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("the secret's command failed: {}", output.status));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    if line.is_empty() { Err("the secret's command printed nothing".to_owned()) } else { Ok(SecretString::from(line)) }
+}
+
+/// Of a URL only its password is secret: host and database are to be seen. Anything else is secret as a whole.
+fn learn(name: &str, value: &str, redactor: &Redactor) {
+    match url::Url::parse(value) {
+        Ok(url) if url.has_host() => {
+            if let Some(password) = url.password() {
+                redactor.learn(name, password);
+                redactor.learn(name, &percent_decoded(password));
+            }
+            for (key, value) in url.query_pairs().filter(|(key, _)| key == "password") {
+                redactor.learn(&format!("{name} {key}"), &value);
+            }
+            if url.scheme().starts_with("http") && (url.path().len() > 1 || url.query().is_some()) {
+                // The path of a webhook is its password.
+                redactor.learn(name, url.as_str());
+            }
+        }
+        _ => redactor.learn(name, value),
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    url::form_urlencoded::parse(format!("x={}", text.replace('+', "%2B")).as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,103 @@
+//! Taking a run up: its clock goes on, and what a crash left open becomes a question, with all that is known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::{self, RunClock};
+use super::doors::Doors;
+use super::exec;
+use crate::run::event::Resolved;
+use crate::run::follow::acting;
+use crate::run::state::{StepRun, StepStatus};
+use crate::run::{Attempt, Event, Outcome, RunState, describe};
+use crate::runbook::Runbook;
+
+/// How long taking up waits for a target to tell what it knows.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The run's clock, continued.
+pub fn clock(state: &RunState) -> RunClock {
+    let same_boot = state.engine.as_ref().filter(|engine| engine.boot == clock::boot_id() && !engine.boot.is_empty());
+    RunClock::resume(state.at, same_boot.map(|engine| engine.zero_ms))
+}
+
+/// The attempts that are open although nobody runs them: each ends unknown. Human steps simply go on, and a wait is
+/// taken up again (`waiting`): neither can have done anything unseen.
+pub async fn leftovers(book: Arc<Runbook>, state: RunState, doors: Doors) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (attempt, run) in left_open(&book, &state) {
+        let known = known(state.at.ms, run, doors.clone(), attempt.clone()).await;
+        events.push(Event::StepEnded { attempt, outcome: Outcome::Unknown { known } });
+    }
+    events
+}
+
+fn left_open(book: &Runbook, state: &RunState) -> Vec<(Attempt, StepRun)> {
+    let mut left = Vec::new();
+    for attempt in &state.open {
+        let Some(run) = state.steps.get(&attempt.step) else { continue };
+        let human = acting(book, attempt).is_none_or(|step| step.verb.is_human());
+        let waits = matches!(run.resolved, Some(Resolved::Wait { .. }));
+        if !human && !waits && run.status != StepStatus::InDoubt {
+            left.push((attempt.clone(), run.clone()));
+        }
+    }
+    left
+}
+
+/// Waits that were running: their time simply goes on.
+pub fn waiting(state: &RunState) -> Vec<(Attempt, Resolved)> {
+    let running = state
+        .open
+        .iter()
+        .filter(|attempt| matches!(state.status(&attempt.step), StepStatus::Running | StepStatus::Undoing));
+    running
+        .filter_map(|attempt| Some((attempt.clone(), state.steps.get(&attempt.step)?.resolved.clone()?)))
+        .filter(|(_, resolved)| matches!(resolved, Resolved::Wait { .. }))
+        .collect()
+}
+
+/// Everything that can be said of an attempt whose engine died.
+async fn known(at_ms: u64, run: StepRun, doors: Doors, attempt: Attempt) -> String {
+    let started = run.started.unwrap_or_default();
+    let mut parts = vec![format!("its engine ended {} after it was started, without a word", {
+        describe::duration(at_ms.saturating_sub(started.ms))
+    })];
+    match &run.resolved {
+        Some(Resolved::Sql { target, statements, transaction }) => {
+            parts.push(match (*transaction, statements.len()) {
+                (true, _) => "it ran in one transaction: all of it happened or nothing".to_owned(),
+                (false, 1) => "its one statement ran outside a transaction".to_owned(),
+                (false, all) => format!(
+                    "outside a transaction; statement {} of {all} was the last known to be sent",
+                    run.output.statement
+                ),
+            });
+            parts.push(
+                match tokio::time::timeout(LOOK, doors.clone().leftover_sessions(target.clone(), doors.label(&attempt)))
+                    .await
+                {
+                    Ok(Ok(sessions)) if sessions.is_empty() => "the server has no session of it any more".to_owned(),
+                    Ok(Ok(sessions)) => format!("the server still has a session of it: {}", sessions.join("; ")),
+                    Ok(Err(error)) => format!("the server could not be asked: {error}"),
+                    Err(_) => "the server did not answer".to_owned(),
+                },
+            );
+        }
+        Some(Resolved::Run { .. } | Resolved::Shell { .. }) => {
+            parts.push(match exec::leftover(&exec::record_path(&doors.records(), &attempt)) {
+                Some(left) if left.running => {
+                    format!("its process {} still runs, since {} s", left.pid, left.age.as_secs())
+                }
+                Some(left) => format!("its process {} is gone", left.pid),
+                None => "no process of it was recorded: it may never have begun".to_owned(),
+            });
+        }
+        Some(Resolved::Http { method, .. }) => {
+            parts.push(format!("the {method} request may or may not have been sent and obeyed"));
+        }
+        Some(Resolved::Notify { .. }) => parts.push("the message may or may not have been sent".to_owned()),
+        _ => {}
+    }
+    parts.join("; ")
+}

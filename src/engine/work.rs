@@ -1,0 +1,181 @@
+//! Attempts at work: each in a task of its own, cancellable, its output and its end reported to the engine's inbox.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::clock::RunClock;
+use super::doors::Doors;
+use super::job::{self, Job};
+use crate::run::decide::Input;
+use crate::run::event::Resolved;
+use crate::run::follow::acting;
+use crate::run::{Attempt, Chunk, Moment, Progress, RunState, context};
+use crate::runbook::Runbook;
+
+/// How often a running attempt tells how far it is.
+const PROGRESS: Duration = Duration::from_millis(500);
+/// Chunks that wait for the engine before the attempt itself has to wait.
+const CHUNKS: usize = 64;
+
+/// The attempts that run now.
+pub struct Work {
+    reports: mpsc::Sender<Input>,
+    progress: broadcast::Sender<Progress>,
+    running: BTreeMap<Attempt, CancellationToken>,
+}
+
+impl Work {
+    pub fn new(reports: mpsc::Sender<Input>, progress: broadcast::Sender<Progress>) -> Self {
+        Self { reports, progress, running: BTreeMap::new() }
+    }
+
+    /// Does what a committed `StepStarted` orders. Human steps are done by people.
+    #[expect(clippy::too_many_arguments, reason = "an attempt is a step, in a run, at a time, through doors")]
+    pub fn launch(
+        &mut self,
+        book: &Runbook,
+        state: &RunState,
+        doors: &Doors,
+        attempt: &Attempt,
+        resolved: &Resolved,
+        started: Moment,
+        clock: RunClock,
+    ) {
+        let Some(step) = acting(book, attempt) else { return };
+        if matches!(resolved, Resolved::Human | Resolved::Unready) {
+            return;
+        }
+        let stop = CancellationToken::new();
+        self.running.insert(attempt.clone(), stop.clone());
+        let meter = Meter::new(attempt.clone(), started, clock);
+        let job = Job {
+            attempt: attempt.clone(),
+            resolved: resolved.clone(),
+            step: step.clone(),
+            // Rendered once more for the file it promises; the values are those of the start.
+            context: context::of(book, state),
+            judge: Arc::new(context::judge(book, state, step)),
+            place: format!("{}:{}", state.opened.source.name, step.line),
+            doors: doors.clone(),
+            rows: meter.rows.clone(),
+            elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
+        };
+        let ticking = self.report_progress(&meter, doors, resolved);
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let attempt = job.attempt.clone();
+            let (out, chunks) = mpsc::channel(CHUNKS);
+            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter));
+            let outcome = job::run(job, out, stop).await;
+            // Everything it said comes before its end.
+            let _ = forward.await;
+            ticking.cancel();
+            let _ = reports.send(Input::Ended { attempt, outcome }).await;
+        });
+    }
+
+    /// A task that tells how far the attempt is until the token it returns is cancelled.
+    fn report_progress(&self, meter: &Meter, doors: &Doors, resolved: &Resolved) -> CancellationToken {
+        let stop = doors.stop().child_token();
+        let stopped = stop.clone();
+        let progress = self.progress.clone();
+        let meter = meter.clone();
+        let target = match resolved {
+            Resolved::Sql { target, .. } => doors.target(target),
+            _ => None,
+        };
+        let label = doors.label(&meter.attempt);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(PROGRESS);
+            loop {
+                tokio::select! {
+                    () = stopped.cancelled() => return,
+                    _ = tick.tick() => {}
+                }
+                let waiting = match &target {
+                    Some(target) => target.waiting(&label).await,
+                    None => None,
+                };
+                // Nobody has to listen.
+                let _ = progress.send(meter.read(waiting));
+            }
+        });
+        stop
+    }
+
+    pub fn ended(&mut self, attempt: &Attempt) {
+        self.running.remove(attempt);
+    }
+
+    pub fn cancel(&self, attempt: &Attempt) {
+        if let Some(stop) = self.running.get(attempt) {
+            stop.cancel();
+        }
+    }
+
+    /// The engine lets go: what still runs is stopped.
+    pub fn stop_all(&self) {
+        for stop in self.running.values() {
+            stop.cancel();
+        }
+    }
+}
+
+/// Passes an attempt's output on to the engine, counting it.
+async fn forward(attempt: Attempt, mut chunks: mpsc::Receiver<Chunk>, reports: mpsc::Sender<Input>, meter: Meter) {
+    while let Some(chunk) = chunks.recv().await {
+        meter.count(&chunk);
+        if reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How far an attempt is.
+#[derive(Clone)]
+struct Meter {
+    attempt: Attempt,
+    started: Moment,
+    clock: RunClock,
+    statement: Arc<Mutex<(u32, u32)>>,
+    rows: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Meter {
+    fn new(attempt: Attempt, started: Moment, clock: RunClock) -> Self {
+        Self { attempt, started, clock, statement: Arc::default(), rows: Arc::default(), bytes: Arc::default() }
+    }
+
+    fn count(&self, chunk: &Chunk) {
+        match chunk {
+            Chunk::Statement { n, of } => {
+                if let Ok(mut statement) = self.statement.lock() {
+                    *statement = (*n, *of);
+                }
+            }
+            Chunk::Text { text, .. } => {
+                self.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&self, waiting: Option<String>) -> Progress {
+        let (statement, of) = self.statement.lock().map(|statement| *statement).unwrap_or_default();
+        Progress {
+            attempt: self.attempt.clone(),
+            statement,
+            of,
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            elapsed_ms: self.clock.now().ms.saturating_sub(self.started.ms),
+            waiting,
+        }
+    }
+}

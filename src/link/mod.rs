@@ -1,0 +1,18 @@
+//! The local socket between a screen and its engine: commands go up with the name of who is really there, a bell and lossy
+//! progress come down. Facts do not travel here: the bell says how far the journal may be read.
+
+mod address;
+mod client;
+mod error;
+mod lines;
+mod peer;
+mod server;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use client::Client;
+pub use error::LinkError;
+pub use peer::PeerInfo;
+pub use server::{Act, Server};
+pub use words::Down;

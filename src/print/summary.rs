@@ -1,0 +1,97 @@
+//! The last lines of a headless run: what became of it, what is left behind, what to type next.
+
+use crate::run::event::End;
+use crate::run::state::StepStatus;
+use crate::run::{RunState, words};
+use crate::runbook::{Runbook, StepId};
+
+/// Several lines, each ended by a line feed. The first says the outcome, the last ones are commands to type.
+pub fn summary(state: &RunState, runbook: &Runbook) -> String {
+    let (outcome, next) = outcome(state, runbook);
+    let mut out = format!("\n{outcome}\n  {:<9} {}\n", "so far", progress(state, runbook));
+    if let Some(left) = left_behind(state, runbook) {
+        out.push_str(&format!("  {:<9} {left}\n", "in place"));
+    }
+    for (n, command) in next.iter().enumerate() {
+        let label = if n == 0 { "next" } else { "" };
+        out.push_str(&format!("  {label:<9} {command}\n"));
+    }
+    out
+}
+
+fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<String>) {
+    let run = words::name(&state.opened.run);
+    let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("gonogo {verb} {run}")).collect::<Vec<_>>();
+    if let Some((end, reason, _)) = &state.ended {
+        let mut next = commands(if *end == End::Done { &["report"] } else { &["report", "replay"] });
+        if *end == End::Done && !runbook.followups.is_empty() {
+            next.push("gonogo followups".to_owned());
+        }
+        let verb = match end {
+            End::Done => "is",
+            End::Failed => "has",
+            End::RolledBack => "was",
+        };
+        return (with_reason(&format!("The run {verb} {}", words::end(*end)), reason), next);
+    }
+    let doubt = state.steps.iter().find(|(_, step)| step.status == StepStatus::InDoubt);
+    if let Some((id, _)) = doubt {
+        let text =
+            format!("The run is held: {} is in doubt; look whether it happened, then say so", words::name(&id.0));
+        return (text, commands(&["resume"]));
+    }
+    if let Some(hold) = &state.hold {
+        return (format!("The run is held: {}", words::hold(&hold.cause)), commands(&["resume", "report"]));
+    }
+    match state.engine.as_ref().is_some_and(|engine| engine.running) {
+        true => ("The run goes on".to_owned(), commands(&["watch"])),
+        false => (interrupted(state), commands(&["resume", "report"])),
+    }
+}
+
+fn interrupted(state: &RunState) -> String {
+    let open: Vec<String> = state.open.iter().map(|attempt| words::name(&attempt.to_string())).collect();
+    match open.is_empty() {
+        true => "The run is interrupted: no engine holds it".to_owned(),
+        false => format!("The run is interrupted: {} was under way; resume finds out", open.join(", ")),
+    }
+}
+
+fn with_reason(outcome: &str, reason: &str) -> String {
+    match reason.is_empty() {
+        true => outcome.to_owned(),
+        false => format!("{outcome}: {}", words::phrase(reason)),
+    }
+}
+
+/// `4 of 8 steps done · 1 skipped · 12m04`.
+fn progress(state: &RunState, runbook: &Runbook) -> String {
+    let count = |status: StepStatus| runbook.steps().filter(|step| state.status(&step.id) == status).count();
+    let mut out = format!("{} of {} steps done", count(StepStatus::Done), runbook.steps().count());
+    for status in [
+        StepStatus::Skipped,
+        StepStatus::Failed,
+        StepStatus::Broke,
+        StepStatus::InDoubt,
+        StepStatus::Undone,
+        StepStatus::UndoFailed,
+    ] {
+        match count(status.clone()) {
+            0 => {}
+            n => out.push_str(&format!(" · {n} {}", words::status(&status))),
+        }
+    }
+    let end = state.ended.as_ref().map_or(state.at, |(_, _, at)| *at);
+    out + &format!(" · {}", words::duration(end.ms.saturating_sub(state.opened_at.ms)))
+}
+
+/// The effects of a run that failed: nothing took them back.
+fn left_behind(state: &RunState, runbook: &Runbook) -> Option<String> {
+    let failed = matches!(state.ended, Some((End::Failed, ..)));
+    let counts = |id: &&StepId| runbook.step(id).is_none_or(|step| step.changes());
+    let names: Vec<String> = state.completed.iter().filter(counts).map(|id| words::name(&id.0)).collect();
+    if !failed || names.is_empty() {
+        return None;
+    }
+    Some(format!("{} (done and not undone)", names.join(", ")))
+}

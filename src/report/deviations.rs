@@ -1,0 +1,67 @@
+//! Which entries say that a run was not as its runbook says.
+
+use super::model::Deviation;
+use crate::run::{Entry, Event, words};
+
+/// `again`: an engine had the run before.
+pub fn of(entry: &Entry, again: bool) -> Option<Deviation> {
+    let blank = Deviation {
+        seq: entry.seq,
+        at: entry.at.wall,
+        what: "",
+        step: None,
+        by: String::new(),
+        reason: String::new(),
+        before: None,
+        after: None,
+    };
+    about_step(&entry.event, &blank).or_else(|| about_run(&entry.event, &blank, again))
+}
+
+fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
+    let one = |what, step: &str, by: &str, reason: &str| Deviation {
+        what,
+        step: Some(step.to_owned()),
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+        ..blank.clone()
+    };
+    Some(match event {
+        Event::StepSkipped { step, by, reason } => one("skipped", &step.0, by, reason),
+        Event::SqlEdited { step, before, after, by } => {
+            Deviation { before: Some(before.clone()), after: Some(after.clone()), ..one("edited", &step.0, by, "") }
+        }
+        Event::StepStarted { attempt, by, .. } if attempt.n > 1 => {
+            let reason = format!("{} attempt {}", words::direction(attempt.direction), attempt.n);
+            one("retried", &attempt.step.0, by, &reason)
+        }
+        Event::Settled { attempt, claim, by, reason } => {
+            let reason = format!("said to be {}: {reason}", words::claim(*claim));
+            one("settled by claim", &attempt.step.0, by, &reason)
+        }
+        Event::CancelAsked { attempt, by } => one("cancelled", &attempt.step.0, by, ""),
+        _ => return None,
+    })
+}
+
+fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation> {
+    let one = |what, by: &str, reason: &str| Deviation {
+        what,
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+        ..blank.clone()
+    };
+    Some(match event {
+        Event::PhaseLeft { phase, early: Some((by, reason)) } => {
+            one("signed off early", by, &format!("phase {phase}: {reason}"))
+        }
+        Event::CountdownStopped { trigger, by } => one("countdown stopped", by, &format!("trigger {trigger}")),
+        Event::EngineStopped { by, reason } => one("interrupted", by, reason),
+        Event::EngineStarted { by, host, pid, .. } if again => {
+            one("taken up again", by, &format!("on {host}, pid {pid}"))
+        }
+        Event::TargetLost { target, error } => one("target lost", "", &format!("{target}: {error}")),
+        Event::AdvanceSet { auto: true, by } => one("advance by itself", by, "steps start without a confirm"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,121 @@
+//! What a headless run may answer by itself: exactly what `--yes` and `--answers` cover, never a question of doubt.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::CommandVerb;
+use super::event::HoldCause;
+use super::follow::acting;
+use super::plan;
+use super::state::{RunState, StepStatus};
+use crate::runbook::{Item, Runbook, Step, StepId, Verb};
+
+/// What may be answered without a person.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Answers {
+    /// `--yes`: starts, ticks and go votes. Never words, never doubt, never the name of a protected target.
+    #[serde(skip)]
+    pub yes: bool,
+    /// Step id: question: answer.
+    pub answers: BTreeMap<String, BTreeMap<String, String>>,
+    /// Step id: role: `go` or `no-go: reason`.
+    pub polls: BTreeMap<String, BTreeMap<String, String>>,
+    /// `--confirm`: the name of a protected target's database.
+    #[serde(skip)]
+    pub confirm: Option<String>,
+}
+
+/// What the autopilot does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Move {
+    Do(CommandVerb),
+    /// Something moves by itself: wait.
+    Wait,
+    /// Nobody here may answer this: hold and leave.
+    Stuck(String),
+}
+
+/// The next move; asked again after every change.
+pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
+    let recovering = state.rollback.is_some() && !state.rolling_back();
+    if state.ended.is_some() || state.countdown().is_some() || recovering {
+        return Move::Wait;
+    }
+    if runs_by_itself(book, state) {
+        return Move::Wait;
+    }
+    if let Some(hold) = &state.hold {
+        return Move::Stuck(super::words::hold(&hold.cause));
+    }
+    if plan::needs_confirmation(book, state) {
+        return confirm(book, state, answers);
+    }
+    let step = if state.rolling_back() { plan::next_back(book, state) } else { plan::cursor(book, state) };
+    match step {
+        Some(step) => at_step(state, step, answers),
+        None => Move::Wait,
+    }
+}
+
+/// Why a run that stands held may be taken up again by `--yes`: only where a person or the engine itself paused it.
+pub fn may_release(cause: &HoldCause) -> bool {
+    matches!(cause, HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. })
+}
+
+/// True while something runs that no person has to answer.
+fn runs_by_itself(book: &Runbook, state: &RunState) -> bool {
+    state.open.iter().any(|attempt| {
+        let human = acting(book, attempt).is_some_and(|step| step.verb.is_human());
+        !human && matches!(state.status(&attempt.step), StepStatus::Running | StepStatus::Undoing)
+    })
+}
+
+fn confirm(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
+    match (&answers.confirm, plan::confirmation_word(book, state)) {
+        (_, None) => Move::Wait,
+        (Some(text), Some(_)) => Move::Do(CommandVerb::Confirm { text: text.clone() }),
+        (None, Some(_)) => Move::Stuck("the environment is protected: --confirm DATABASE_NAME".to_owned()),
+    }
+}
+
+fn at_step(state: &RunState, step: &Step, answers: &Answers) -> Move {
+    match (state.status(&step.id), &step.verb) {
+        (StepStatus::Running, Verb::Checklist(items)) => tick(state, &step.id, items, answers),
+        (StepStatus::Running, Verb::Poll(roles)) => vote(state, &step.id, roles, answers),
+        (StepStatus::Pending | StepStatus::Undone, verb) if !verb.is_human() => {
+            if answers.yes {
+                Move::Do(CommandVerb::Start { step: step.id.clone() })
+            } else {
+                Move::Stuck(format!("step {} waits to be started", step.id))
+            }
+        }
+        _ => Move::Wait,
+    }
+}
+
+fn tick(state: &RunState, id: &StepId, items: &[Item], answers: &Answers) -> Move {
+    let ticked = |n: usize| state.steps.get(id).is_some_and(|run| run.ticks.contains_key(&n));
+    let Some((n, item)) = items.iter().enumerate().find(|(n, _)| !ticked(*n)) else { return Move::Wait };
+    let answer = answers.answers.get(&id.0).and_then(|all| all.get(&item.ask)).cloned();
+    let covered = answer.is_some() || (answers.yes && !item.answer_required);
+    if covered {
+        return Move::Do(CommandVerb::Tick { step: id.clone(), item: n, answer });
+    }
+    Move::Stuck(format!("step {id} asks: {:?}", item.ask))
+}
+
+fn vote(state: &RunState, id: &StepId, roles: &[String], answers: &Answers) -> Move {
+    let voted = |role: &String| state.steps.get(id).is_some_and(|run| run.votes.contains_key(role));
+    let Some(role) = roles.iter().find(|role| !voted(role)) else { return Move::Wait };
+    let said = answers.polls.get(&id.0).and_then(|all| all.get(role));
+    let (go, reason) = match said.map(String::as_str) {
+        Some("go") => (true, String::new()),
+        Some(no) => (false, no.trim_start_matches("no-go").trim_start_matches([':', ' ']).to_owned()),
+        None if answers.yes => (true, String::new()),
+        None => return Move::Stuck(format!("step {id} asks {role}: go or no-go?")),
+    };
+    let reason = if !go && reason.is_empty() { "no reason given".to_owned() } else { reason };
+    Move::Do(CommandVerb::Vote { step: id.clone(), role: role.clone(), go, reason })
+}

@@ -1,0 +1,62 @@
+//! What the expressions of a run see, and the judgement of what a step brought home.
+
+use super::event::Mode;
+use super::facts::{Facts, Fault, Verdict};
+use super::state::RunState;
+use crate::runbook::expr::{self, Context, RunNames};
+use crate::runbook::{Runbook, Step};
+
+/// The names of the run as it stands: variables, run, targets, probes that have a number now, facts of steps.
+pub fn of(book: &Runbook, state: &RunState) -> Context {
+    let opened = &state.opened;
+    let names = RunNames {
+        id: opened.run.clone(),
+        environment: opened.environment.clone(),
+        mode: match opened.mode {
+            Mode::Live => "live".to_owned(),
+            Mode::Rehearsal => "rehearsal".to_owned(),
+        },
+        operator: opened.by.clone(),
+    };
+    // A variable that cannot be resolved is then an undefined name, which is an error where it is used.
+    let mut context = Context::new(book, &names).unwrap_or_default();
+    for (name, seen) in &state.targets {
+        if let Some(fingerprint) = &seen.fingerprint {
+            context.target(name, fingerprint);
+        }
+    }
+    for (id, run) in &state.probes {
+        let newest = run.samples.back().and_then(|sample| sample.value.as_ref().ok().copied());
+        context.probe(id, newest);
+    }
+    for (id, run) in &state.steps {
+        if let Some(facts) = &run.facts {
+            context.step(id, facts);
+        }
+    }
+    context
+}
+
+/// The judge of a step's facts, to be handed to whoever runs it.
+pub fn judge(
+    book: &Runbook,
+    state: &RunState,
+    step: &Step,
+) -> impl Fn(&Facts) -> Result<Option<Verdict>, Fault> + Send + Sync + use<> {
+    let expect = step.expect.clone();
+    let place = format!("{}:{}", state.opened.source.name, expect.as_ref().map_or(step.line, |expect| expect.line));
+    let context = of(book, state);
+    move |facts| {
+        let Some(expect) = &expect else { return Ok(None) };
+        let mut context = context.clone();
+        context.facts(facts);
+        let saw = expr::explain(expect, &context);
+        match expr::eval_bool(expect, &context) {
+            Ok(passed) => Ok(Some(Verdict { expect: expect.source.clone(), passed, saw })),
+            Err(error) => Err(Fault {
+                place: place.clone(),
+                ..Fault::new(format!("expect {} cannot be judged: {error}", expect.source))
+            }),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Faults completed with what the runbook knows: the place, the known trouble.
+
+use regex::Regex;
+
+use super::event::{Attempt, Resolved};
+use super::facts::{Fault, Outcome, Verdict};
+use super::follow::acting;
+use super::state::RunState;
+use crate::runbook::{Runbook, Verb};
+
+/// The fault of an expectation that does not hold.
+pub fn unexpected(verdict: Option<&Verdict>) -> Fault {
+    match verdict {
+        Some(verdict) => Fault::new(format!("expected {}, but {}", verdict.expect, verdict.saw)),
+        None => Fault::new("not as expected"),
+    }
+}
+
+/// `outcome` with the place of its fault and the runbook's `trouble` filled in.
+pub fn complete(book: &Runbook, state: &RunState, attempt: &Attempt, mut outcome: Outcome) -> Outcome {
+    let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = &mut outcome else { return outcome };
+    if fault.place.is_empty() {
+        fault.place = place(book, state, attempt, fault);
+    }
+    if let Some(step) = acting(book, attempt) {
+        let text = searchable(fault);
+        fault.trouble = step
+            .trouble
+            .iter()
+            .find(|known| Regex::new(&known.matching).is_ok_and(|pattern| pattern.is_match(&text)))
+            .map(|known| (known.cause.clone(), known.fix.clone()));
+    }
+    outcome
+}
+
+fn searchable(fault: &Fault) -> String {
+    let parts = [Some(&fault.summary), fault.sqlstate.as_ref(), fault.detail.as_ref(), fault.hint.as_ref()];
+    parts.into_iter().flatten().cloned().collect::<Vec<_>>().join("\n")
+}
+
+/// `file:line`: of the statement that failed where it is known, else of the step.
+fn place(book: &Runbook, state: &RunState, attempt: &Attempt, fault: &Fault) -> String {
+    let runbook = &state.opened.source.name;
+    let Some(step) = acting(book, attempt) else { return runbook.clone() };
+    let run = state.steps.get(&attempt.step);
+    let statement = match (run.and_then(|run| run.resolved.as_ref()), fault.statement) {
+        (Some(Resolved::Sql { statements, .. }), Some(n)) => statements.get((n as usize).saturating_sub(1)),
+        _ => None,
+    };
+    let file = match &step.verb {
+        Verb::Sql(script) => script.file.as_ref(),
+        _ => None,
+    };
+    match (statement, file) {
+        (Some(statement), Some(file)) => {
+            format!("{file}:{}", statement.line + lines_before(statement.sql.as_str(), fault))
+        }
+        (Some(statement), None) => {
+            format!("{runbook}:{}", statement.line + lines_before(statement.sql.as_str(), fault))
+        }
+        (None, _) => format!("{runbook}:{}", step.line),
+    }
+}
+
+/// Line breaks of the statement before the character at fault.
+fn lines_before(sql: &str, fault: &Fault) -> u32 {
+    let before = fault.position.unwrap_or(1).saturating_sub(1) as usize;
+    let breaks = sql.chars().take(before).filter(|c| *c == '\n').count();
+    u32::try_from(breaks).unwrap_or(0)
+}

@@ -1,0 +1,297 @@
+//! What the state of a run demands by itself: the next phase, the next step, the next undo, a hold, the end.
+
+use super::context;
+use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
+use super::plan::{self, held};
+use super::state::{Fired, RunState, StepRun, StepStatus};
+use super::{GONOGO, limits, prepare, triggers, words};
+use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
+
+/// The next events that follow from the state alone; empty once it rests. The caller applies them and asks again.
+pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
+    if state.opened.run.is_empty() || state.ended.is_some() {
+        return Vec::new();
+    }
+    let signals = triggers::follow(book, state, now);
+    if !signals.is_empty() {
+        return signals;
+    }
+    if let Some(doubt) = doubt(state) {
+        return doubt;
+    }
+    if let Some(trigger) = countdown_over(state, now) {
+        return countdown_end(book, state, trigger);
+    }
+    if state.hold.is_some() || plan::needs_confirmation(book, state) || !targets_ready(book, state) {
+        return lost_target(state);
+    }
+    if state.rolling_back() {
+        return back(book, state);
+    }
+    if state.rollback.is_some() {
+        return recover(book, state, now);
+    }
+    if state.countdown().is_some() { Vec::new() } else { forward(book, state, now) }
+}
+
+/// An attempt whose outcome nobody knows blocks everything until a person settles it.
+fn doubt(state: &RunState) -> Option<Vec<Event>> {
+    let attempt = state.open.iter().find(|attempt| state.status(&attempt.step) == StepStatus::InDoubt)?;
+    // A rollback cannot go ahead over a doubt: whoever settles it decides anew.
+    let mut events: Vec<Event> =
+        counting(state).map(|trigger| Event::CountdownStopped { trigger, by: GONOGO.to_owned() }).collect();
+    let asked = matches!(state.hold.as_ref().map(|hold| &hold.cause), Some(HoldCause::InDoubt { .. }));
+    if !asked {
+        events.push(held(HoldCause::InDoubt { attempt: attempt.clone() }));
+    }
+    (!events.is_empty()).then_some(events)
+}
+
+fn targets_ready(book: &Runbook, state: &RunState) -> bool {
+    let Some(env) = book.environment(&state.opened.environment) else { return true };
+    env.targets.iter().all(|(name, _)| state.targets.get(name).is_some_and(|seen| seen.reached))
+}
+
+fn lost_target(state: &RunState) -> Vec<Event> {
+    if state.hold.is_some() {
+        return Vec::new();
+    }
+    let lost = state.targets.iter().find_map(|(name, seen)| Some((name, seen.lost.as_ref()?)));
+    lost.map(|(target, error)| held(HoldCause::Target { target: target.clone(), error: error.clone() }))
+        .into_iter()
+        .collect()
+}
+
+fn counting(state: &RunState) -> impl Iterator<Item = String> {
+    let counting = |fired: &Option<Fired>| fired.as_ref().is_some_and(|fired| fired.at_ms.is_some());
+    state.triggers.iter().filter(move |(_, run)| counting(&run.fired)).map(|(id, _)| id.clone())
+}
+
+/// The trigger whose countdown has run out. A hold does not stop a countdown: its own key does.
+fn countdown_over(state: &RunState, now: Moment) -> Option<&str> {
+    let doubt = state.open.iter().any(|attempt| state.status(&attempt.step) == StepStatus::InDoubt);
+    state.countdown().filter(|(_, at)| !doubt && now.ms >= *at).map(|(trigger, _)| trigger)
+}
+
+fn countdown_end(book: &Runbook, state: &RunState, trigger: &str) -> Vec<Event> {
+    let Some(trigger) = book.trigger(trigger) else { return Vec::new() };
+    let by = format!("{GONOGO} (trigger {})", trigger.id);
+    match triggers::obstacle(book, state, trigger) {
+        Some(reason) => vec![
+            Event::CountdownStopped { trigger: trigger.id.clone(), by: GONOGO.to_owned() },
+            held(HoldCause::Rollback { reason }),
+        ],
+        None => rollback(book, state, trigger.plan.clone(), by, format!("trigger {} fired", trigger.id)),
+    }
+}
+
+/// Begins a rollback: what runs is cancelled first, then everything goes back, last first.
+pub fn rollback(book: &Runbook, state: &RunState, named: Option<String>, by: String, reason: String) -> Vec<Event> {
+    let mut events: Vec<Event> = state
+        .open
+        .iter()
+        .filter(|attempt| matches!(state.status(&attempt.step), StepStatus::Running | StepStatus::Undoing))
+        .map(|attempt| match book.step(&attempt.step) {
+            Some(step) if step.verb.is_human() => given_up(attempt),
+            _ => Event::CancelAsked { attempt: attempt.clone(), by: by.clone() },
+        })
+        .collect();
+    let steps = match named.as_deref().and_then(|plan| book.plan(plan)) {
+        Some(plan) => plan.steps.iter().map(|step| step.id.clone()).collect(),
+        None => plan::way_back(book, state).undo,
+    };
+    events.push(Event::RollbackStarted { plan: named, steps, by, reason });
+    events
+}
+
+/// A human step that a rollback interrupts.
+fn given_up(attempt: &Attempt) -> Event {
+    let fault = super::Fault::new("interrupted by the rollback");
+    Event::StepEnded { attempt: attempt.clone(), outcome: super::Outcome::Broke { fault: Box::new(fault) } }
+}
+
+fn back(book: &Runbook, state: &RunState) -> Vec<Event> {
+    if let Some(attempt) = state.open.iter().next() {
+        return finish_human(book, state, attempt);
+    }
+    let Some(step) = plan::next_back(book, state) else { return rolled_back(state) };
+    let run = state.steps.get(&step.id).cloned().unwrap_or_default();
+    let plan_step = state.rollback.as_ref().is_some_and(|rollback| rollback.plan.is_some());
+    let failed = match run.status {
+        StepStatus::UndoFailed => true,
+        StepStatus::Failed | StepStatus::Broke => plan_step && run.failed_ms.is_some(),
+        _ => false,
+    };
+    if failed && let Some(attempt) = run.attempt {
+        return vec![held(HoldCause::Undo { attempt })];
+    }
+    let direction = if plan_step { Direction::Forward } else { Direction::Undo };
+    prepare::start(book, state, step, direction, GONOGO)
+}
+
+fn rolled_back(state: &RunState) -> Vec<Event> {
+    if state.opened.mode == Mode::Rehearsal && state.leg == 1 {
+        return vec![Event::RollbackEnded {}, Event::LegStarted { leg: 2 }];
+    }
+    vec![Event::RollbackEnded {}]
+}
+
+/// After the last undo: the run ends when what was breached is fine again, so that one sees whether going back helped;
+/// or, with words, when that takes too long.
+fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
+    let Some(rollback) = &state.rollback else { return Vec::new() };
+    let since = rollback.ended.unwrap_or(now).ms;
+    let took = words::duration(now.ms.saturating_sub(since));
+    let still = triggers::breached(book, state);
+    let reason = match still.as_slice() {
+        [] if rollback.recovers.is_empty() => rollback.reason.clone(),
+        [] => format!("{}; {} is fine again after {took}", rollback.reason, rollback.recovers.join(", ")),
+        still if now.ms >= since + limits::RECOVERY_MS => {
+            format!("{}; {} is still breached {took} after the rollback", rollback.reason, still.join(", "))
+        }
+        _ => return Vec::new(),
+    };
+    vec![Event::RunEnded { end: End::RolledBack, reason }]
+}
+
+fn forward(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
+    let Some(phase) = plan::phase(book, state) else {
+        return book.phases.first().map(|first| Event::PhaseEntered { phase: first.id.clone() }).into_iter().collect();
+    };
+    match plan::cursor(book, state) {
+        Some(step) => at_step(book, state, phase, step, now),
+        None if plan::watch_left_ms(phase, state, now) > 0 && !left_early(state, phase) => Vec::new(),
+        None => leave(book, state, phase),
+    }
+}
+
+fn left_early(state: &RunState, phase: &Phase) -> bool {
+    state.phases.get(&phase.id).is_some_and(|run| run.left.is_some())
+}
+
+fn leave(book: &Runbook, state: &RunState, phase: &Phase) -> Vec<Event> {
+    let mut events = Vec::new();
+    if !left_early(state, phase) {
+        events.push(Event::PhaseLeft { phase: phase.id.clone(), early: None });
+    }
+    let next = book.phases.iter().skip_while(|other| other.id != phase.id).nth(1);
+    match next {
+        Some(next) => events.push(Event::PhaseEntered { phase: next.id.clone() }),
+        None => events.extend(arrive(book, state)),
+    }
+    events
+}
+
+/// Everything ran: the criteria are judged, then the run ends, waits, or (a rehearsal) turns round.
+fn arrive(book: &Runbook, state: &RunState) -> Vec<Event> {
+    let context = context::of(book, state);
+    let mut events = Vec::new();
+    let mut unmet = Vec::new();
+    for criterion in &book.criteria {
+        let verdict = expr::eval_bool(&criterion.when, &context);
+        if !matches!(verdict, Ok(true)) {
+            unmet.push(criterion.id.clone());
+        }
+        let detail = match &verdict {
+            Ok(_) => expr::explain(&criterion.when, &context),
+            Err(error) => error.to_string(),
+        };
+        events.push(Event::CriterionJudged { criterion: criterion.id.clone(), verdict: verdict.ok(), detail });
+    }
+    if !unmet.is_empty() {
+        events.push(held(HoldCause::Criteria { criteria: unmet }));
+    } else if state.opened.mode == Mode::Rehearsal && state.leg == 1 {
+        events.extend(rollback(book, state, None, GONOGO.to_owned(), "rehearsal: now the way back".to_owned()));
+    } else {
+        events.push(Event::RunEnded { end: End::Done, reason: done_words(book, state) });
+    }
+    events
+}
+
+fn done_words(book: &Runbook, state: &RunState) -> String {
+    let passed_over =
+        book.steps().filter(|step| matches!(state.status(&step.id), StepStatus::Failed | StepStatus::Broke)).count();
+    match passed_over {
+        0 => "every step done".to_owned(),
+        1 => "done; 1 failed step was passed over (on_fail = continue)".to_owned(),
+        n => format!("done; {n} failed steps were passed over (on_fail = continue)"),
+    }
+}
+
+fn at_step(book: &Runbook, state: &RunState, phase: &Phase, step: &Step, now: Moment) -> Vec<Event> {
+    let run = state.steps.get(&step.id).cloned().unwrap_or_default();
+    match run.status {
+        StepStatus::Running => run.attempt.map(|attempt| finish_human(book, state, &attempt)).unwrap_or_default(),
+        StepStatus::Pending | StepStatus::Undone => pending(book, state, phase, step),
+        StepStatus::Failed | StepStatus::Broke => failed(book, state, step, &run, now),
+        _ => Vec::new(),
+    }
+}
+
+fn pending(book: &Runbook, state: &RunState, phase: &Phase, step: &Step) -> Vec<Event> {
+    let skip = |reason: String| vec![Event::StepSkipped { step: step.id.clone(), by: GONOGO.to_owned(), reason }];
+    if !step.only.is_empty() && !step.only.contains(&state.opened.environment) {
+        return skip(format!("only in {}", step.only.join(", ")));
+    }
+    if let Some(only_if) = &step.only_if {
+        match expr::eval_bool(only_if, &context::of(book, state)) {
+            Ok(true) => {}
+            Ok(false) => return skip(format!("only_if {} does not hold", only_if.source)),
+            Err(error) => return prepare::unready(state, step, Direction::Forward, GONOGO, error.to_string()),
+        }
+    }
+    let starts_itself = step.verb.is_human() || state.auto || phase.advance == Advance::Auto;
+    if starts_itself { prepare::start(book, state, step, Direction::Forward, GONOGO) } else { Vec::new() }
+}
+
+fn failed(book: &Runbook, state: &RunState, step: &Step, run: &StepRun, now: Moment) -> Vec<Event> {
+    // Closed by a person's claim: nothing happens by itself any more.
+    let Some(failed_ms) = run.failed_ms else { return vec![held(HoldCause::Step { step: step.id.clone() })] };
+    if run.tries_this_leg() <= step.retries && !run.cancel_asked {
+        if now.ms < failed_ms + back_off_ms(run.tries) {
+            return Vec::new();
+        }
+        return prepare::start(book, state, step, Direction::Forward, GONOGO);
+    }
+    match step.on_fail {
+        _ if run.cancel_asked => vec![held(HoldCause::Step { step: step.id.clone() })],
+        OnFail::Continue | OnFail::Hold => vec![held(HoldCause::Step { step: step.id.clone() })],
+        OnFail::Rollback => match plan::way_back(book, state).obstacle() {
+            Some(reason) => vec![held(HoldCause::Rollback { reason })],
+            None => {
+                let reason = format!("step {} failed (on_fail = rollback)", step.id);
+                rollback(book, state, None, GONOGO.to_owned(), reason)
+            }
+        },
+    }
+}
+
+/// One second, doubled with each try, half a minute at most.
+pub fn back_off_ms(tries: u32) -> u64 {
+    (1_000u64 << tries.saturating_sub(1).min(5)).min(30_000)
+}
+
+/// A checklist that is complete, a poll that all have answered: done. Anything else still runs.
+fn finish_human(book: &Runbook, state: &RunState, attempt: &Attempt) -> Vec<Event> {
+    let Some(run) = state.steps.get(&attempt.step) else { return Vec::new() };
+    let Some(step) = acting(book, attempt) else { return Vec::new() };
+    let done = match &step.verb {
+        Verb::Checklist(items) => (0..items.len()).all(|item| run.ticks.contains_key(&item)),
+        Verb::Poll(roles) => roles.iter().all(|role| run.votes.get(role).is_some_and(|vote| vote.go)),
+        _ => false,
+    };
+    if !done || run.status == StepStatus::InDoubt {
+        return Vec::new();
+    }
+    vec![prepare::human_done(book, state, step, attempt)]
+}
+
+/// The step, or its undo, that an attempt performs.
+pub fn acting<'a>(book: &'a Runbook, attempt: &Attempt) -> Option<&'a Step> {
+    let step = book.step(&attempt.step)?;
+    match (attempt.direction, &step.undo) {
+        (Direction::Forward, _) => Some(step),
+        (Direction::Undo, Undo::By(undo)) => Some(undo),
+        (Direction::Undo, _) => None,
+    }
+}

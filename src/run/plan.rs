@@ -1,0 +1,117 @@
+//! Where a run stands in its runbook, and what a rollback would take back: questions that rules and faces both ask.
+
+use super::event::{Event, HoldCause, Moment};
+use super::state::{RunState, StepStatus};
+use crate::runbook::{OnFail, Phase, PhaseKind, Runbook, Step, StepId, Undo};
+
+/// What a rollback has to deal with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WayBack {
+    /// Steps to undo, in the order they will be undone.
+    pub undo: Vec<StepId>,
+    /// Steps that changed, or may have changed, something and name no undo.
+    pub without: Vec<StepId>,
+    /// Steps that say they cannot be undone.
+    pub irreversible: Vec<StepId>,
+    /// Steps whose outcome is not known.
+    pub in_doubt: Vec<StepId>,
+}
+
+impl WayBack {
+    /// Why it may not go ahead by itself.
+    pub fn obstacle(&self) -> Option<String> {
+        let name = |ids: &[StepId]| ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ");
+        if !self.in_doubt.is_empty() {
+            return Some(format!("the outcome of {} is not known", name(&self.in_doubt)));
+        }
+        if !self.irreversible.is_empty() {
+            return Some(format!("{} cannot be undone", name(&self.irreversible)));
+        }
+        if !self.without.is_empty() {
+            return Some(format!("{} names no undo", name(&self.without)));
+        }
+        None
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.undo.is_empty() && self.without.is_empty() && self.irreversible.is_empty() && self.in_doubt.is_empty()
+    }
+}
+
+/// The way back from where the run stands: every step with an effect, last completed first.
+pub fn way_back(book: &Runbook, state: &RunState) -> WayBack {
+    let mut way = WayBack::default();
+    for attempt in &state.open {
+        if state.status(&attempt.step) == StepStatus::InDoubt {
+            way.in_doubt.push(attempt.step.clone());
+        }
+    }
+    for id in state.completed.iter().rev() {
+        let Some(step) = book.step(id) else { continue };
+        match &step.undo {
+            Undo::By(_) => way.undo.push(id.clone()),
+            Undo::Irreversible => way.irreversible.push(id.clone()),
+            Undo::Unsaid if step.changes() => way.without.push(id.clone()),
+            Undo::Unsaid | Undo::NotNeeded => {}
+        }
+    }
+    way
+}
+
+/// The next step a running rollback takes: of its named plan, or the undo of the step completed last.
+pub fn next_back<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a Step> {
+    let rollback = state.rollback.as_ref()?;
+    if let Some(plan) = &rollback.plan {
+        return book.plan(plan)?.steps.iter().find(|step| !state.steps.get(&step.id).is_some_and(|run| run.is_over()));
+    }
+    state.completed.iter().rev().filter_map(|id| book.step(id)).find(|step| matches!(step.undo, Undo::By(_)))
+}
+
+/// The phase the run is in.
+pub fn phase<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a Phase> {
+    book.phase(state.phase.as_deref()?)
+}
+
+/// The first step of the current phase that the run has not passed.
+pub fn cursor<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a Step> {
+    phase(book, state)?.steps.iter().find(|step| !is_passed(state, step))
+}
+
+/// True where forward goes past the step.
+pub fn is_passed(state: &RunState, step: &Step) -> bool {
+    let Some(run) = state.steps.get(&step.id) else { return false };
+    let gave_up = matches!(run.status, StepStatus::Failed | StepStatus::Broke)
+        && step.on_fail == OnFail::Continue
+        && run.failed_ms.is_some()
+        && run.tries_this_leg() > step.retries;
+    run.is_over() || gave_up
+}
+
+/// Milliseconds a monitor phase still holds the run, from `now`.
+pub fn watch_left_ms(phase: &Phase, state: &RunState, now: Moment) -> u64 {
+    let (PhaseKind::Monitor, Some(lasts)) = (phase.kind, phase.lasts) else { return 0 };
+    let Some(entered) = state.phases.get(&phase.id).and_then(|run| run.entered) else { return 0 };
+    (entered.ms + millis(lasts)).saturating_sub(now.ms)
+}
+
+/// True where a protected environment still waits for its name to be typed.
+pub fn needs_confirmation(book: &Runbook, state: &RunState) -> bool {
+    let protected = book.environment(&state.opened.environment).is_some_and(|env| env.protected);
+    protected && state.confirmed.is_none()
+}
+
+/// What has to be typed to confirm a protected environment: the first target's database. None until it was seen.
+pub fn confirmation_word(book: &Runbook, state: &RunState) -> Option<String> {
+    let env = book.environment(&state.opened.environment)?;
+    let Some((first, _)) = env.targets.first() else { return Some(env.name.clone()) };
+    Some(state.targets.get(first)?.fingerprint.as_ref()?.database.clone())
+}
+
+/// A hold, said by gonogo itself.
+pub fn held(cause: HoldCause) -> Event {
+    Event::Held { cause, by: super::GONOGO.to_owned() }
+}
+
+pub fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,130 @@
+//! Making a step ready: its templates resolved into exactly what will be sent, before anything is sent.
+
+use super::event::{Attempt, Direction, Event, Resolved, Statement};
+use super::facts::{Facts, Fault, Outcome};
+use super::state::RunState;
+use super::{context, fault};
+use crate::runbook::expr::{self, Context, ExprError, Place};
+use crate::runbook::{HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
+
+/// The events that start an attempt: `StepStarted`, or start and end at once where it cannot be made ready.
+pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction, by: &str) -> Vec<Event> {
+    let acting = match (direction, &step.undo) {
+        (Direction::Undo, Undo::By(undo)) => undo,
+        _ => step,
+    };
+    let edited = state.steps.get(&step.id).and_then(|run| run.edited.as_deref());
+    let edited = edited.filter(|_| direction == Direction::Forward);
+    match resolve(book, state, acting, edited) {
+        Ok(resolved) => {
+            let attempt = next_attempt(state, step, direction);
+            vec![Event::StepStarted { attempt, resolved, by: by.to_owned() }]
+        }
+        Err(error) => unready(state, step, direction, by, error.to_string()),
+    }
+}
+
+/// An attempt that ends before anything was sent.
+pub fn unready(state: &RunState, step: &Step, direction: Direction, by: &str, error: String) -> Vec<Event> {
+    let attempt = next_attempt(state, step, direction);
+    let fault = Fault {
+        place: format!("{}:{}", state.opened.source.name, step.line),
+        safe: "nothing was sent".to_owned(),
+        ..Fault::new(error)
+    };
+    vec![
+        Event::StepStarted { attempt: attempt.clone(), resolved: Resolved::Unready, by: by.to_owned() },
+        Event::StepEnded { attempt, outcome: Outcome::Broke { fault: Box::new(fault) } },
+    ]
+}
+
+fn next_attempt(state: &RunState, step: &Step, direction: Direction) -> Attempt {
+    let tries = state.steps.get(&step.id).map_or(0, |run| match direction {
+        Direction::Forward => run.tries,
+        Direction::Undo => run.undo_tries,
+    });
+    Attempt { step: step.id.clone(), direction, n: tries + 1 }
+}
+
+/// What the step will do, with every value in its place.
+pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&str>) -> Result<Resolved, ExprError> {
+    let context = &context::of(book, state);
+    let text = |template: &str, place| expr::render(template, place, context);
+    let all = |list: &[String]| list.iter().map(|part| text(part, Place::Argv)).collect::<Result<Vec<_>, _>>();
+    Ok(match &step.verb {
+        Verb::Checklist(_) | Verb::Poll(_) => Resolved::Human,
+        Verb::Sql(script) => resolve_sql(book, state, step, script, edited, context)?,
+        Verb::Run(argv) => Resolved::Run { argv: all(argv)?, connect: step.target.clone() },
+        Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },
+        Verb::Http(call) => resolve_http(call, context)?,
+        Verb::Wait(time) => Resolved::Wait { ms: super::plan::millis(*time) },
+        Verb::Notify(Notify::Webhook { url, text: words }) => {
+            Resolved::Notify { to: url.to_string(), argv: Vec::new(), text: text(words, Place::Text)? }
+        }
+        Verb::Notify(Notify::Command { argv, text: words }) => {
+            Resolved::Notify { to: "command".to_owned(), argv: all(argv)?, text: text(words, Place::Text)? }
+        }
+    })
+}
+
+fn resolve_http(call: &HttpCall, context: &Context) -> Result<Resolved, ExprError> {
+    let body = call.body.as_ref().map(|body| expr::render(body, Place::Json, context)).transpose()?;
+    Ok(Resolved::Http { method: call.method.clone(), url: expr::render(&call.url, Place::Url, context)?, body })
+}
+
+fn resolve_sql(
+    book: &Runbook,
+    state: &RunState,
+    step: &Step,
+    script: &Script,
+    edited: Option<&str>,
+    context: &Context,
+) -> Result<Resolved, ExprError> {
+    let target = step.target.clone().unwrap_or_default();
+    let environment = book.environment(&state.opened.environment);
+    let dialect = environment.map_or(sql::Dialect::Postgres, |environment| environment.dialect(&target));
+    let text = match edited {
+        Some(edited) => edited.to_owned(),
+        None => expr::render(&script.text, Place::Sql(dialect), context)?,
+    };
+    let parts = sql::split(&text, dialect).map_err(|problem| ExprError::Failed(problem.to_string()))?;
+    let statements =
+        parts.into_iter().map(|part| Statement { sql: part.sql, line: part.line + script.line - 1 }).collect();
+    Ok(Resolved::Sql { target, statements, transaction: script.transaction })
+}
+
+/// The end of a checklist or poll that everybody has answered.
+pub fn human_done(book: &Runbook, state: &RunState, step: &Step, attempt: &Attempt) -> Event {
+    let run = state.steps.get(&attempt.step);
+    let mut facts = Facts::default();
+    if let Some(run) = run {
+        facts.ms = run.took_ms(state.at.ms).unwrap_or(0);
+        match &step.verb {
+            Verb::Checklist(items) => {
+                for (n, tick) in &run.ticks {
+                    if let (Some(item), Some(answer)) = (items.get(*n), &tick.answer) {
+                        facts.answers.insert(item.ask.clone(), answer.clone());
+                    }
+                }
+            }
+            Verb::Poll(_) => {
+                for (role, vote) in &run.votes {
+                    facts.answers.insert(role.clone(), if vote.go { "go" } else { "no-go" }.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let outcome = match context::judge(book, state, step)(&facts) {
+        Ok(verdict) if verdict.as_ref().is_none_or(|verdict| verdict.passed) => {
+            Outcome::Done { facts: Box::new(facts), verdict }
+        }
+        Ok(verdict) => Outcome::Failed {
+            fault: Box::new(fault::unexpected(verdict.as_ref())),
+            facts: Some(Box::new(facts)),
+            verdict,
+        },
+        Err(fault) => Outcome::Broke { fault: Box::new(fault) },
+    };
+    Event::StepEnded { attempt: attempt.clone(), outcome }
+}

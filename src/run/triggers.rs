@@ -1,0 +1,178 @@
+//! Triggers: three-valued (breached, fine, no data), patient, and never fired by silence.
+
+use super::context;
+use super::event::{Event, HoldCause, Moment};
+use super::plan::{self, held, millis};
+use super::state::RunState;
+use crate::runbook::{Probe, Runbook, Trigger, TriggerAction, expr};
+
+/// What a trigger's condition says of the newest samples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    Breached(Vec<(String, f64)>),
+    Fine,
+    NoData(String),
+}
+
+/// The first thing that the state of the triggers demands at `now`; nothing where all is as it should be.
+pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
+    if state.ended.is_some() {
+        return Vec::new();
+    }
+    if state.rollback.is_some() {
+        return recovered(book, state, now);
+    }
+    book.triggers
+        .iter()
+        .filter(|trigger| is_armed(book, state, trigger))
+        .map(|trigger| judge(book, state, trigger, now))
+        .find(|events| !events.is_empty())
+        .unwrap_or_default()
+}
+
+/// While and after a rollback nothing fires any more; what was breached may become fine again.
+fn recovered(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
+    let fine = breached(book, state)
+        .into_iter()
+        .filter_map(|id| book.trigger(&id))
+        .find(|trigger| read(book, state, trigger, now) == Reading::Fine);
+    fine.map(|trigger| Event::TriggerCleared { trigger: trigger.id.clone() }).into_iter().collect()
+}
+
+/// The triggers that are breached, in the runbook's order.
+pub fn breached(book: &Runbook, state: &RunState) -> Vec<String> {
+    let is_breached = |id: &String| state.triggers.get(id).is_some_and(|run| run.breached.is_some());
+    book.triggers.iter().map(|trigger| trigger.id.clone()).filter(is_breached).collect()
+}
+
+/// True in the phases (by id or kind) that the trigger names, or in all.
+pub fn is_armed(book: &Runbook, state: &RunState, trigger: &Trigger) -> bool {
+    let Some(phase) = plan::phase(book, state) else { return false };
+    trigger.during.is_empty() || trigger.during.iter().any(|word| *word == phase.id || word == phase.kind.word())
+}
+
+/// What the trigger's condition says of the newest sample of each probe it looks at.
+pub fn read(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> Reading {
+    let mut values = Vec::new();
+    for id in expr::probe_names(&trigger.when, book) {
+        let Some(probe) = book.probe(&id) else { continue };
+        match newest(state, probe, now) {
+            Ok(value) => values.push((id, value)),
+            Err(reason) => return Reading::NoData(format!("{id}: {reason}")),
+        }
+    }
+    match expr::eval_bool(&trigger.when, &context::of(book, state)) {
+        Ok(true) => Reading::Breached(values),
+        Ok(false) => Reading::Fine,
+        Err(error) => Reading::NoData(error.to_string()),
+    }
+}
+
+/// The newest sample, if it is a number and not stale.
+fn newest(state: &RunState, probe: &Probe, now: Moment) -> Result<f64, String> {
+    let sample = state.probes.get(&probe.id).and_then(|run| run.samples.back()).ok_or("no sample yet")?;
+    let value = sample.value.clone().map_err(|silence| silence.reason)?;
+    let age = now.ms.saturating_sub(sample.at.ms);
+    if age > stale_after_ms(probe) {
+        return Err(format!("last sample is {} s old", age / 1000));
+    }
+    Ok(value)
+}
+
+/// Two intervals and the time one measurement may take: older is not news.
+pub fn stale_after_ms(probe: &Probe) -> u64 {
+    2 * millis(probe.every) + millis(probe.timeout)
+}
+
+fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> Vec<Event> {
+    let id = trigger.id.clone();
+    let run = state.triggers.get(&id).cloned().unwrap_or_default();
+    match read(book, state, trigger, now) {
+        Reading::NoData(reason) => blind(book, state, trigger, reason, now),
+        _ if run.blind.is_some() => vec![Event::TriggerSighted { trigger: id }],
+        Reading::Fine if run.breached.is_some() => vec![Event::TriggerCleared { trigger: id }],
+        Reading::Fine => Vec::new(),
+        Reading::Breached(values) => match run.breached {
+            None => vec![Event::TriggerBreached { trigger: id }],
+            Some(_) if run.fired.is_some() => Vec::new(),
+            // What was not seen is not known to have been breached: the patience begins anew.
+            Some(since) if has_gap(book, state, trigger, since) => vec![Event::TriggerBreached { trigger: id }],
+            Some(since) if proves(book, state, trigger, since) => fire(book, state, trigger, values, now),
+            Some(_) => Vec::new(),
+        },
+    }
+}
+
+/// True once a sample taken at least `lasting` after the first breach is breached too: only a sample proves, time alone
+/// does not.
+fn proves(book: &Runbook, state: &RunState, trigger: &Trigger, since: Moment) -> bool {
+    let newest = expr::probe_names(&trigger.when, book)
+        .iter()
+        .filter_map(|id| state.probes.get(id)?.samples.back())
+        .map(|sample| sample.at.ms)
+        .max();
+    newest.is_none_or(|at| at >= since.ms + millis(trigger.lasting))
+}
+
+/// True where a probe of the trigger was silent for longer than its samples are news, since the breach began.
+fn has_gap(book: &Runbook, state: &RunState, trigger: &Trigger, since: Moment) -> bool {
+    let probes = expr::probe_names(&trigger.when, book);
+    probes.iter().filter_map(|id| Some((book.probe(id)?, state.probes.get(id)?))).any(|(probe, run)| {
+        let valid = run.samples.iter().filter(|sample| sample.value.is_ok() && sample.at.ms >= since.ms);
+        let times: Vec<u64> = valid.map(|sample| sample.at.ms).collect();
+        times.windows(2).any(|pair| pair[1] - pair[0] > stale_after_ms(probe))
+    })
+}
+
+fn fire(book: &Runbook, state: &RunState, trigger: &Trigger, values: Vec<(String, f64)>, now: Moment) -> Vec<Event> {
+    let id = trigger.id.clone();
+    let fired = |at_ms| Event::TriggerFired { trigger: id.clone(), then: trigger.then, values: values.clone(), at_ms };
+    match trigger.then {
+        TriggerAction::Warn => vec![fired(None)],
+        TriggerAction::Hold => vec![fired(None), held(HoldCause::Trigger { trigger: id.clone() })],
+        TriggerAction::Rollback => match obstacle(book, state, trigger) {
+            None => vec![fired(Some(now.ms + millis(trigger.grace)))],
+            Some(reason) => vec![fired(None), held(HoldCause::Rollback { reason })],
+        },
+    }
+}
+
+/// Why the trigger's rollback may not go ahead by itself.
+pub fn obstacle(book: &Runbook, state: &RunState, trigger: &Trigger) -> Option<String> {
+    let way = plan::way_back(book, state);
+    if trigger.plan.is_some() {
+        return (!way.in_doubt.is_empty()).then(|| way.obstacle()).flatten();
+    }
+    if way.is_empty() && state.open.is_empty() {
+        return Some("nothing has been done that could be rolled back".to_owned());
+    }
+    way.obstacle()
+}
+
+fn blind(book: &Runbook, state: &RunState, trigger: &Trigger, reason: String, now: Moment) -> Vec<Event> {
+    let Some(then) = trigger.missing else { return Vec::new() };
+    let run = state.triggers.get(&trigger.id);
+    if run.is_some_and(|run| run.blind.is_some()) {
+        return Vec::new();
+    }
+    if now.ms.saturating_sub(sighted_ms(book, state, trigger)) < millis(trigger.missing_for) {
+        return Vec::new();
+    }
+    let id = trigger.id.clone();
+    let mut events = vec![Event::TriggerBlind { trigger: id.clone(), then, reason }];
+    if then != TriggerAction::Warn {
+        events.push(held(HoldCause::Missing { trigger: id }));
+    }
+    events
+}
+
+/// When the trigger last had all its data: the oldest of its probes' last numbers, not before its phase began.
+fn sighted_ms(book: &Runbook, state: &RunState, trigger: &Trigger) -> u64 {
+    let armed = state.phase.as_ref().and_then(|phase| state.phases.get(phase)?.entered).map_or(0, |entered| entered.ms);
+    let oldest = expr::probe_names(&trigger.when, book)
+        .iter()
+        .map(|id| state.probes.get(id).and_then(|run| run.last_valid).map_or(0, |(at, _)| at.ms))
+        .min()
+        .unwrap_or(0);
+    oldest.max(armed)
+}

@@ -1,0 +1,16 @@
+//! What can only be checked once everything is read: names in expressions, SQL, shell quotes, secrets in plain text.
+
+mod names;
+mod script;
+mod secrets;
+mod shell;
+
+pub(super) use secrets::passwords;
+
+use super::Runbook;
+use super::parse::Notes;
+
+pub(super) fn everything(notes: &Notes<'_>, runbook: &Runbook) {
+    names::check(notes, runbook);
+    script::check(notes, runbook);
+}

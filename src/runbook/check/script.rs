@@ -1,0 +1,78 @@
+//! SQL of steps and probes: it splits, holds nothing that only psql knows, and nothing that cannot run where it runs.
+
+use std::collections::BTreeSet;
+
+use crate::runbook::parse::{Notes, Script};
+use crate::runbook::sql::{self, Dialect, Finding};
+use crate::runbook::{Runbook, expr};
+
+pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
+    for script in notes.scripts.take() {
+        quotes(notes, runbook, &script);
+        let mut findings = of_all(&dialects(runbook, &script), &script);
+        if findings.is_empty() && script.single {
+            findings.extend(more_than_one(&script));
+        }
+        for finding in findings {
+            notes.within(&script.text, finding.at, finding.message, finding.hint);
+        }
+    }
+}
+
+/// The kinds of server it may run on; PostgreSQL where nothing is known.
+fn dialects(runbook: &Runbook, script: &Script) -> BTreeSet<Dialect> {
+    let within = |name: &String| script.only.is_empty() || script.only.contains(name);
+    let environments = runbook.environments.iter().filter(|one| within(&one.name));
+    let targets = environments.flat_map(|one| &one.targets);
+    let mut all: BTreeSet<Dialect> = targets
+        .filter(|(name, _)| script.target.as_ref() == Some(name))
+        .map(|(_, spec)| Dialect::of(&spec.url))
+        .collect();
+    if all.is_empty() {
+        all.insert(Dialect::Postgres);
+    }
+    all
+}
+
+/// What is wrong on every kind of server: what is right on one of them is left to the run.
+fn of_all(dialects: &BTreeSet<Dialect>, script: &Script) -> Vec<Finding> {
+    let masked = sql::mask(&script.text.text);
+    let mut all = dialects.iter().map(|dialect| sql::judge(&masked, *dialect, script.transaction));
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |left, right| {
+        left.into_iter().filter(|one| right.iter().any(|other| other.message == one.message)).collect()
+    })
+}
+
+fn more_than_one(script: &Script) -> Option<Finding> {
+    let masked = sql::mask(&script.text.text);
+    let pieces = sql::split(&masked, Dialect::Postgres).ok()?;
+    let second = pieces.get(1)?;
+    Some(Finding {
+        at: second.offset..second.offset + second.sql.len(),
+        message: "a probe asks one thing: this is its second statement".into(),
+        hint: "make two probes of it".into(),
+    })
+}
+
+/// A text becomes a literal with quotes of its own: inside quotes it would come apart.
+fn quotes(notes: &Notes<'_>, runbook: &Runbook, script: &Script) {
+    let Ok(names) = expr::template_names(&script.text.text) else {
+        return;
+    };
+    let places: Vec<usize> = names
+        .emits
+        .iter()
+        .filter(|(_, name)| !sql::is_bare(name.as_deref(), &runbook.vars))
+        .map(|(at, _)| at.start)
+        .collect();
+    let mut inside: BTreeSet<usize> = BTreeSet::new();
+    for dialect in dialects(runbook, script) {
+        inside.extend(sql::quoted(&script.text.text, &places, dialect));
+    }
+    for (at, _) in names.emits.iter().filter(|(at, _)| inside.contains(&at.start)) {
+        let message = "a template inside quotes: the value brings its own";
+        let hint = "write it without quotes; to join texts: 'backup of ' || {{ name }}; for a name: {{ name | ident }}";
+        notes.within(&script.text, at.clone(), message, hint);
+    }
+}

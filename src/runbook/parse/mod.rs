@@ -1,0 +1,397 @@
+//! From TOML to the model, by hand, so that every mistake is found in one go and every message can point at its place.
+
+mod ending;
+mod head;
+mod phases;
+mod reader;
+mod steps;
+mod undo;
+mod values;
+mod verbs;
+mod watch;
+
+pub(super) use head::typed;
+pub(super) use verbs::facts_of;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::expr::{self, Context, Part, Place};
+use super::problem::Found;
+use super::text::Located;
+use super::{Problems, Runbook, Source, Var, check, problem, suggest};
+
+/// What `--set` says of a variable.
+#[derive(Clone, Debug)]
+pub(super) enum Given {
+    /// From the command line: to be typed by the variable's default.
+    Words(String),
+    /// From a journal.
+    Typed(Var),
+}
+
+/// Gives the text of a file that the runbook names. Err: message and hint.
+pub(super) type ReadFile<'r> = dyn Fn(&str) -> Result<String, (String, String)> + 'r;
+
+/// What an expression or template may mention, which depends on where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// An address of a target: variables and the run.
+    Target,
+    /// A probe's source: targets too.
+    Probe,
+    /// Triggers and criteria: probes and every step.
+    Watch,
+    /// A step of a phase, by its id: probes and the steps before it.
+    Step(String),
+    /// The undo of a step: also the step itself.
+    Undo(String),
+    /// A step of a rollback plan: every step of the phases, and those before it in its plan.
+    Plan { plan: String, step: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormulaKind {
+    Expression,
+    Template(Place),
+    /// A template of SQL, whose dialect is known only with its target.
+    Sql,
+}
+
+/// An expression or template, to be checked once everything is read.
+pub(super) struct Formula {
+    pub text: Located,
+    pub kind: FormulaKind,
+    pub owner: Owner,
+    /// The facts that are names of their own here, with the verb that brings them home.
+    pub facts: Option<(&'static str, &'static [&'static str])>,
+}
+
+/// SQL, to be split and judged once everything is read.
+pub(super) struct Script {
+    pub text: Located,
+    pub transaction: bool,
+    pub target: Option<String>,
+    /// Environments it runs in; empty: all.
+    pub only: Vec<String>,
+    /// A probe's: exactly one statement.
+    pub single: bool,
+}
+
+/// What is noted while reading.
+pub(super) struct Notes<'s> {
+    name: &'s str,
+    source: &'s str,
+    /// Bytes at which its lines start.
+    lines: Vec<usize>,
+    read: &'s ReadFile<'s>,
+    found: RefCell<Vec<Found>>,
+    files: RefCell<BTreeMap<String, String>>,
+    /// Secrets that stand in the text; they are not shown again.
+    masks: RefCell<Vec<Range<usize>>>,
+    context: RefCell<Context>,
+    /// Variables that mention the run: known only when one starts.
+    late: RefCell<BTreeSet<String>>,
+    vars: RefCell<Vec<String>>,
+    pub formulas: RefCell<Vec<Formula>>,
+    pub scripts: RefCell<Vec<Script>>,
+}
+
+impl<'s> Notes<'s> {
+    fn new(source: &'s Source, read: &'s ReadFile<'s>) -> Self {
+        Self {
+            name: &source.name,
+            source: &source.text,
+            lines: problem::lines(&source.text),
+            read,
+            found: RefCell::default(),
+            files: RefCell::default(),
+            masks: RefCell::default(),
+            context: RefCell::default(),
+            late: RefCell::default(),
+            vars: RefCell::default(),
+            formulas: RefCell::default(),
+            scripts: RefCell::default(),
+        }
+    }
+
+    /// Notes a problem at bytes of the runbook.
+    pub fn say(&self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        self.note(self.name.to_owned(), span, message.into(), hint.into());
+    }
+
+    /// Notes a problem with a text as a whole.
+    pub fn at(&self, text: &Located, message: impl Into<String>, hint: impl Into<String>) {
+        self.within(text, 0..text.text.len(), message, hint);
+    }
+
+    /// Notes a problem with a part of a text.
+    pub fn within(&self, text: &Located, part: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        let part = part.start.min(text.text.len())..part.end.min(text.text.len());
+        let (file, span) = match &text.file {
+            Some(path) => (self.file_name(path), part),
+            None if part.is_empty() || (part.start == 0 && part.end == text.text.len()) => {
+                (self.name.to_owned(), text.span.clone())
+            }
+            None => (self.name.to_owned(), text.place(self.source, part)),
+        };
+        self.note(file, span, message.into(), hint.into());
+    }
+
+    /// Beyond a bound nobody reads on: the rest shows once these are mended.
+    fn note(&self, file: String, span: Range<usize>, message: String, hint: String) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < problem::MOST {
+            found.push(Found { file, span, message, hint });
+        }
+    }
+
+    /// The bytes of the runbook for bytes of a text.
+    pub fn span_of(&self, text: &Located, part: Range<usize>) -> Range<usize> {
+        text.place(self.source, part)
+    }
+
+    /// 1-based line of the runbook, or of the file, at which a text starts.
+    pub fn line(&self, text: &Located) -> u32 {
+        match text.file {
+            Some(_) => 1,
+            None => self.line_at(text.place(self.source, 0..0).start),
+        }
+    }
+
+    pub fn line_at(&self, offset: usize) -> u32 {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
+    /// A file's name as people would type it: beside the runbook.
+    fn file_name(&self, path: &str) -> String {
+        match self.name.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{path}"),
+            None => path.to_owned(),
+        }
+    }
+
+    /// The text of a file that the runbook names. None: it was noted what is wrong with it.
+    pub fn file(&self, path: &Located) -> Option<Located> {
+        let name = path.text.as_str();
+        if expr::has_template(name) {
+            self.at(path, "`file` is a fixed path: no templates here", "write the path out");
+            return None;
+        }
+        if !self.files.borrow().contains_key(name) {
+            match (self.read)(name) {
+                Ok(text) => {
+                    self.files.borrow_mut().insert(name.to_owned(), text);
+                }
+                Err((message, hint)) => {
+                    self.at(path, message, hint);
+                    return None;
+                }
+            }
+        }
+        self.files.borrow().get(name).map(|text| Located::of_file(name, text))
+    }
+
+    /// A text with its templates resolved now: only variables that do not depend on the run are known.
+    pub fn resolve(&self, text: &Located) -> Option<String> {
+        if !expr::has_template(&text.text) {
+            return Some(text.text.clone());
+        }
+        let names = match expr::template_names(&text.text) {
+            Ok(names) => names,
+            Err(flaw) => {
+                self.within(text, flaw.at, flaw.message, flaw.hint);
+                return None;
+            }
+        };
+        let mut known = true;
+        for reference in &names.references {
+            known &= self.is_early(text, reference);
+        }
+        if !known {
+            return None;
+        }
+        match expr::render(&text.text, Place::Text, &self.context.borrow()) {
+            Ok(words) => Some(words),
+            Err(error) => {
+                self.at(text, format!("this template cannot be resolved: {error}"), "look at the variables it uses");
+                None
+            }
+        }
+    }
+
+    /// True for a variable that mentions the run, itself or through another. Its other names must be variables
+    /// above it, and what it wants of the run must be there; where not, that is noted.
+    fn is_late(&self, text: &Located) -> bool {
+        let Ok(names) = expr::template_names(&text.text) else {
+            return false;
+        };
+        let is_late = |root: &str| root == "run" || self.late.borrow().contains(root);
+        if !names.references.iter().any(|one| is_late(&one.root)) {
+            return false;
+        }
+        for one in &names.references {
+            let part = self::names(one.path.first()).unwrap_or_default();
+            if one.root == "run" && !expr::RUN_NAMES.contains(&part) {
+                let hint = suggest::hint(part, expr::RUN_NAMES, "");
+                self.within(text, one.at.clone(), format!("`run` has no `{part}`"), hint);
+            } else if !is_late(&one.root) {
+                self.is_early(text, one);
+            }
+        }
+        true
+    }
+
+    fn is_early(&self, text: &Located, reference: &expr::Reference) -> bool {
+        let root = reference.root.as_str();
+        let vars = self.vars.borrow();
+        let is_var = vars.iter().any(|name| name == root);
+        if is_var && !self.late.borrow().contains(root) {
+            return true;
+        }
+        let names: Vec<&str> = vars.iter().map(String::as_str).collect();
+        let (message, hint) = if is_var || root == "run" {
+            let message = format!("`{root}` depends on the run, and this is needed before one starts");
+            (message, "use a variable that does not mention `run`".to_owned())
+        } else if expr::FACT_NAMES.contains(&root) || matches!(root, "steps" | "target") {
+            let message = format!("`{root}` is not known here: only variables are");
+            (message, "write it out, or use a variable of [vars]".to_owned())
+        } else {
+            let hint = suggest::hint(root, &names, "define it under [vars]");
+            (format!("unknown variable `{root}`"), hint)
+        };
+        self.within(text, reference.at.clone(), message, hint);
+        false
+    }
+
+    /// Takes a template to check later.
+    pub fn template(&self, text: &Located, place: Place, owner: &Owner) {
+        if expr::has_template(&text.text) {
+            self.formula(text, FormulaKind::Template(place), owner, None);
+        }
+    }
+
+    pub fn formula(
+        &self,
+        text: &Located,
+        kind: FormulaKind,
+        owner: &Owner,
+        facts: Option<(&'static str, &'static [&'static str])>,
+    ) {
+        self.formulas.borrow_mut().push(Formula { text: text.clone(), kind, owner: owner.clone(), facts });
+    }
+
+    /// Keeps bytes of the runbook from being shown again.
+    pub fn hide(&self, span: Range<usize>) {
+        self.masks.borrow_mut().push(span);
+    }
+
+    fn problems(&self) -> Problems {
+        let mut texts = BTreeMap::new();
+        for (path, text) in self.files.borrow().iter() {
+            texts.insert(self.file_name(path), text.clone());
+        }
+        texts.insert(self.name.to_owned(), masked(self.source, &self.masks.borrow()));
+        Problems::new(self.name, self.found.take(), texts)
+    }
+}
+
+fn masked(source: &str, masks: &[Range<usize>]) -> String {
+    let mut text = source.to_owned();
+    for mask in masks {
+        if text.get(mask.clone()).is_some() {
+            text.replace_range(mask.clone(), &"*".repeat(mask.len()));
+        }
+    }
+    text
+}
+
+/// Reads and checks a whole runbook. Gives it with the files it names.
+pub(super) fn document(
+    source: &Source,
+    read: &ReadFile<'_>,
+    given: &BTreeMap<String, Given>,
+) -> Result<(Runbook, BTreeMap<String, String>), Problems> {
+    let notes = Notes::new(source, read);
+    let (tree, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        syntax(&notes, error);
+    }
+    if !errors.is_empty() {
+        return Err(notes.problems());
+    }
+    check::passwords(&notes, tree.get_ref());
+    let table = reader::Reader::new(&notes, tree.get_ref(), 0..0, "a runbook");
+    let runbook = runbook(&notes, table, given);
+    check::everything(&notes, &runbook);
+    let files = notes.files.take();
+    // The problems show lines of the files, so they go back for as long as it takes to note them.
+    if notes.found.borrow().is_empty() {
+        return Ok((runbook, files));
+    }
+    notes.files.replace(files);
+    Err(notes.problems())
+}
+
+fn syntax(notes: &Notes<'_>, error: &toml::de::Error) {
+    let message = error.message().trim_end_matches(", expected literal string");
+    let hint = if message.contains("duplicate key") {
+        "a name may stand once in a table; remove one, or write [[…]] for a list of tables"
+    } else if message.contains("recurs") {
+        "the tables are nested too deeply"
+    } else {
+        "texts stand in quotes, lists in [ ], inline tables in { } on one line; see https://toml.io"
+    };
+    notes.say(error.span().unwrap_or(0..0), format!("this is not TOML: {message}"), hint);
+}
+
+fn runbook(notes: &Notes<'_>, table: reader::Reader<'_, '_>, given: &BTreeMap<String, Given>) -> Runbook {
+    head::format(&table);
+    let vars = head::vars(&table, given);
+    let mut runbook = Runbook { vars, ..Runbook::default() };
+    head::names(&table, &mut runbook);
+    runbook.window = head::window(&table);
+    runbook.roles = head::roles(&table);
+    runbook.environments = head::environments(&table);
+    runbook.probes = watch::probes(&table, &runbook);
+    runbook.phases = phases::phases(&table, &runbook);
+    runbook.rollbacks = ending::rollbacks(&table, &runbook);
+    runbook.triggers = watch::triggers(&table, &runbook);
+    runbook.criteria = ending::criteria(&table);
+    runbook.followups = ending::followups(&table);
+    table.unbuilt(&["include", "channels"]);
+    table.finish();
+    if runbook.steps().next().is_none() && notes.found.borrow().is_empty() {
+        let hint = "add a [[phase]] with a [[phase.step]]";
+        notes.say(0..0, "this runbook has no steps", hint);
+    }
+    runbook
+}
+
+/// Every text of the tree, with its place.
+pub(super) fn every_text(table: &DeTable<'_>) -> Vec<Located> {
+    let mut texts = Vec::new();
+    let mut open: Vec<(&DeValue<'_>, Range<usize>)> = Vec::new();
+    open.extend(table.values().map(|value| (value.get_ref(), value.span())));
+    while let Some((value, span)) = open.pop() {
+        match value {
+            DeValue::String(text) => texts.push(Located { text: text.to_string(), file: None, span }),
+            DeValue::Array(items) => open.extend(items.iter().map(|item| (item.get_ref(), item.span()))),
+            DeValue::Table(table) => open.extend(table.values().map(|value| (value.get_ref(), value.span()))),
+            _ => {}
+        }
+    }
+    texts
+}
+
+/// True where a path of a reference is that one name.
+pub(super) fn names(part: Option<&Part>) -> Option<&str> {
+    match part {
+        Some(Part::Name(name)) => Some(name),
+        _ => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! Phases: the timed parts of the window, with their steps.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::steps::{self, Home, Known};
+use super::{head, values};
+use crate::runbook::{Advance, Phase, PhaseKind, Runbook, Step};
+
+pub(super) const KINDS: &[(&str, PhaseKind)] = &[
+    ("prepare", PhaseKind::Prepare),
+    ("migrate", PhaseKind::Migrate),
+    ("verify", PhaseKind::Verify),
+    ("monitor", PhaseKind::Monitor),
+    ("followup", PhaseKind::Followup),
+];
+
+pub(super) fn phases(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<Phase> {
+    let known = Known::new(runbook);
+    let mut ids: Vec<(String, Range<usize>)> = Vec::new();
+    let mut steps: Vec<(String, Range<usize>)> = Vec::new();
+    let mut planned = Duration::ZERO;
+    let mut phases = Vec::new();
+    for one in table.tables("phase", "a phase") {
+        let phase = phase(&one, &known, &mut ids, &mut steps);
+        if let Some(at) = phase.at {
+            if at < planned {
+                let span = one.node("at").map_or(one.span.clone(), |node| node.span);
+                let message = format!("the phase `{}` is planned before the one above it", phase.id);
+                one.notes.say(span, message, "phases run in the order of the file; move it, or change `at`");
+            }
+            planned = at.max(planned);
+        }
+        one.finish();
+        phases.push(phase);
+    }
+    table.notes.unique("phase", ids.iter().map(|(id, span)| (id.as_str(), span.clone())));
+    table.notes.unique("step", steps.iter().map(|(id, span)| (id.as_str(), span.clone())));
+    phases
+}
+
+fn phase(
+    table: &Reader<'_, '_>,
+    known: &Known,
+    ids: &mut Vec<(String, Range<usize>)>,
+    steps: &mut Vec<(String, Range<usize>)>,
+) -> Phase {
+    let id = values::id_of(table, "id = \"migrate\"");
+    ids.extend(id.clone());
+    let id = id.map(|(id, _)| id).unwrap_or_default();
+    let kind = values::one_of(table, "kind", KINDS);
+    // An id that is the word for a kind says it already.
+    let by_id = KINDS.iter().find(|(word, _)| *word == id).map(|(_, kind)| *kind);
+    if kind.is_none() && by_id.is_none() && !table.has("kind") {
+        let words: Vec<&str> = KINDS.iter().map(|(word, _)| *word).collect();
+        table.missing("kind", &format!("one of: {}", words.join(", ")));
+    }
+    let kind = kind.or(by_id).unwrap_or(PhaseKind::Prepare);
+    let lasts = head::positive(table, "lasts");
+    if kind == PhaseKind::Monitor && !table.has("lasts") {
+        let hint = "write lasts = \"2h\": it watches for that long, or until somebody signs off";
+        table.notes.say(table.span.clone(), "a monitor phase needs `lasts`", hint);
+    }
+    Phase {
+        title: table.label("title").unwrap_or_else(|| capital(&id)),
+        kind,
+        at: table.duration("at"),
+        lasts,
+        advance: values::one_of(table, "advance", &[("auto", Advance::Auto), ("confirm", Advance::Confirm)])
+            .unwrap_or_default(),
+        steps: all_steps(table, known, steps),
+        line: table.notes.line_at(table.span.start),
+        id,
+    }
+}
+
+fn all_steps(table: &Reader<'_, '_>, known: &Known, ids: &mut Vec<(String, Range<usize>)>) -> Vec<Step> {
+    let mut all = Vec::new();
+    for one in table.tables("step", "a step") {
+        let id = values::id_of(&one, "id = \"count-tables\"");
+        ids.extend(id.clone());
+        let id = id.map(|(id, _)| id).unwrap_or_default();
+        all.push(steps::step(one, known, &Home::Phase, &id));
+    }
+    all
+}
+
+/// `go-live` as `Go-live`.
+fn capital(id: &str) -> String {
+    let mut chars = id.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
+}

@@ -1,0 +1,260 @@
+//! What an attempt brings home, bounded: chunks for the journal as they come, facts for the judge at the end.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+
+use super::SqlJob;
+use super::cell::{self, Cell};
+use super::notice::{Ear, Notice};
+use super::shape::Shape;
+use crate::run::{Chunk, Facts, limits};
+
+/// The result of the last statement that returned columns.
+#[derive(Default)]
+struct Result {
+    names: Vec<String>,
+    rows: u64,
+    value: Option<Value>,
+    table: Vec<BTreeMap<String, Value>>,
+}
+
+pub(super) struct Collector<'a> {
+    out: &'a Sender<Chunk>,
+    /// Nobody listens any more; the work goes on all the same.
+    deaf: bool,
+    counter: Option<&'a AtomicU64>,
+    started: Instant,
+    of: u32,
+    n: u32,
+    statement_started: Instant,
+    /// Rows of the statement that runs, kept or not.
+    statement_rows: u64,
+    /// True between a result's columns and the end of its command.
+    open: bool,
+    result: Option<Result>,
+    affected: Option<u64>,
+    batch: Vec<Vec<Option<String>>>,
+    due: Option<Instant>,
+    /// Over the whole attempt.
+    bytes_kept: usize,
+    table_bytes: usize,
+    notices: Vec<String>,
+}
+
+impl<'a> Collector<'a> {
+    pub fn new(out: &'a Sender<Chunk>, job: &SqlJob<'a>) -> Self {
+        let now = Instant::now();
+        Self {
+            out,
+            deaf: false,
+            started: now,
+            counter: job.counter,
+            of: u32::try_from(job.statements.len()).unwrap_or(u32::MAX),
+            n: 0,
+            statement_started: now,
+            statement_rows: 0,
+            open: false,
+            result: None,
+            affected: None,
+            batch: Vec::new(),
+            due: None,
+            bytes_kept: 0,
+            table_bytes: 0,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The next statement is about to be sent.
+    pub async fn begin(&mut self) {
+        self.n += 1;
+        self.open = false;
+        self.statement_rows = 0;
+        self.statement_started = Instant::now();
+        let (n, of) = (self.n, self.of);
+        self.send(Chunk::Statement { n, of }).await;
+    }
+
+    /// The statement (1-based) that runs or ran last.
+    pub fn statement(&self) -> u32 {
+        self.n
+    }
+
+    /// True where the next row belongs to a result whose columns were not announced yet.
+    pub fn wants_columns(&self) -> bool {
+        !self.open
+    }
+
+    /// A result begins.
+    pub async fn columns(&mut self, names: Vec<String>, types: Vec<String>) {
+        self.flush().await;
+        self.open = true;
+        self.table_bytes = 0;
+        self.result = Some(Result { names: unique(&names), ..Result::default() });
+        let n = self.n;
+        self.send(Chunk::Columns { n, names, types }).await;
+    }
+
+    /// A result without rows, whose columns could not be told.
+    pub fn empty_result(&mut self) {
+        self.result = Some(Result::default());
+    }
+
+    /// False where a row only needs to be counted.
+    pub fn wants_row(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result.rows < limits::ROWS_KEPT)
+    }
+
+    /// One row more that is not looked at.
+    pub fn count_row(&mut self) {
+        self.statement_rows += 1;
+        if let Some(counter) = self.counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(result) = &mut self.result {
+            result.rows += 1;
+        }
+    }
+
+    /// One row, its `i`-th value by `cell(i)`.
+    pub async fn row<'r>(&mut self, width: usize, cell: impl Fn(usize) -> Cell<'r>) {
+        self.keep_facts(width, &cell);
+        self.count_row();
+        if self.bytes_kept >= limits::ROW_BYTES_KEPT {
+            return;
+        }
+        let row: Vec<_> = (0..width).map(|i| cell(i).cut(limits::CELL_BYTES)).collect();
+        self.bytes_kept += row.iter().flatten().map(String::len).sum::<usize>() + width;
+        if self.bytes_kept > limits::ROW_BYTES_KEPT {
+            return;
+        }
+        self.batch.push(row);
+        if self.batch.len() >= limits::BATCH_ROWS || !self.wants_row() {
+            self.flush().await;
+        } else if self.due.is_none() {
+            self.due = Some(Instant::now() + Duration::from_millis(limits::BATCH_MS));
+        }
+    }
+
+    fn keep_facts<'r>(&mut self, width: usize, cell: &impl Fn(usize) -> Cell<'r>) {
+        let Some(result) = &mut self.result else { return };
+        if result.rows == 0 && width > 0 {
+            result.value = Some(cell(0).value(limits::FACT_BYTES));
+        }
+        if result.rows >= limits::TABLE_ROWS as u64 || self.table_bytes > limits::ROW_BYTES_KEPT {
+            return;
+        }
+        let mut row = BTreeMap::new();
+        for (i, name) in result.names.iter().enumerate().take(width) {
+            let value = cell(i).value(limits::CELL_BYTES);
+            self.table_bytes += name.len() + value.as_str().map_or(8, str::len);
+            row.insert(name.clone(), value);
+        }
+        if self.table_bytes <= limits::ROW_BYTES_KEPT {
+            result.table.push(row);
+        }
+    }
+
+    /// When the rows that wait for their fellows must go out; none where none wait.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub async fn flush(&mut self) {
+        self.due = None;
+        if !self.batch.is_empty() {
+            let (n, rows) = (self.n, std::mem::take(&mut self.batch));
+            self.send(Chunk::Rows { n, rows }).await;
+        }
+    }
+
+    /// A command of the statement ended; another result may follow.
+    pub fn close_result(&mut self) {
+        self.open = false;
+    }
+
+    /// The statement ended well; `count` is what its tag (or the driver) counted.
+    pub async fn end(&mut self, shape: &Shape, count: u64) {
+        self.flush().await;
+        let affected = shape.affected(self.statement_rows, count);
+        *self.affected.get_or_insert(0) += affected;
+        let chunk =
+            Chunk::StatementEnd { n: self.n, rows: self.statement_rows, affected, ms: millis(self.statement_started) };
+        self.send(chunk).await;
+    }
+
+    pub async fn notice(&mut self, notice: Notice) {
+        self.flush().await;
+        self.notices.push(notice.text.clone());
+        let severity = notice.severity.to_owned();
+        self.send(Chunk::Notice { severity, text: notice.text }).await;
+    }
+
+    /// Takes in what has been heard and not been passed on.
+    pub async fn notices(&mut self, ear: &mut Ear) {
+        while let Ok(notice) = ear.notices.try_recv() {
+            self.notice(notice).await;
+        }
+    }
+
+    /// Says how many notices were only counted.
+    pub async fn count_notices(&mut self, ear: &mut Ear) {
+        self.notices(ear).await;
+        let more = ear.heard().saturating_sub(limits::NOTICES_KEPT as u64);
+        if more > 0 {
+            let (severity, text) = ("NOTICE", format!("… and {more} more notices"));
+            self.notice(Notice { severity, text }).await;
+        }
+    }
+
+    /// What is known so far.
+    pub fn facts(&self) -> Facts {
+        let result = self.result.as_ref();
+        Facts {
+            value: result.and_then(|result| result.value.clone()),
+            rows: result.map(|result| result.rows),
+            row: result.and_then(|result| result.table.first().cloned()),
+            table: result.map(|result| result.table.clone()).unwrap_or_default(),
+            affected: self.affected,
+            notices: self.notices.clone(),
+            ms: millis(self.started),
+            ..Facts::default()
+        }
+    }
+
+    async fn send(&mut self, chunk: Chunk) {
+        if !self.deaf && self.out.send(chunk).await.is_err() {
+            self.deaf = true;
+        }
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Column names as keys: the second `count` of a result is `count_2`, so that no value hides another.
+fn unique(names: &[String]) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let mut keys = Vec::with_capacity(names.len());
+    for name in names {
+        let name = cell::cut(name.as_bytes(), limits::CELL_BYTES);
+        let key = match seen.entry(name.clone()) {
+            Entry::Vacant(first) => {
+                first.insert(1_u32);
+                name
+            }
+            Entry::Occupied(mut again) => {
+                *again.get_mut() += 1;
+                format!("{name}_{}", again.get())
+            }
+        };
+        keys.push(key);
+    }
+    keys
+}

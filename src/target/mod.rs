@@ -1,0 +1,219 @@
+//! The door to the databases that runbooks work on: PostgreSQL and SQLite. Runs scripts, streams what they bring,
+//! cancels them, and says afterwards what is known of their effect.
+//!
+//! A new kind of database is one more variant of [`Kind`] and one more folder.
+
+mod address;
+mod cell;
+mod collect;
+mod error;
+mod label;
+mod notice;
+mod place;
+mod postgres;
+mod problem;
+mod raw;
+mod shape;
+mod sqlite;
+mod watch;
+mod words;
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+pub use self::error::TargetError;
+pub use self::place::locate;
+
+use self::address::Address;
+use self::postgres::Postgres;
+use self::shape::Shape;
+use self::sqlite::Sqlite;
+use crate::run::event::{Fingerprint, Statement};
+use crate::run::{Chunk, Fault, Judge, Outcome};
+use crate::runbook::TargetSpec;
+
+/// A script to run for one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct SqlJob<'a> {
+    /// The attempt in words; with the target's base it names the session on the server.
+    pub label: &'a str,
+    /// In the order they run; each a single statement.
+    pub statements: &'a [Statement],
+    /// All in one transaction, or each by itself.
+    pub transaction: bool,
+    /// Time for the whole job, connecting included.
+    pub timeout: Option<Duration>,
+    /// Counts rows as they arrive, kept or not: what a progress line shows between two chunks.
+    pub counter: Option<&'a AtomicU64>,
+}
+
+/// A session that works (or idles) under an attempt's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The server's process; [`Target::cancel_leftover`] takes it.
+    pub pid: i32,
+    /// `active`, `idle in transaction`, …
+    pub state: String,
+    /// When its last statement began.
+    pub since: Option<DateTime<Utc>>,
+    /// Its last statement, as the server shows it (cut by the server).
+    pub query: String,
+}
+
+/// A database that steps work on, opened.
+pub struct Target {
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Postgres(Box<Postgres>),
+    Sqlite(Sqlite),
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// Opens the database behind `url` and looks who it is. `spec` gives the limits of every session (its own `url`
+    /// is not looked at: `url` is what it resolved to); `label_base` begins the name of every session
+    /// (`gonogo 20240131-wed`).
+    ///
+    /// # Errors
+    /// A URL that cannot be honoured, a server that does not answer within the connect timeout (10 s, or the URL's
+    /// `connect_timeout`) or refuses us, a file that does not exist (unless the URL says `mode=rwc`). No error holds
+    /// a password.
+    pub async fn open(name: &str, spec: &TargetSpec, url: SecretString, label_base: &str) -> Result<Self, TargetError> {
+        let address = address::parse(&url).map_err(|why| TargetError::Url { target: name.to_owned(), why })?;
+        let kind = match address {
+            Address::Postgres(address) => {
+                Kind::Postgres(Box::new(Postgres::open(name, spec, *address, label_base).await?))
+            }
+            Address::Sqlite(address) => Kind::Sqlite(Sqlite::open(name, spec, address).await?),
+        };
+        Ok(Self { name: name.to_owned(), kind })
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite(_))
+    }
+
+    /// Who the database is, asked now.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.fingerprint().await,
+            Kind::Sqlite(target) => target.fingerprint().await,
+        }
+    }
+
+    /// Runs a script on a connection of its own. Chunks go to `out` as they come (it may be closed early: the work
+    /// goes on); `judge` is asked before COMMIT; `stop` cancels on the server. Ends only with an outcome that is
+    /// certain, or with [`Outcome::Unknown`].
+    pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+        match &self.kind {
+            Kind::Postgres(target) => target.run(job, out, judge, stop).await,
+            Kind::Sqlite(target) => target.run(job, out, judge, stop).await,
+        }
+    }
+
+    /// What the attempt's session waits for: `lock: pid 812 (app, psql, 41 s) update orders …`. None: nothing, or
+    /// nothing that can be known.
+    pub async fn waiting(&self, label: &str) -> Option<String> {
+        match &self.kind {
+            Kind::Postgres(target) => target.waiting(label).await,
+            Kind::Sqlite(_) => None,
+        }
+    }
+
+    /// First cell of the first row of a query, as text, on a read-only connection kept for such questions.
+    ///
+    /// # Errors
+    /// In words: the database's own, no row, NULL, or no answer in time.
+    pub async fn ask(&self, sql: &str, timeout: Duration) -> Result<String, String> {
+        match &self.kind {
+            Kind::Postgres(target) => target.ask(sql, timeout).await,
+            Kind::Sqlite(target) => target.ask(sql, timeout).await,
+        }
+    }
+
+    /// Sessions that an attempt still has on the server, also of an engine that is gone. A file has none.
+    ///
+    /// # Errors
+    /// The server cannot be asked: then nothing is known of leftovers.
+    pub async fn look(&self, label: &str) -> Result<Vec<Look>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.look(label).await.map_err(|problem| TargetError::Ask {
+                target: self.name.clone(),
+                what: "the server did not say which sessions are left".to_owned(),
+                why: problem.words(),
+            }),
+            Kind::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Asks the server to cancel what session `pid` does, if it carries the attempt's name.
+    /// Returns whether it was there to be asked.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn cancel_leftover(&self, label: &str, pid: i32) -> Result<bool, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.cancel_leftover(label, pid).await.map_err(|problem| TargetError::Ask {
+                target: self.name.clone(),
+                what: format!("the server was not told to cancel session {pid}"),
+                why: problem.words(),
+            }),
+            Kind::Sqlite(_) => Ok(false),
+        }
+    }
+
+    /// The target as environment of a command: libpq's variables (and a private password file in `dir`, mode 0600,
+    /// named by `PGPASSFILE`; the caller removes it when the command has ended), or `GONOGO_SQLITE` with the file's path.
+    ///
+    /// # Errors
+    /// The password file cannot be written.
+    pub fn connect_env(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.connect_env(dir),
+            Kind::Sqlite(target) => Ok(target.connect_env()),
+        }
+    }
+}
+
+/// Why a script cannot be sent at all: it would end our transaction, or hang the session.
+fn refusal(statements: &[Statement]) -> Option<Fault> {
+    statements.iter().zip(1..).find_map(|(statement, n)| {
+        let shape = Shape::of(&statement.sql);
+        let (summary, hint) = if let Some(word) = shape.transaction_word() {
+            let hint = "take it out: gonogo begins and ends the transaction itself; with transaction = \"none\" each \
+                        statement runs by itself";
+            (format!("the script says {word}"), hint)
+        } else if shape.copies_to_client() {
+            let hint =
+                "nobody would feed it, and the session would hang: use a run step with psql, or COPY with a file";
+            ("the script copies from STDIN or to STDOUT".to_owned(), hint)
+        } else {
+            return None;
+        };
+        Some(Fault {
+            summary,
+            hint: Some(hint.to_owned()),
+            statement: Some(n),
+            position: Some(1),
+            safe: words::NOTHING_SENT.to_owned(),
+            ..Fault::default()
+        })
+    })
+}

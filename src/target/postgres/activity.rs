@@ -1,0 +1,210 @@
+//! What the server says of our sessions: what they wait for, what an earlier engine left behind, what became of a
+//! transaction. All over the control connection.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use tokio::time::{Instant, sleep};
+
+use super::Postgres;
+use crate::run::clean;
+use crate::target::Look;
+use crate::target::problem::Problem;
+
+/// Characters of a blocker's query that are shown.
+const QUERY_SHOWN: usize = 60;
+/// How often the server is asked again for what it does not know yet.
+const POLL: Duration = Duration::from_millis(200);
+
+/// One of our sessions, for certain: a pid is used again, and a script may change its `application_name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Backend {
+    pub pid: i32,
+    /// The server's time of its start, as text.
+    pub born: String,
+}
+
+/// Whether a session is still there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Gone,
+    Still,
+    /// The server cannot be asked; why.
+    Unreachable(String),
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Committed,
+    Aborted,
+    /// Not decided yet, or not to be known; why.
+    Open(String),
+}
+
+impl Postgres {
+    /// What the attempt's session waits for: a lock and who holds it, or a standby. None: it does not wait.
+    pub async fn waiting(&self, attempt: &str) -> Option<String> {
+        let sql = "select a.wait_event, b.pid::text, b.usename::text, b.application_name, b.state, \
+                     floor(extract(epoch from clock_timestamp() - b.xact_start))::text, b.query, p.pid::text \
+                   from pg_stat_activity a \
+                   left join lateral unnest(pg_blocking_pids(a.pid)) p(pid) on a.wait_event_type = 'Lock' \
+                   left join pg_stat_activity b on b.pid = p.pid \
+                   where a.application_name = $1 and a.backend_type = 'client backend' \
+                     and (a.wait_event_type = 'Lock' or a.wait_event = 'SyncRep') \
+                   order by b.xact_start nulls last";
+        let rows = self.control.ask(sql, &[&self.label(attempt)]).await.ok()?;
+        let first = rows.first()?;
+        let get = |i: usize| first.get(i).cloned().flatten();
+        let event = get(0).unwrap_or_default();
+        if event == "SyncRep" {
+            return Some("commit: a synchronous standby has not confirmed yet".to_owned());
+        }
+        // Each pid appears once more for every parallel worker that it blocks.
+        let mut pids: Vec<_> = rows.iter().filter_map(|row| row.get(7).cloned().flatten()).collect();
+        pids.sort();
+        pids.dedup();
+        let more = match pids.len() {
+            0 | 1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        let holder = match (get(1), get(7).as_deref()) {
+            (Some(pid), _) => blocker(&pid, get),
+            (None, Some("0")) => "a prepared transaction".to_owned(),
+            (None, Some(pid)) => format!("pid {pid}"),
+            (None, None) => event,
+        };
+        Some(format!("lock: {holder}{more}"))
+    }
+
+    /// Sessions under the attempt's name: of this engine, or left on the server by an earlier one.
+    pub async fn look(&self, attempt: &str) -> Result<Vec<Look>, Problem> {
+        let sql = "select pid::text, coalesce(state, ''), \
+                     floor(extract(epoch from coalesce(query_start, backend_start)) * 1000)::text, coalesce(query, '') \
+                   from pg_stat_activity \
+                   where application_name = $1 and backend_type = 'client backend' order by backend_start";
+        let rows = self.control.ask(sql, &[&self.label(attempt)]).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let mut row = row.into_iter().map(Option::unwrap_or_default);
+                Some(Look {
+                    pid: row.next()?.parse().ok()?,
+                    state: row.next()?,
+                    since: row.next()?.parse().ok().and_then(DateTime::from_timestamp_millis),
+                    query: row.next()?,
+                })
+            })
+            .collect())
+    }
+
+    /// Asks the server to cancel what an attempt's leftover session does. True: it was there to be asked.
+    pub async fn cancel_leftover(&self, attempt: &str, pid: i32) -> Result<bool, Problem> {
+        let sql = "select pg_cancel_backend(pid)::text from pg_stat_activity \
+                   where pid = $1::text::int and application_name = $2";
+        self.signal(sql, pid, &self.label(attempt)).await
+    }
+
+    /// Asks the server to cancel what one of our sessions does.
+    pub(super) async fn cancel(&self, session: &Backend) -> Result<bool, Problem> {
+        let sql = "select pg_cancel_backend(pid)::text from pg_stat_activity \
+                   where pid = $1::text::int and backend_start = $2::text::timestamptz";
+        self.signal(sql, session.pid, &session.born).await
+    }
+
+    /// Ends one of our sessions.
+    pub(super) async fn terminate(&self, session: &Backend) -> Result<bool, Problem> {
+        let sql = "select pg_terminate_backend(pid)::text from pg_stat_activity \
+                   where pid = $1::text::int and backend_start = $2::text::timestamptz";
+        self.signal(sql, session.pid, &session.born).await
+    }
+
+    async fn signal(&self, sql: &'static str, pid: i32, which: &str) -> Result<bool, Problem> {
+        let rows = self.control.ask(sql, &[&pid.to_string(), which]).await?;
+        Ok(rows.iter().any(|row| row.first().cloned().flatten().as_deref() == Some("true")))
+    }
+
+    /// Waits until the session has left the server, `patience` at most. `end`: it is told to, since its transaction
+    /// cannot be kept anyway and its locks are in the way.
+    pub(super) async fn until_gone(&self, session: &Backend, end: bool, patience: Duration) -> Presence {
+        let started = Instant::now();
+        let mut told = !end;
+        loop {
+            let presence = self.presence(session).await;
+            if presence == Presence::Gone || started.elapsed() >= patience {
+                return presence;
+            }
+            if !told && presence == Presence::Still {
+                told = self.terminate(session).await.unwrap_or(false);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn presence(&self, session: &Backend) -> Presence {
+        let sql = "select 1::text from pg_stat_activity \
+                   where pid = $1::text::int and backend_start = $2::text::timestamptz";
+        match self.control.ask(sql, &[&session.pid.to_string(), &session.born]).await {
+            Ok(rows) if rows.is_empty() => Presence::Gone,
+            Ok(_) => Presence::Still,
+            Err(problem) => Presence::Unreachable(problem.words()),
+        }
+    }
+
+    /// What became of transaction `xid`, asked until it is decided or `patience` is over.
+    pub(super) async fn fate(&self, xid: &str, patience: Duration) -> Fate {
+        let started = Instant::now();
+        loop {
+            let fate = self.fate_now(xid).await;
+            match fate {
+                Fate::Open(_) if started.elapsed() < patience => sleep(POLL).await,
+                fate => return fate,
+            }
+        }
+    }
+
+    async fn fate_now(&self, xid: &str) -> Fate {
+        let status = match self.control.ask("select pg_xact_status($1::text::xid8)", &[xid]).await {
+            Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()),
+            Err(problem) => return Fate::Open(format!("the server cannot be asked: {}", problem.words())),
+        };
+        if let Some(other) = self.other_server().await {
+            return Fate::Open(other);
+        }
+        match status.as_deref() {
+            Some("committed") => Fate::Committed,
+            Some("aborted") => Fate::Aborted,
+            Some(status) => Fate::Open(format!("the server says that transaction {xid} is {status}")),
+            None => Fate::Open(format!("the server no longer knows transaction {xid}")),
+        }
+    }
+
+    /// Why an answer may come from another server than the one that the transaction ran on: after a failover its
+    /// transaction numbers mean something else.
+    async fn other_server(&self) -> Option<String> {
+        let (system_id, timeline) = self.identity().await;
+        let timeline = timeline.and_then(|timeline| timeline.parse().ok());
+        let differs = system_id != self.opened.system_id || timeline != self.opened.timeline;
+        differs.then(|| "another server answers now (system identifier or timeline differ): a failover?".to_owned())
+    }
+}
+
+/// `pid 812 (app, psql, 41 s) idle in transaction: update orders …`
+fn blocker(pid: &str, get: impl Fn(usize) -> Option<String>) -> String {
+    let mut about: Vec<String> = [get(2), get(3)]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .map(|text| clean::line(&text, QUERY_SHOWN))
+        .collect();
+    if let Some(age) = get(5) {
+        about.push(format!("{age} s"));
+    }
+    let state = match get(4).as_deref() {
+        None | Some("active" | "") => String::new(),
+        Some(state) => format!(" {state}:"),
+    };
+    let words: Vec<_> = get(6).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let query = clean::line(&words.join(" "), QUERY_SHOWN);
+    format!("pid {pid} ({}){state} {query}", about.join(", ")).trim_end().to_owned()
+}

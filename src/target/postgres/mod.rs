@@ -1,0 +1,157 @@
+//! PostgreSQL: a control connection opened first and held, a connection of its own for every step, one for probes.
+//!
+//! Every session runs in UTC, with ISO dates and UTF-8; a script that needs another zone says `set timezone`.
+
+mod activity;
+mod commit;
+mod env;
+mod fault;
+mod line;
+mod script;
+mod session;
+mod types;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+use self::line::Line;
+use self::types::Types;
+use super::address::PgAddress;
+use super::problem::Problem;
+use super::{SqlJob, TargetError, label};
+use crate::run::event::Fingerprint;
+use crate::run::{Chunk, Judge, Outcome};
+use crate::runbook::TargetSpec;
+
+/// The oldest server whose transaction status can be asked for by name.
+const OLDEST: u32 = 130_000;
+
+pub(super) struct Postgres {
+    name: String,
+    base: String,
+    address: Arc<PgAddress>,
+    lock_timeout: Duration,
+    statement_timeout: Duration,
+    /// Cancels, watches, and decides what became of a lost COMMIT.
+    control: Line,
+    /// Answers probes, read-only.
+    asker: Line,
+    types: Types,
+    /// Who the server was when the target was opened.
+    opened: Fingerprint,
+}
+
+impl Postgres {
+    pub async fn open(name: &str, spec: &TargetSpec, address: PgAddress, base: &str) -> Result<Self, TargetError> {
+        let address = Arc::new(address);
+        let mut target = Self {
+            name: name.to_owned(),
+            base: base.to_owned(),
+            lock_timeout: spec.lock_timeout,
+            statement_timeout: spec.statement_timeout,
+            control: Line::new(Arc::clone(&address), label::compose(base, "control"), false),
+            asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
+            types: Types::default(),
+            opened: Fingerprint::default(),
+            address,
+        };
+        let version = target.control.open().await.map_err(|problem| target.unreachable(&problem))?;
+        if version < OLDEST {
+            return Err(TargetError::Connect {
+                target: name.to_owned(),
+                place: target.place(),
+                why: "the server is older than PostgreSQL 13".to_owned(),
+                next: "upgrade it first".to_owned(),
+            });
+        }
+        target.opened = target.fingerprint().await?;
+        Ok(target)
+    }
+
+    /// Asks the server who it is, now.
+    pub async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        let who = "select current_setting('server_version'), current_database()::text, current_user::text, \
+                   pg_is_in_recovery()::text";
+        let rows = self.control.ask(who, &[]).await.map_err(|problem| TargetError::Ask {
+            target: self.name.clone(),
+            what: "the server did not say who it is".to_owned(),
+            why: problem.words(),
+        })?;
+        let mut row = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        let mut next = || row.next().unwrap_or_default();
+        let (system_id, timeline) = self.identity().await;
+        Ok(Fingerprint {
+            kind: "postgresql".to_owned(),
+            version: next(),
+            host: self.host(),
+            database: next(),
+            role: next(),
+            system_id,
+            timeline: timeline.and_then(|timeline| timeline.parse().ok()),
+            in_recovery: next() == "true",
+        })
+    }
+
+    /// System identifier and timeline, each where this role may ask for it.
+    async fn identity(&self) -> (Option<String>, Option<String>) {
+        let system = "select system_identifier::text from pg_control_system()";
+        let timeline = "select timeline_id::text from pg_control_checkpoint()";
+        (self.one(system).await, self.one(timeline).await)
+    }
+
+    async fn one(&self, sql: &'static str) -> Option<String> {
+        let rows = self.control.ask(sql, &[]).await.ok()?;
+        rows.into_iter().next()?.into_iter().next()?
+    }
+
+    pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+        script::run(self, job, out, judge, stop).await
+    }
+
+    pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {
+        self.asker.first_cell(sql, limit).await.map_err(|problem| problem.words())
+    }
+
+    pub fn connect_env(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {
+        env::variables(&self.name, &self.base, &self.address, dir)
+    }
+
+    /// The name that a step's session carries.
+    fn label(&self, attempt: &str) -> String {
+        label::compose(&self.base, attempt)
+    }
+
+    /// `host:port`, or the socket's folder.
+    fn host(&self) -> String {
+        let options = &self.address.options;
+        match options.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None if options.get_host().starts_with('/') => options.get_host().to_owned(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        }
+    }
+
+    fn place(&self) -> String {
+        let options = &self.address.options;
+        format!("{}/{}", self.host(), options.get_database().unwrap_or(options.get_username()))
+    }
+
+    fn unreachable(&self, problem: &Problem) -> TargetError {
+        let next = match problem.code.as_deref() {
+            Some("28P01" | "28000") => "check user and password of this target",
+            Some("3D000") => "check the database's name",
+            Some("53300") => "free a connection slot",
+            _ => "check that the server is up and reachable from here",
+        };
+        TargetError::Connect {
+            target: self.name.clone(),
+            place: self.place(),
+            why: problem.words(),
+            next: next.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A step's script on a SQLite file: statements one by one, judged before COMMIT, interrupted where they run.
+
+use futures_util::StreamExt;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection, Either, Row, Statement as _};
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{COMMIT_VETOED, INTERRUPT};
+use super::gate::Gate;
+use super::{Sqlite, SqliteMode, row};
+use crate::run::facts::Effect;
+use crate::run::{Chunk, Fault, Judge, Outcome};
+use crate::target::collect::Collector;
+use crate::target::problem::Problem;
+use crate::target::shape::Shape;
+use crate::target::watch::{Cause, Watch};
+use crate::target::words::{self, BY_ITSELF, FAILED_ALONE, NOTHING_SENT, ROLLED_BACK, Stop};
+use crate::target::{SqlJob, raw, refusal};
+
+/// SQLite's primary code for input and output errors.
+const IO_ERROR: i32 = 10;
+
+pub(super) async fn run(
+    target: &Sqlite,
+    job: &SqlJob<'_>,
+    out: &Sender<Chunk>,
+    judge: &Judge,
+    stop: CancellationToken,
+) -> Outcome {
+    if let Some(fault) = refusal(job.statements) {
+        return words::broke(fault);
+    }
+    let watch = Watch::new(stop, job.timeout);
+    let opened = async {
+        let mut conn = target.connect().await?;
+        let gate = Gate::install(&mut conn, job.transaction).await?;
+        Ok((conn, gate))
+    };
+    let (conn, gate) = match opened.await {
+        Ok(opened) => opened,
+        Err(problem) => return words::broke(unopened(target, &problem)),
+    };
+    let attempt =
+        Attempt { target, job, judge, watch: &watch, gate: gate.clone(), conn, collector: Collector::new(out, job) };
+    tokio::select! {
+        outcome = attempt.run() => outcome,
+        outcome = interrupt(&watch, &gate) => outcome,
+    }
+}
+
+/// Stops what runs when it is to end. Never returns: SQLite always comes back, and only then its outcome is certain.
+async fn interrupt(watch: &Watch, gate: &Gate) -> Outcome {
+    watch.fired().await;
+    gate.interrupt();
+    std::future::pending().await
+}
+
+fn unopened(target: &Sqlite, problem: &Problem) -> Fault {
+    Fault {
+        summary: format!("cannot open {} ({}): {}", target.name, target.path.display(), problem.summary()),
+        ..problem.fault(None, Effect::None, NOTHING_SENT)
+    }
+}
+
+struct Attempt<'a> {
+    target: &'a Sqlite,
+    job: &'a SqlJob<'a>,
+    judge: &'a Judge,
+    watch: &'a Watch,
+    gate: Gate,
+    conn: SqliteConnection,
+    collector: Collector<'a>,
+}
+
+impl Attempt<'_> {
+    async fn run(mut self) -> Outcome {
+        let outcome = if self.job.transaction { self.transaction().await } else { self.direct().await };
+        // What it answers changes nothing any more: without a transaction there is nothing left to lose.
+        let _ = self.conn.close().await;
+        outcome
+    }
+
+    async fn transaction(&mut self) -> Outcome {
+        // Takes the write lock at once, so that no lock is missing half-way.
+        let begin = match self.target.mode {
+            SqliteMode::ReadOnly => "begin",
+            SqliteMode::ReadWrite | SqliteMode::Create => "begin immediate",
+        };
+        if let Err(problem) = self.command(begin).await {
+            let cause = self.watch.cause();
+            let fault = words::fault(Stop::Problem(problem), cause, 0, Effect::None, NOTHING_SENT);
+            return words::failed(fault, None);
+        }
+        if let Err(stop) = self.statements().await {
+            return self.roll_back(stop).await;
+        }
+        let facts = self.collector.facts();
+        let verdict = match (self.judge)(&facts) {
+            Ok(verdict) => verdict,
+            Err(fault) => {
+                let safe = self.take_back().await;
+                return words::unjudged(fault, Effect::None, &safe);
+            }
+        };
+        if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.passed) {
+            let safe = self.take_back().await;
+            return words::refused(verdict.clone(), facts, Effect::None, &safe);
+        }
+        if let Some(cause) = self.watch.cause() {
+            return self.roll_back(Stop::Cause(cause)).await;
+        }
+        self.gate.open();
+        match self.command("commit").await {
+            Ok(()) => words::done(self.collector.facts(), verdict),
+            Err(problem) => self.not_committed(problem).await,
+        }
+    }
+
+    async fn not_committed(&mut self, problem: Problem) -> Outcome {
+        if problem.lost || problem.primary() == Some(IO_ERROR) {
+            let known = format!(
+                "COMMIT failed in the middle ({}); the file decides when it is opened next. Look at the data, then say \
+                 whether it happened",
+                problem.words()
+            );
+            return Outcome::Unknown { known };
+        }
+        let safe = self.take_back().await;
+        let cause = self.cause(&problem);
+        let mut fault = words::fault(Stop::Problem(problem), cause, 0, Effect::None, safe);
+        fault.summary = format!("COMMIT refused: {}", fault.summary);
+        words::failed(fault, Some(self.collector.facts()))
+    }
+
+    async fn roll_back(&mut self, stop: Stop) -> Outcome {
+        let safe = self.take_back().await;
+        let cause = match &stop {
+            Stop::Problem(problem) => self.cause(problem),
+            Stop::Cause(_) => None,
+        };
+        let fault = words::fault(stop, cause, self.collector.statement(), Effect::None, safe);
+        words::failed(fault, Some(self.collector.facts()))
+    }
+
+    /// Where the transaction is gone already, SQLite has taken it back by itself: no commit of another's passes the
+    /// gate. A file that cannot be written now is cleaned up by whoever opens it next.
+    async fn take_back(&mut self) -> String {
+        self.gate.resume();
+        let _ = self.command("rollback").await;
+        ROLLED_BACK.to_owned()
+    }
+
+    fn cause(&self, problem: &Problem) -> Option<Cause> {
+        self.watch.cause().filter(|_| problem.is_code(INTERRUPT))
+    }
+
+    async fn direct(&mut self) -> Outcome {
+        if let Err(stop) = self.statements().await {
+            return self.stopped(stop);
+        }
+        let facts = self.collector.facts();
+        match (self.judge)(&facts) {
+            Err(fault) => words::unjudged(fault, Effect::Possible, BY_ITSELF),
+            Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
+            Ok(verdict) => words::done(facts, verdict),
+        }
+    }
+
+    /// A single statement of SQLite either happens or does not.
+    fn stopped(&self, stop: Stop) -> Outcome {
+        let n = self.collector.statement();
+        let (cause, failed) = match &stop {
+            Stop::Problem(problem) if problem.lost || problem.primary() == Some(IO_ERROR) => {
+                let known = format!("statement {n} broke off: {}. Look at the data", problem.words());
+                return Outcome::Unknown { known };
+            }
+            Stop::Problem(problem) => (self.cause(problem), true),
+            Stop::Cause(_) => (None, false),
+        };
+        let (effect, safe) = match n {
+            0 => (Effect::None, NOTHING_SENT),
+            1 if failed => (Effect::None, FAILED_ALONE),
+            _ => (Effect::Possible, BY_ITSELF),
+        };
+        words::failed(words::fault(stop, cause, n, effect, safe), Some(self.collector.facts()))
+    }
+
+    async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
+        raw::command(&mut self.conn, sql).await.map_err(Problem::of_sqlite)
+    }
+
+    async fn statements(&mut self) -> Result<(), Stop> {
+        for statement in self.job.statements {
+            if let Some(cause) = self.watch.cause() {
+                return Err(Stop::Cause(cause));
+            }
+            self.collector.begin().await;
+            let result = self.statement(&statement.sql).await;
+            self.collector.flush().await;
+            result.map_err(|problem| Stop::Problem(self.explained(problem)))?;
+        }
+        Ok(())
+    }
+
+    /// SQLite's short words, made plain where the door itself was the reason.
+    fn explained(&self, mut problem: Problem) -> Problem {
+        if problem.is_code(COMMIT_VETOED) {
+            problem.message = "the script tried to end the transaction by itself".to_owned();
+            problem.hint = Some("gonogo begins and ends the transaction".to_owned());
+        } else if problem.is_code(INTERRUPT) && self.watch.cause().is_none() {
+            let limit = humantime::format_duration(self.target.statement_timeout);
+            problem.message = format!("cancelled by statement_timeout ({limit})");
+        }
+        problem
+    }
+
+    async fn statement(&mut self, sql: &str) -> Result<(), Problem> {
+        let shape = Shape::of(sql);
+        let (count, described) = self.stream(sql).await?;
+        if !described && shape.has_columns() {
+            self.header(sql).await;
+        }
+        self.collector.end(&shape, count).await;
+        Ok(())
+    }
+
+    async fn stream(&mut self, sql: &str) -> Result<(u64, bool), Problem> {
+        let Self { target, gate, conn, collector, .. } = self;
+        let (mut count, mut described) = (0, false);
+        // Zero: no limit, as in PostgreSQL.
+        let mut limit =
+            (!target.statement_timeout.is_zero()).then(|| Instant::now().checked_add(target.statement_timeout));
+        let mut stream = raw::send::<sqlx::Sqlite, _>(&mut *conn, sql);
+        loop {
+            let (due, end) = (collector.due(), limit.flatten());
+            let item = tokio::select! {
+                biased;
+                item = stream.next() => item,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    collector.flush().await;
+                    continue;
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
+                    limit = None;
+                    gate.interrupt();
+                    continue;
+                }
+            };
+            match item {
+                None => return Ok((count, described)),
+                Some(Err(error)) => return Err(Problem::of_sqlite(error)),
+                Some(Ok(Either::Left(done))) => {
+                    count += done.rows_affected();
+                    collector.close_result();
+                }
+                Some(Ok(Either::Right(row))) => {
+                    if collector.wants_columns() {
+                        described = true;
+                        let (names, types) = row::columns(row.columns(), Some(&row));
+                        collector.columns(names, types).await;
+                    }
+                    keep(collector, row).await;
+                }
+            }
+        }
+    }
+
+    async fn header(&mut self, sql: &str) {
+        let asked = raw::prepare::<sqlx::Sqlite, _>(&mut self.conn, sql).await;
+        if let Ok(statement) = asked
+            && !statement.columns().is_empty()
+        {
+            let (names, types) = row::columns(statement.columns(), None);
+            self.collector.columns(names, types).await;
+        }
+    }
+}
+
+async fn keep(collector: &mut Collector<'_>, row: SqliteRow) {
+    if collector.wants_row() {
+        collector.row(row.len(), |i| row::cell(&row, i)).await;
+    } else {
+        collector.count_row();
+    }
+}

@@ -1,0 +1,4 @@
+-- First
+update t set a = {{ nam }}; -- WRONG
+
+commit; -- WRONG

@@ -1,0 +1,45 @@
+//! Sentences: every entry of the script, and every string of a hostile one.
+
+use gonogo::run::{describe, words};
+use insta::assert_snapshot;
+use std::time::Duration;
+
+use crate::script;
+
+#[test]
+fn a_whole_run_reads_as_sentences() {
+    let runbook = script::runbook();
+    let lines: Vec<_> = script::run().iter().filter_map(|entry| describe::line(entry, &runbook)).collect();
+    assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn durations_never_run_ahead() {
+    let shown = [0, 34, 99, 240, 9_999, 59_999, 130_000, 3_960_000, 273_600_000].map(words::duration);
+    assert_eq!(shown, ["0 ms", "34 ms", "99 ms", "0.2 s", "9.9 s", "59 s", "2m10", "1h06", "3d04h"]);
+    let spans = [0, 234, 5_000, 15_000, 1_800_000, 3_600_000, 5_400_000, 172_800_000]
+        .map(|ms| words::span(Duration::from_millis(ms)));
+    assert_eq!(spans, ["0 ms", "234 ms", "5 s", "15 s", "30m", "1h", "1h30", "2d"]);
+}
+
+#[test]
+fn numbers_are_short_and_true() {
+    let shown = [0.0, 0.21, 3.0, 41.0, 99.999, 123.45, 1204.0, -1500.2, 0.0004, 1e-9, 2e20].map(words::number);
+    assert_eq!(shown, ["0", "0.21", "3", "41", "100", "123.5", "1,204", "-1,500", "0.0004", "1.00e-9", "2.00e20"]);
+    assert_eq!(
+        [0, 999, 4_100, 12_345_678, 5_000_000_000_000_000].map(words::bytes),
+        ["0 B", "999 B", "4.1 KB", "12.3 MB", "5000.0 TB"]
+    );
+    assert_eq!(words::plural(1, "row"), "1 row");
+    assert_eq!(words::plural(1_204_000, "row"), "1,204,000 rows");
+}
+
+#[test]
+fn clocks_follow_the_zone() {
+    let at = script::run()[0].at;
+    let berlin = "Europe/Berlin".parse().ok();
+    assert_eq!(describe::clock(at, None), "08:00:00");
+    assert_eq!(describe::clock(at, berlin), "09:00:00");
+    assert_eq!(words::date(at.wall, berlin), "2024-01-31 09:00:00 CET");
+    assert_eq!(words::date(at.wall, None), "2024-01-31 08:00:00 UTC");
+}

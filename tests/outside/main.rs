@@ -1,0 +1,14 @@
+//! What reaches outside: probes and executors against real sockets, processes and files.
+#![cfg(test)]
+
+mod command;
+#[path = "../support/doors.rs"]
+mod doors;
+mod http;
+mod job;
+mod notify;
+mod probe;
+#[path = "../support/http.rs"]
+mod server;
+#[path = "../support/wait.rs"]
+mod wait;

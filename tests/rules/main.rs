@@ -1,0 +1,7 @@
+//! The rules of a run as scripts: inputs go in, the events that follow are read as lines. No clock, no I/O.
+
+mod laws;
+mod rollback;
+mod script;
+mod steps;
+mod triggers;

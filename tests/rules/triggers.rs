@@ -1,0 +1,146 @@
+//! Triggers: patience, silence, countdown.
+
+use gonogo::run::CommandVerb;
+use gonogo::run::event::Claim;
+use insta::assert_snapshot;
+
+use crate::script::{Script, unknown};
+
+fn book(trigger: &str) -> String {
+    format!(
+        r#"
+[[trigger]]
+id = "high"
+when = "errors > 2"
+lasting = "3s"
+{trigger}
+[[phase]]
+id = "go"
+kind = "migrate"
+[[phase.step]]
+id = "a"
+sql = "create table a (x)"
+undo = {{ sql = "drop table a" }}
+[[phase.step]]
+id = "b"
+sql = "create table b (x)"
+[[phase]]
+id = "look"
+kind = "monitor"
+lasts = "1h"
+"#
+    )
+}
+
+/// A sample a second.
+fn samples(run: &mut Script, values: &[f64]) {
+    for value in values {
+        run.sample("errors", *value);
+        run.wait(1_000);
+    }
+}
+
+fn after_a(trigger: &str) -> Script {
+    let mut run = Script::new(&book(trigger));
+    run.start("a");
+    run.done("a");
+    run.read();
+    run
+}
+
+fn signals(run: &mut Script) -> String {
+    run.read().lines().filter(|line| !line.starts_with("sample")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn one_spike_does_not_fire() {
+    let mut run = after_a("then = \"rollback\"");
+    samples(&mut run, &[9.0, 9.0, 1.0, 9.0, 9.0, 1.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn it_counts_down_and_rolls_back() {
+    let mut run = after_a("then = \"rollback\"\ngrace = \"5s\"");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    run.start("b");
+    run.wait(5_000);
+    run.done("a");
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn one_key_stops_the_countdown() {
+    let mut run = after_a("then = \"rollback\"");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0]);
+    run.say(CommandVerb::StopCountdown);
+    run.wait(60_000);
+    run.say(CommandVerb::Release);
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    samples(&mut run, &[1.0, 9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn silence_never_fires_and_never_calms() {
+    let mut run = after_a("then = \"rollback\"");
+    samples(&mut run, &[9.0, 9.0]);
+    for _ in 0..100 {
+        run.silence("errors", "500");
+        run.wait(1_000);
+    }
+    samples(&mut run, &[9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn missing_data_holds_after_a_while() {
+    let mut run = after_a("then = \"rollback\"\nmissing = \"hold\"\nmissing_for = \"10s\"");
+    samples(&mut run, &[1.0, 1.0]);
+    for _ in 0..20 {
+        run.silence("errors", "connection refused");
+        run.wait(1_000);
+    }
+    samples(&mut run, &[1.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn a_stale_sample_is_no_data() {
+    let mut run = after_a("then = \"hold\"");
+    samples(&mut run, &[9.0]);
+    run.wait(600_000);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn an_obstacle_holds_instead() {
+    let mut run = after_a("then = \"rollback\"");
+    run.start("b");
+    run.done("b");
+    run.read();
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn doubt_holds_instead() {
+    let mut run = after_a("then = \"rollback\"");
+    run.start("b");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0]);
+    run.end("b", unknown());
+    run.wait(60_000);
+    run.settle("b", Claim::NotDone);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn it_is_armed_only_in_its_phases() {
+    let mut run = after_a("then = \"hold\"\nduring = [\"monitor\"]");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+    run.start("b");
+    run.done("b");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}

@@ -1,0 +1,1 @@
+alter table agent_recommendations drop column workspace_id;
