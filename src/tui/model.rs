@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::dialog::Dialog;
 use super::message::{Link, Mark, ReplayStatus};
+use super::pane::Kept;
 use super::text;
 use super::theme::{Ink, Look};
-use crate::run::event::HoldCause;
+use crate::run::event::{HoldCause, Resolved};
 use crate::run::{Attempt, Entry, Event, Moment, Outcome, Progress, RunState, describe, limits};
 use crate::runbook::{Runbook, StepId};
 
@@ -73,6 +74,9 @@ pub struct Model {
     pub(super) link: Link,
     pub(super) link_since: Moment,
     pub(super) log: VecDeque<LogLine>,
+    /// Log lines that there ever were: kept ones and those that were let go.
+    pub(super) logged: u64,
+    pub(super) kept: Kept,
     pub(super) progress: BTreeMap<Attempt, Progress>,
     /// None: the selection follows the current step.
     pub(super) selected: Option<StepId>,
@@ -99,6 +103,7 @@ pub struct Model {
     pub(super) alarm: Option<(u64, String)>,
     /// The last entry that was drawn: what a command says it saw.
     pub(super) drawn: u64,
+    pub(super) bell: bool,
     pub(super) last_enter_ms: Option<u64>,
     /// When what Enter would do last changed.
     pub(super) turned_ms: u64,
@@ -116,6 +121,8 @@ impl Model {
             link: Link::Up,
             link_since: Moment::default(),
             log: VecDeque::new(),
+            logged: 0,
+            kept: Kept::default(),
             progress: BTreeMap::new(),
             selected: None,
             focus: None,
@@ -132,6 +139,7 @@ impl Model {
             alarm_seen: 0,
             alarm: None,
             drawn: 0,
+            bell: false,
             last_enter_ms: None,
             turned_ms: 0,
         }
@@ -140,6 +148,11 @@ impl Model {
     /// Says that everything known now is on the screen. Commands carry it as what their sender saw.
     pub fn mark_drawn(&mut self) {
         self.drawn = self.state.seq;
+    }
+
+    /// True once after something that wants a person: what fired, failed, was held, or asks.
+    pub fn take_bell(&mut self) -> bool {
+        std::mem::take(&mut self.bell) && !self.is_replay()
     }
 
     /// How long nothing will move by itself, in milliseconds: when to send the next tick.
@@ -187,6 +200,7 @@ impl Model {
     }
 
     fn note(&mut self, entry: &Entry) {
+        self.bell |= calls(&entry.event);
         match &entry.event {
             Event::StepEnded { attempt, .. } => {
                 self.progress.remove(attempt);
@@ -210,6 +224,7 @@ impl Model {
         let Some(line) = describe::line(entry, &self.runbook) else {
             return;
         };
+        self.logged += 1;
         self.log.push_back(LogLine { at: entry.at, text: line, ink: log_ink(&entry.event) });
         if self.log.len() > limits::LOG_SHOWN {
             self.log.pop_front();
@@ -244,6 +259,19 @@ fn answers(event: &Event) -> bool {
         event,
         Event::SampleTaken { .. } | Event::Output { .. } | Event::ScreenAttached { .. } | Event::ScreenLost { .. }
     )
+}
+
+/// True for events that somebody who looked away should hear of.
+fn calls(event: &Event) -> bool {
+    match event {
+        Event::StepEnded { outcome, .. } => !matches!(outcome, Outcome::Done { .. }),
+        Event::Held { cause, .. } => !matches!(cause, HoldCause::Operator { .. }),
+        Event::StepStarted { resolved, .. } => *resolved == Resolved::Human,
+        Event::TriggerFired { .. } | Event::TriggerBlind { .. } | Event::TargetLost { .. } | Event::RunEnded { .. } => {
+            true
+        }
+        _ => false,
+    }
 }
 
 fn log_ink(event: &Event) -> Ink {

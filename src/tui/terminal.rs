@@ -1,6 +1,7 @@
 //! The terminal taken over and given back: raw mode, the other screen, paste and mouse. Given back on every way out.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,7 +25,9 @@ const BUFFER: usize = 256 * 1024;
 type Backend = CrosstermBackend<BufWriter<Stdout>>;
 
 pub struct Screen {
-    terminal: Terminal<Backend>,
+    /// Never dropped once the terminal may be gone: ratatui's drop would then complain on standard error, and complaining
+    /// to a terminal that is gone is a panic. The cursor is shown again by [`give_back`].
+    terminal: ManuallyDrop<Terminal<Backend>>,
     mouse: bool,
 }
 
@@ -40,22 +43,18 @@ impl Screen {
         });
         // Colours are left out by the theme: crossterm's own way to do so also drops reverse and bold.
         crossterm::style::force_color_output(true);
-        let mut screen = Self { terminal: fresh()?, mouse };
-        screen.enter()?;
-        Ok(screen)
+        enter(mouse)?;
+        let terminal = terminal().inspect_err(|_| give_back())?;
+        Ok(Self { terminal: ManuallyDrop::new(terminal), mouse })
     }
 
     /// Takes the terminal (again), and forgets what was on it.
     pub fn enter(&mut self) -> io::Result<()> {
-        TAKEN.store(true, Ordering::SeqCst);
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        if self.mouse {
-            execute!(io::stdout(), EnableMouseCapture)?;
-        }
-        execute!(io::stdout(), Clear(ClearType::All))?;
-        // Not `Terminal::clear`: it asks the terminal where its cursor is, and not every terminal answers.
-        self.terminal = fresh()?;
+        enter(self.mouse)?;
+        // A new one has an empty memory. `Terminal::clear` would ask the terminal where its cursor is, and wait for
+        // the answer among the keys.
+        let old = std::mem::replace(&mut self.terminal, ManuallyDrop::new(terminal()?));
+        drop(ManuallyDrop::into_inner(old));
         Ok(())
     }
 
@@ -74,21 +73,37 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
+    /// Calls the operator. A terminal that cannot is no reason to stop.
+    pub fn ring(&mut self) {
+        let mut out = io::stdout();
+        let _ = out.write_all(b"\x07").and_then(|()| out.flush());
+    }
+
     /// Hands text to the clipboard of the terminal the operator sits at (OSC 52).
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 }
 
-/// A terminal that believes its screen to be empty.
-fn fresh() -> io::Result<Terminal<Backend>> {
-    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
-}
-
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+fn terminal() -> io::Result<Terminal<Backend>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide, Clear(ClearType::All))?;
+    if mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Gives the terminal back if it is ours. Errors have nowhere to go: the terminal may be gone.

@@ -116,7 +116,7 @@ fn panel(model: &Model, id: &str, fired: &Fired, width: usize) -> Vec<Line<'stat
     }
     say(Ink::Dim, &format!("at {}", time::clock(model, fired.at.wall)));
     say(Ink::Text, "");
-    say(Ink::Strong, &consequence(model, fired));
+    say(if fired.at_ms.is_some() { Ink::Alarm } else { Ink::Strong }, &consequence(model, fired));
     say(Ink::Text, "");
     say(Ink::Key, &keys(model));
     out.push(Line::default());

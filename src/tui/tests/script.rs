@@ -16,6 +16,9 @@ use crate::tui::{Look, Message, Mode, Model, Out, draw, update};
 
 pub const ME: &str = "dba@host";
 
+/// What brings a script to where a test begins.
+pub type Fill = fn(&mut Script) -> &mut Script;
+
 /// Entries under construction.
 pub struct Script {
     pub entries: Vec<Entry>,

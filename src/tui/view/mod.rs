@@ -88,8 +88,16 @@ pub fn phase(model: &Model) -> Option<&Phase> {
     phase_index(model).and_then(|n| model.runbook.phases.get(n))
 }
 
+/// True while the end of the run is told instead of a step.
+pub fn at_end(model: &Model) -> bool {
+    model.state.ended.is_some() && model.selected.is_none()
+}
+
 /// The step on the screen: where the operator went, else the current one, else the last that did something.
 pub fn shown(model: &Model) -> Option<StepId> {
+    if at_end(model) {
+        return None;
+    }
     model
         .selected
         .clone()
