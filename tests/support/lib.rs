@@ -2,3 +2,5 @@
 
 pub mod headless;
 pub mod postgres;
+pub mod process;
+pub mod pty;
