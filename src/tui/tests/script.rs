@@ -60,7 +60,13 @@ impl Script {
             version: "0.1.0".to_owned(),
             ..Opened::default()
         })));
-        script.push(Event::EngineStarted { pid: 7, host: "host".to_owned(), boot: "b".to_owned(), by: ME.to_owned() });
+        script.push(Event::EngineStarted {
+            pid: 7,
+            host: "host".to_owned(),
+            boot: "b".to_owned(),
+            zero_ms: 0,
+            by: ME.to_owned(),
+        });
         script.seen();
         script
     }
