@@ -161,7 +161,6 @@ impl Screen {
 
     fn save(&self, path: &PathBuf) -> Result<()> {
         fs::write(path, svg(self.terminal.screen()))?;
-        println!("{}", path.display());
         Ok(())
     }
 }

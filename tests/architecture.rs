@@ -1,5 +1,7 @@
 //! The fences of the house: who may import whom, who may name which library, how long a file may be.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
