@@ -115,6 +115,7 @@ fn connection(model: &Model) -> Part {
     let since = || duration(time::since(model, model.link_since));
     match (&model.mode, &model.link) {
         (Mode::Replay { .. }, _) => part(Ink::Dim, "read from the journal", "journal"),
+        _ if model.state.ended.is_some() => part(Ink::Dim, "the run is over", "over"),
         (_, Link::Lost(_)) => part(Ink::Bad, format!("✖ engine lost {} ago", since()), "✖ lost"),
         (_, Link::Stopped(_)) => part(Ink::Bad, "✖ engine not running", "✖ no engine"),
         (_, Link::Up) => {

@@ -179,6 +179,14 @@ pub fn role_title<'a>(model: &'a Model, role: &'a str) -> &'a str {
     model.runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title.as_str())
 }
 
+/// How long a step should take: as the runbook says, and a wait as long as it waits.
+pub fn expected(step: &Step) -> Option<std::time::Duration> {
+    step.expected_time.or(match step.verb {
+        Verb::Wait(wait) => Some(wait),
+        _ => None,
+    })
+}
+
 /// A step's title, or its id where it has none.
 pub fn title(step: &Step) -> &str {
     if step.title.is_empty() { &step.id.0 } else { &step.title }
