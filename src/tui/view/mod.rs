@@ -29,7 +29,7 @@ pub fn current(model: &Model) -> Option<StepId> {
     if let Some(step) = state.hold.as_ref().and_then(|hold| held_step(&hold.cause)) {
         return Some(step);
     }
-    if let Some(rollback) = state.rollback.as_ref().filter(|_| state.rolling_back()) {
+    if let Some(rollback) = &state.rollback {
         return rollback.steps.iter().find(|id| !is_back(model, id)).cloned();
     }
     next_forward(model)
