@@ -130,11 +130,12 @@ impl Engine {
     }
 
     /// Holds the run until it ends or is let go. Any error leaves the journal as it was at the last append.
-    pub async fn run(mut self) -> Result<Ending, EngineError> {
+    /// The writer comes back with the run's lock: to be let go last, after the socket was closed.
+    pub async fn run(mut self) -> (Result<Ending, EngineError>, Writer) {
         let result = self.hold().await;
         self.stop.cancel();
         self.work.stop_all();
-        result
+        (result, self.writer)
     }
 
     async fn hold(&mut self) -> Result<Ending, EngineError> {
