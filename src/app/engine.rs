@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::{Done, Stop, code, host, past, who};
-use crate::engine::{Ending, Engine, EngineError, Setup};
+use crate::engine::{Ending, Engine, EngineError, LetGo, Setup};
 use crate::journal::{JournalError, RunDir, Writer};
 use crate::link::{self, Act, LinkError, PeerInfo};
 use crate::run::decide::Input;
@@ -20,9 +21,20 @@ pub struct Held {
     pub book: Arc<Runbook>,
     pub inbox: mpsc::Sender<Input>,
     pub bell: watch::Receiver<u64>,
-    pub ending: JoinHandle<Result<Ending, EngineError>>,
+    ending: JoinHandle<(Result<Ending, EngineError>, Writer)>,
     /// Ends when every screen has heard the last bell.
-    pub serving: JoinHandle<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Held {
+    /// Waits for the engine's end: first the socket is closed, then the run's lock let go. The exit code.
+    pub async fn end(self) -> Done {
+        let (ending, writer) = self.ending.await.map_err(Stop::internal)?;
+        // The screens' goodbye; the exit code does not depend on it.
+        let _ = self.serving.await;
+        drop(writer);
+        exit_code(ending)
+    }
 }
 
 /// `gonogo engine RUN_DIR`.
@@ -31,10 +43,7 @@ pub async fn engine(run_dir: &Path) -> Done {
     let _ = rustix::process::setsid();
     let dir = RunDir::at(run_dir).map_err(Stop::internal)?;
     let held = hold(&dir).await?;
-    let ending = held.ending.await.map_err(Stop::internal)?;
-    // The screens' goodbye; the exit code does not depend on it.
-    let _ = held.serving.await;
-    exit_code(ending)
+    held.end().await
 }
 
 /// Takes the run's lock and holds it: engine, socket, and the wires between them.
@@ -57,6 +66,7 @@ pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
         by: who(),
         host: host(),
         inbox: inputs,
+        let_go: signals()?,
         bell,
         progress,
     };
@@ -102,9 +112,27 @@ async fn serve(server: link::Server, mut heard: watch::Receiver<u64>, mut moved:
     server.close().await;
 }
 
+/// SIGTERM and SIGINT let go of the run in good order: the first when what runs has ended, the second cancels it.
+fn signals() -> Result<watch::Receiver<LetGo>, Stop> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Stop::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::internal)?;
+    let (wish, wished) = watch::channel(LetGo::No);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let next = if *wish.borrow() == LetGo::No { LetGo::Soon } else { LetGo::Now };
+            wish.send_replace(next);
+        }
+    });
+    Ok(wished)
+}
+
 /// A lost terminal must not end the engine: SIGHUP is listened to and nothing is done.
 fn ignore_hangup() {
-    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+    if let Ok(mut hangup) = signal(SignalKind::hangup()) {
         tokio::spawn(async move { while hangup.recv().await.is_some() {} });
     }
 }
@@ -118,7 +146,7 @@ fn refused_link(error: LinkError) -> Stop {
 }
 
 /// The exit code of an ending.
-pub fn exit_code(ending: Result<Ending, EngineError>) -> Done {
+fn exit_code(ending: Result<Ending, EngineError>) -> Done {
     match ending {
         Ok(Ending::Ended(End::Done)) => Ok(code::DONE),
         Ok(Ending::Ended(End::Failed)) => Ok(code::FAILED),

@@ -23,10 +23,7 @@ fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<String>) {
     let run = words::name(&state.opened.run);
     let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("gonogo {verb} {run}")).collect::<Vec<_>>();
     if let Some((end, reason, _)) = &state.ended {
-        let mut next = commands(if *end == End::Done { &["report"] } else { &["report", "replay"] });
-        if *end == End::Done && !runbook.followups.is_empty() {
-            next.push("gonogo followups".to_owned());
-        }
+        let next = commands(if *end == End::Done { &["report"] } else { &["report", "replay"] });
         let verb = match end {
             End::Done => "is",
             End::Failed => "has",

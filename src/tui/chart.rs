@@ -1,6 +1,7 @@
 //! Numbers over time as a row of bars, one sample a column: its threshold dashed across, gaps left as gaps. Block
 //! elements, because every terminal font has them; braille is missing from many.
 
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
 use super::text;
@@ -84,7 +85,13 @@ impl Chart<'_> {
         let blank = self.plot - self.values.len();
         let cells = self.values.iter().map(|value| self.cell(*value, row).unwrap_or(empty));
         for (c, ink) in std::iter::repeat_n(empty, blank).chain(cells) {
-            let style = self.look.style(ink);
+            let mut style = self.look.style(ink);
+            let mut c = c;
+            if here && c == '█' {
+                // The line goes on over the bars.
+                style = style.add_modifier(Modifier::REVERSED);
+                c = '┄';
+            }
             match spans.last_mut() {
                 Some(last) if last.style == style => last.content.to_mut().push(c),
                 _ => spans.push(Span::styled(c.to_string(), style)),

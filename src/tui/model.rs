@@ -50,11 +50,13 @@ pub struct LogLine {
     pub ink: Ink,
 }
 
-/// A sentence for the operator that goes away with the next key.
+/// A sentence for the operator that goes away with the next key, or after a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toast {
     pub text: String,
     pub ink: Ink,
+    /// When it was said, on the run clock.
+    pub ms: u64,
 }
 
 /// A search that is on: `n` and `N` go through its matches.
@@ -171,7 +173,7 @@ impl Model {
     }
 
     pub(super) fn tell(&mut self, ink: Ink, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), ink });
+        self.toast = Some(Toast { text: text.into(), ink, ms: self.now.ms });
     }
 
     /// Takes committed entries over, in order; those already known are passed over.

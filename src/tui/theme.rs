@@ -119,7 +119,7 @@ fn dark(ink: Ink) -> Style {
         Ink::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
         Ink::Badge => style.fg(Color::Black).bg(Color::Cyan),
         Ink::Match => style.fg(Color::Black).bg(Color::Yellow),
-        Ink::Bar => style.fg(Color::Blue),
+        Ink::Bar => style.fg(Color::DarkGray),
     }
 }
 
@@ -140,7 +140,7 @@ fn light(ink: Ink) -> Style {
         Ink::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
         Ink::Badge => style.fg(Color::White).bg(Color::Blue),
         Ink::Match => style.fg(Color::Black).bg(Color::Yellow),
-        Ink::Bar => style.fg(Color::Blue),
+        Ink::Bar => style.fg(Color::Gray),
     }
 }
 

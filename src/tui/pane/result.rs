@@ -107,7 +107,7 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     }
     let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0);
     let elapsed = elapsed.max(progress.map_or(0, |progress| progress.elapsed_ms));
-    words.push(match view::acting(step, Some(run)).expected_time {
+    words.push(match view::expected(view::acting(step, Some(run))) {
         Some(expected) => {
             let late = u128::from(elapsed) > 2 * expected.as_millis().max(1_000);
             let word = if late { ", LONGER THAN EXPECTED" } else { "" };

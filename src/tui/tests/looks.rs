@@ -52,7 +52,7 @@ fn search_goes_through_steps_and_log() {
     assert_eq!(view::shown(&model), Some(id("tables-after")));
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Char('/'));
-    type_in(&mut model, "held by");
+    type_in(&mut model, "held");
     press(&mut model, KeyCode::Enter);
     assert_eq!(view::focus(&model), Pane::Log);
 }
