@@ -23,6 +23,8 @@ use crate::process;
 const STILL: Duration = Duration::from_millis(60);
 /// Between two looks at the screen.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long nothing must be written until an album takes a picture: less than the time between two frames.
+const SHUTTER: Duration = Duration::from_millis(12);
 /// Pictures kept.
 const ALBUM: usize = 20_000;
 
@@ -253,8 +255,8 @@ impl Album {
         let (shared, kept, ended) = (Arc::clone(&terminal.shared), Arc::clone(&pictures), Arc::clone(&stop));
         let looking = std::thread::spawn(move || {
             while !ended.load(Ordering::SeqCst) {
-                std::thread::sleep(LOOK);
-                if shared.written.lock().unwrap().elapsed() < STILL {
+                std::thread::sleep(SHUTTER / 4);
+                if shared.written.lock().unwrap().elapsed() < SHUTTER {
                     continue;
                 }
                 let parser = shared.screen.lock().unwrap();

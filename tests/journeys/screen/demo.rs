@@ -24,7 +24,8 @@ fn by_keys_to_its_end() {
     for words in ["Demo: give orders a currency", "DEMO LIVE", "window ends in", "last safe rollback in"] {
         screen.shows(words);
     }
-    for words in ["Phases", "Signals", "Log", "Error rate", "Orders taken", "errors-high", "select count(*) as orders"] {
+    for words in ["Phases", "Signals", "Log", "Error rate", "Orders taken", "errors-high", "select count(*) as orders"]
+    {
         screen.shows(words);
     }
     screen.start(&scene, "orders-before");
@@ -33,7 +34,7 @@ fn by_keys_to_its_end() {
     screen.shows("running: Let the metrics settle");
     screen.shows("The service is taking orders (see Signals)");
     screen.tick(&scene, step(&book, "ready"), "");
-    screen.go(&scene, step(&book, "go"));
+    screen.go(&scene, &book, step(&book, "go"));
     screen.shows("Enter starts: Add orders.currency");
     screen.start(&scene, "add-currency");
     screen.shows("Enter starts: Index by currency");

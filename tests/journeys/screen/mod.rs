@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use gonogo::journal::{Reader, RunDir};
 use gonogo::run::event::End;
 use gonogo::run::{Entry, Event};
-use gonogo::runbook::{Step, Verb};
+use gonogo::runbook::{Runbook, Step, Verb};
 use support::headless::{Desk, PATIENCE};
 use support::process;
 use support::pty::Terminal;
@@ -128,7 +128,7 @@ trait Operator {
     /// Ticks every line of a checklist that runs; answers those that want words.
     fn tick(&mut self, scene: &Scene, step: &Step, words: &str);
     /// Says go for every role of a poll that runs.
-    fn go(&mut self, scene: &Scene, step: &Step);
+    fn go(&mut self, scene: &Scene, book: &Runbook, step: &Step);
     fn auto(&mut self);
     /// Leaves the screen of a run that has ended; its exit code.
     fn leave(&mut self) -> u32;
@@ -170,17 +170,19 @@ impl Operator for Terminal {
             if item.answer_required {
                 self.answer("An answer is needed", words);
             }
-            scene.until(&format!("{} ticked, line {n}", step.id), |event| {
-                matches!(event, Event::Ticked { step: at, item, .. } if *at == step.id && *item == n)
-            });
+            scene.until(
+                &format!("{} ticked, line {n}", step.id),
+                |event| matches!(event, Event::Ticked { step: at, item, .. } if *at == step.id && *item == n),
+            );
         }
     }
 
     #[track_caller]
-    fn go(&mut self, scene: &Scene, step: &Step) {
+    fn go(&mut self, scene: &Scene, book: &Runbook, step: &Step) {
         let Verb::Poll(roles) = &step.verb else { panic!("{} is no poll", step.id) };
         for role in roles {
-            self.shows("still to answer");
+            let title = book.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title);
+            self.shows(&format!("still to answer: {title}"));
             self.keys("g");
             self.answer(": go?", "");
             scene.until(&format!("go from {role}"), |event| {
