@@ -1,6 +1,7 @@
 //! The screen joined to a running engine: the journal's entries go in, commands go out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -18,6 +19,11 @@ use crate::tui::{self, ExitReason, Init, Link, Message, Mode, Model, Out};
 const PAGE: u32 = 1_000;
 /// Messages that wait for the screen.
 const QUEUE: usize = 256;
+/// How long an engine that was asked to let go is waited for, and how often it is looked for.
+const LET_GO: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
+/// The number of SIGHUP, on every system.
+const HANG_UP: u8 = 1;
 
 pub async fn attach(args: &OneRun, writes: bool) -> Done {
     terminal::need(false)?;
@@ -54,8 +60,11 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let obeying = tokio::spawn(obey(wishes, commands, messages));
     let left = tui::run(init, inbox, outbox).await.map_err(Stop::internal)?;
     // Ends once the last command is on its way.
-    let _ = obeying.await;
+    let asked_to_let_go = obeying.await.unwrap_or(false);
     feeding.abort();
+    if asked_to_let_go {
+        let_go(dir).await?;
+    }
     farewell(dir, left).await
 }
 
@@ -109,9 +118,15 @@ async fn read(reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Messag
     }
 }
 
-/// Does what the screen wishes, until it is gone.
-async fn obey(mut wishes: mpsc::Receiver<Out>, commands: mpsc::Sender<Command>, messages: mpsc::Sender<Message>) {
+/// Does what the screen wishes, until it is gone. True: the engine was asked to let go of the run.
+async fn obey(
+    mut wishes: mpsc::Receiver<Out>,
+    commands: mpsc::Sender<Command>,
+    messages: mpsc::Sender<Message>,
+) -> bool {
+    let mut asked_to_let_go = false;
     while let Some(wish) = wishes.recv().await {
+        asked_to_let_go |= matches!(wish, Out::Quit(Some(_)));
         let answer = match wish {
             Out::Send(command) | Out::Quit(Some(command)) => send(&commands, command).await,
             other => editor::obey(other).await,
@@ -121,6 +136,7 @@ async fn obey(mut wishes: mpsc::Receiver<Out>, commands: mpsc::Sender<Command>, 
             let _ = messages.send(answer).await;
         }
     }
+    asked_to_let_go
 }
 
 async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Message> {
@@ -128,19 +144,42 @@ async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Mess
     sent.err().map(|_| Message::Told { good: false, text: "the engine is gone: nothing was sent".to_owned() })
 }
 
-/// The last words on the ordinary terminal, and the exit code by how the run stands.
+/// The last words on the ordinary terminal, and the exit code: by the signal that ended the screen, else by how the run stands.
 async fn farewell(dir: &RunDir, left: ExitReason) -> Done {
     let (_, state) = past::fold(dir).await?;
     if left != ExitReason::HangUp {
         say(&words(&dir.id(), &state));
     }
-    Ok(match &state.ended {
-        Some((End::Done, ..)) => code::DONE,
-        Some((End::Failed, ..)) => code::FAILED,
-        Some((End::RolledBack, ..)) => code::ROLLED_BACK,
-        None if state.engine.as_ref().is_some_and(|engine| engine.running) => code::DONE,
-        None => code::HELD,
+    let signal = match left {
+        ExitReason::Signal(signal) => u8::try_from(signal).ok(),
+        ExitReason::HangUp => Some(HANG_UP),
+        ExitReason::Left | ExitReason::Closed => None,
+    };
+    Ok(match (signal, &state.ended) {
+        (Some(signal), _) => code::SIGNAL + signal,
+        (None, Some((End::Done, ..))) => code::DONE,
+        (None, Some((End::Failed, ..))) => code::FAILED,
+        (None, Some((End::RolledBack, ..))) => code::ROLLED_BACK,
+        (None, None) if is_held_by_engine(&state) => code::DONE,
+        (None, None) => code::HELD,
     })
+}
+
+fn is_held_by_engine(state: &RunState) -> bool {
+    state.engine.as_ref().is_some_and(|engine| engine.running)
+}
+
+/// Waits until an engine that was asked to let go has done so; it may have a step to see to its end, so not for ever.
+async fn let_go(dir: &RunDir) -> Result<(), Stop> {
+    let deadline = tokio::time::Instant::now() + LET_GO;
+    while tokio::time::Instant::now() < deadline {
+        let (_, state) = past::fold(dir).await?;
+        if state.ended.is_some() || !is_held_by_engine(&state) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 fn words(id: &str, state: &RunState) -> String {
@@ -148,7 +187,7 @@ fn words(id: &str, state: &RunState) -> String {
         Some((end, reason, _)) => {
             format!("run {id} is over, {}: {reason}\ngonogo report {id}", crate::run::words::end(*end))
         }
-        None if state.engine.as_ref().is_some_and(|engine| engine.running) => {
+        None if is_held_by_engine(state) => {
             format!("run {id} goes on without this screen\ngonogo attach {id}")
         }
         None => format!("run {id} is held\ngonogo resume {id}"),
