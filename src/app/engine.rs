@@ -77,7 +77,7 @@ pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
     Ok(Held { book, inbox, bell: heard, ending, serving })
 }
 
-/// What screens do, as inputs of the engine. Screens are counted by name: a person's last one to leave counts as lost.
+/// What screens do, as inputs of the engine.
 async fn obey(mut acts: mpsc::Receiver<(PeerInfo, Act)>, inbox: mpsc::Sender<Input>) {
     while let Some((peer, act)) = acts.recv().await {
         let by = peer.by.clone();

@@ -139,7 +139,10 @@ impl Doors {
         let spec = self.environment.targets.iter().find(|(target, _)| target == name).map(|(_, spec)| spec);
         let spec = spec.ok_or_else(|| format!("environment {} has no target {name}", self.environment.name))?;
         let secret = self.rendered(&spec.url)?;
-        let url = secrets::resolve(&secret, &self.redactor)?;
+        let redactor = self.redactor.clone();
+        // A secret's command may take its time; nobody else has to wait for it.
+        let url = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
+        let url = url.map_err(|error| error.to_string())??;
         let label = format!("gonogo {}", self.run);
         Target::open(name, spec, url, &label).await.map_err(|error| self.redactor.text(&error.to_string()))
     }
@@ -165,7 +168,7 @@ impl Doors {
     }
 
     /// Starts every probe; they sample until the engine stops.
-    pub fn start_probes(&self, _state: &RunState) {
+    pub fn start_probes(&self) {
         for spec in &self.book.probes {
             let spec = match self.rendered_probe(spec) {
                 Ok(spec) => spec,
