@@ -78,6 +78,7 @@ impl Player {
     async fn play(&mut self, mut wishes: mpsc::Receiver<Out>, messages: mpsc::Sender<Message>) {
         let mut frame = tokio::time::interval(FRAME);
         frame.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut told = self.status();
         loop {
             let answer = tokio::select! {
                 wish = wishes.recv() => match wish {
@@ -90,7 +91,11 @@ impl Player {
             if let Ok(mut shown) = self.shown.lock() {
                 *shown = self.tape.moment();
             }
-            for message in answer.into_iter().chain([Message::Replay(self.status())]) {
+            // A tape that stands still has nothing to say: the screen draws nothing then.
+            let status = self.status();
+            let moved = (status != told).then_some(Message::Replay(status));
+            told = status;
+            for message in answer.into_iter().chain(moved) {
                 if messages.send(message).await.is_err() {
                     return;
                 }

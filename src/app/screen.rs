@@ -9,7 +9,7 @@ use crate::app::{Done, Stop, code, editor, past, say, terminal, who};
 use crate::cli::{Look, OneRun};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, Reader, RunDir};
-use crate::link::{Client, Down, LinkError};
+use crate::link::{Client, Down, LinkError, own_name};
 use crate::run::event::End;
 use crate::run::{Command, RunState};
 use crate::tui::{self, ExitReason, Init, Link, Message, Mode, Model, Out};
@@ -43,7 +43,7 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (outbox, wishes) = mpsc::channel(QUEUE);
     let clock = RunClock::since(state.engine.as_ref().map_or(0, |engine| engine.zero_ms));
-    let mode = Mode::Live { me: who(), writes };
+    let mode = Mode::Live { me: own_name(), writes };
     let init = Init {
         model: Model::new(Arc::new(book), mode, terminal::look(look)),
         clock: Box::new(move || clock.now()),

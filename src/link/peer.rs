@@ -39,6 +39,11 @@ pub(super) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The name an engine on this machine knows this process by.
+pub fn own_name() -> String {
+    name(own_uid())
+}
+
 /// `user@host` of a user of this machine; a user without a name goes by number.
 pub(super) fn name(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -3,6 +3,7 @@
 mod deviations;
 mod escape;
 mod gather;
+mod human;
 mod markdown;
 pub mod model;
 mod sections;

@@ -133,7 +133,7 @@ pub struct Step {
     /// In words: `done`, `failed`, `undone`, `pending`, `not in this environment`, …
     pub status: &'static str,
     pub planned_ms: Option<u64>,
-    /// Who started the last forward attempt.
+    /// Who started the last forward attempt; of a checklist or poll, who answered it.
     pub by: Option<String>,
     pub started: Option<DateTime<Utc>>,
     pub ended: Option<DateTime<Utc>>,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::gather::{Gather, Tried, Turn, signed};
+use super::human;
 use super::model::{Failure, Phase, Rollback, RollbackStep, Settled, Step};
 use crate::run::event::{Direction, Resolved};
 use crate::run::{Outcome, words};
@@ -67,6 +68,7 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         Some(Outcome::Failed { facts, verdict, .. }) => (facts.as_deref().cloned(), verdict.clone()),
         _ => (None, None),
     };
+    let asked = run.and_then(|run| human::answered(step, run));
     let here = step.only.is_empty() || step.only.contains(&gather.state.opened.environment);
     Step {
         leg: gather.state.leg,
@@ -80,12 +82,15 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
             run => run.map_or("pending", |run| words::status(&run.status)),
         },
         planned_ms: step.expected_time.map(words::millis),
-        by: last.map(|tried| tried.by.to_owned()),
+        by: asked.as_ref().map(|asked| asked.by.clone()).or_else(|| last.map(|tried| tried.by.to_owned())),
         started: last.map(|tried| tried.started.wall),
         ended: last.and_then(|tried| tried.ended).map(|(_, at, _)| at.wall),
         took_ms: last.and_then(took),
         attempts: gather.tried.iter().filter(tried).count() as u32,
-        results: facts.as_ref().map(words::results).unwrap_or_default(),
+        results: match asked {
+            Some(asked) => vec![asked.result],
+            None => facts.as_ref().map(words::results).unwrap_or_default(),
+        },
         facts,
         verdict,
         claim: run.and_then(|run| run.claim.as_ref()).map(signed),

@@ -1,3 +1,6 @@
 //! What several test binaries share.
 
+pub mod headless;
 pub mod postgres;
+pub mod process;
+pub mod pty;

@@ -28,7 +28,8 @@ pub enum Enter {
 
 pub fn enter(model: &Model) -> Enter {
     let state = &model.state;
-    let blocked = model.is_replay() || state.ended.is_some() || state.countdown().is_some();
+    let unread = state.opened.run.is_empty();
+    let blocked = unread || model.is_replay() || state.ended.is_some() || state.countdown().is_some();
     let Some(id) = current(model).filter(|_| !blocked) else {
         return Enter::Nothing;
     };
@@ -150,6 +151,9 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
 }
 
 fn standing(model: &Model) -> (Ink, String) {
+    if model.state.opened.run.is_empty() {
+        return (Ink::Active, "reading the journal".to_owned());
+    }
     if let Some(ended) = model.state.rollback.as_ref().and_then(|rollback| rollback.ended) {
         return recovering(model, ended.ms);
     }

@@ -1,0 +1,1 @@
+//! Every exit code, by the way an operator meets it.
