@@ -119,6 +119,8 @@ impl Engine {
         let result = self.hold().await;
         self.stop.cancel();
         self.work.stop_all();
+        // From here on the journal is one file, for whoever copies it. What could not be folded into it stays in its log.
+        let _ = self.writer.close().await;
         result
     }
 

@@ -59,9 +59,11 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     }
 }
 
-/// Why a run that stands held may be taken up again by `--yes`: only where a person or the engine itself paused it.
+/// Why a run that stands held may be taken up again by `--yes`: only where a person or the engine itself paused it. An
+/// engine that took a run up has found room for its journal.
 pub fn may_release(cause: &HoldCause) -> bool {
-    matches!(cause, HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. })
+    use HoldCause::{JournalFull, Operator, Target, Unanswered};
+    matches!(cause, Operator { .. } | Unanswered { .. } | Target { .. } | JournalFull {})
 }
 
 /// True while something runs that no person has to answer.

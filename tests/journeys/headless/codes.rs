@@ -5,20 +5,12 @@ use gonogo::run::command::CommandVerb;
 use serde_json::Value;
 
 use super::story::{Voice, entries, parsed, started};
-use super::{book, desk, desk_with_database};
+use super::{bare, book, desk, desk_with_database};
 
 const HEADLESS: [&str; 3] = ["--headless", "--json", "--yes"];
 
 fn with<'a>(first: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
     first.iter().chain(rest).copied().collect()
-}
-
-/// A runbook that needs no database.
-fn bare(rest: &str) -> String {
-    format!(
-        "format = 1\nid = \"journey\"\ntitle = \"A journey\"\n[environments.test]\n\
-         [[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n{rest}\n"
-    )
 }
 
 const QUESTION: &str = r#"
@@ -58,7 +50,8 @@ fn a_missing_answer_holds_and_an_answered_resume_goes_on() {
 fn a_no_go_of_the_answers_holds() {
     let desk = desk();
     desk.write("runbook.toml", &question());
-    let answers = "[answers]\nready = { \"Who is on standby?\" = \"nobody\" }\n[polls]\ngo = { backend = \"no-go: too busy\" }\n";
+    let answers =
+        "[answers]\nready = { \"Who is on standby?\" = \"nobody\" }\n[polls]\ngo = { backend = \"no-go: too busy\" }\n";
     desk.write("answers.toml", answers);
     let held = desk.run(&with(&["run", "runbook.toml", "--answers", "answers.toml"], &HEADLESS)).exits(4);
     assert!(held.out.contains("too busy") && !desk.path("counted").exists(), "{}", held.out);
@@ -101,7 +94,11 @@ fn the_demo_with_its_fault_rolls_back() {
     let desk = desk();
     let ran = desk.run(&["demo", "--set", "fault=true", "--headless", "--json", "--yes"]).exits(5);
     let entries = parsed(&ran.out);
-    assert!(entries.iter().any(|entry| matches!(&entry.event, Event::TriggerFired { trigger, .. } if trigger == "errors-high")));
+    assert!(
+        entries
+            .iter()
+            .any(|entry| matches!(&entry.event, Event::TriggerFired { trigger, .. } if trigger == "errors-high"))
+    );
     let undone: Vec<String> = started(&entries).into_iter().filter(|step| step.starts_with("undo of")).collect();
     assert_eq!(undone, ["undo of rename-amount", "undo of index-currency", "undo of add-currency"]);
 }
@@ -145,7 +142,9 @@ async fn accepted_criteria_end_as_failed() {
     voice.say(CommandVerb::Release).await;
     engine.end().exits(1);
     let told = entries(&folder).await;
-    assert!(matches!(&told.last().unwrap().event, Event::RunEnded { reason, .. } if reason.contains("criteria not met: never")));
+    assert!(
+        matches!(&told.last().unwrap().event, Event::RunEnded { reason, .. } if reason.contains("criteria not met: never"))
+    );
     desk.run(&["report"]).exits(0).says("never");
 }
 

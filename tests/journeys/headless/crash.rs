@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use gonogo::run::command::CommandVerb;
 use gonogo::run::event::{Claim, HoldCause};
 use gonogo::run::{Attempt, Event, Outcome};
-use gonogo::run::command::CommandVerb;
 use support::headless::{Desk, until};
 use support::postgres::Cluster;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,7 +37,9 @@ impl Slow {
                     let method = String::from_utf8_lossy(&bytes[..n]).split(' ').next().unwrap_or_default().to_owned();
                     slow.heard.lock().unwrap().push(method);
                     if *slow.answers.lock().unwrap() {
-                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
+                        let _ = stream
+                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+                            .await;
                     } else {
                         // Until the client is gone.
                         let _ = stream.read(&mut bytes).await;
@@ -81,10 +83,12 @@ struct Case {
     known: &'static [&'static str],
 }
 
-const STUCK_SQL: &str = "insert into marks values (1); select pg_sleep(case when exists (select from gate) then 0 else 600 end)";
+const STUCK_SQL: &str =
+    "insert into marks values (1); select pg_sleep(case when exists (select from gate) then 0 else 600 end)";
 
 /// Ends by itself when its folder is gone, so that no test leaves it behind.
-const STUCK_COMMAND: &str = "echo mark >> {desk}/marks; while [ -d {desk} ] && [ ! -e {desk}/gate ]; do sleep 0.1; done";
+const STUCK_COMMAND: &str =
+    "echo mark >> {desk}/marks; while [ -d {desk} ] && [ ! -e {desk}/gate ]; do sleep 0.1; done";
 
 fn cases() -> Vec<(&'static str, Case)> {
     let sql = |verb, kept, known| Case { verb, marks: Marks::Table, kept, known };
@@ -111,11 +115,21 @@ fn cases() -> Vec<(&'static str, Case)> {
         ),
         (
             "shell",
-            Case { verb: "shell = \"{command}\"", marks: Marks::File, kept: 1, known: &["its process", "still runs, since"] },
+            Case {
+                verb: "shell = \"{command}\"",
+                marks: Marks::File,
+                kept: 1,
+                known: &["its process", "still runs, since"],
+            },
         ),
         (
             "get",
-            Case { verb: "http = \"http://{server}/x\"", marks: Marks::Server, kept: 1, known: &["the GET request may or may not"] },
+            Case {
+                verb: "http = \"http://{server}/x\"",
+                marks: Marks::Server,
+                kept: 1,
+                known: &["the GET request may or may not"],
+            },
         ),
         (
             "post",
@@ -126,6 +140,24 @@ fn cases() -> Vec<(&'static str, Case)> {
                 known: &["the POST request may or may not have been sent and obeyed"],
             },
         ),
+        (
+            "webhook",
+            Case {
+                verb: "notify = { webhook = \"http://{server}/x\", text = \"it begins\" }",
+                marks: Marks::Server,
+                kept: 1,
+                known: &["the message may or may not have been sent"],
+            },
+        ),
+        (
+            "message",
+            Case {
+                verb: "notify = { command = [\"sh\", \"-c\", \"{command}\"], text = \"it begins\" }",
+                marks: Marks::File,
+                kept: 1,
+                known: &["the message may or may not have been sent"],
+            },
+        ),
     ]
 }
 
@@ -133,7 +165,10 @@ impl World {
     async fn new() -> Option<Self> {
         let (desk, cluster, db) = desk_with_database()?;
         cluster.psql(&db, "create table marks (n int); create table gate (n int)");
-        desk.write("stuck.sql", &format!("-- Two statements, one transaction.\n{}\n;\n", STUCK_SQL.replace("; ", ";\n")));
+        desk.write(
+            "stuck.sql",
+            &format!("-- Two statements, one transaction.\n{}\n;\n", STUCK_SQL.replace("; ", ";\n")),
+        );
         let slow = Slow::default();
         let server = slow.serve().await;
         Some(Self { desk, cluster, db, slow, server })
@@ -141,7 +176,8 @@ impl World {
 
     fn filled(&self, verb: &str) -> String {
         let verb = verb.replace("{sql}", STUCK_SQL).replace("{command}", STUCK_COMMAND);
-        verb.replace("{desk}", self.desk.path("").to_str().unwrap().trim_end_matches('/')).replace("{server}", &self.server.to_string())
+        verb.replace("{desk}", self.desk.path("").to_str().unwrap().trim_end_matches('/'))
+            .replace("{server}", &self.server.to_string())
     }
 
     fn marks(&self, marks: Marks) -> usize {
@@ -219,7 +255,9 @@ impl World {
         voice.say(CommandVerb::Settle { attempt: attempt.clone(), claim, reason }).await;
         voice.until_after(begun, "settled", |event| matches!(event, Event::Settled { .. })).await;
         if let Some(verb) = then {
-            let held = |event: &Event| matches!(event, Event::Held { cause: HoldCause::Step { .. } | HoldCause::Undo { .. }, .. });
+            let held = |event: &Event| {
+                matches!(event, Event::Held { cause: HoldCause::Step { .. } | HoldCause::Undo { .. }, .. })
+            };
             voice.until("held for what comes next", held).await;
             voice.say(verb).await;
         }
@@ -299,4 +337,14 @@ killed! {
     shell in_a_script in_the_undo_by_a_script
     get in_a_reading_request in_the_undo_by_a_reading_request
     post in_a_writing_request in_the_undo_by_a_writing_request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_message_by_webhook() {
+    killed_forward("webhook", take("webhook")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_message_by_command() {
+    killed_forward("message", take("message")).await;
 }
