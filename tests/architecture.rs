@@ -1,5 +1,7 @@
 //! The fences of the house: who may import whom, who may name which library, how long a file may be.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,21 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 /// What a pure room must never touch.
 const PURE: &[&str] = &["run", "runbook"];
 const IMPURE: &[&str] = &["tokio", "std::net", "std::process", "SystemTime", "Instant::now", "Utc::now", "Local::now"];
+
+/// What only some rooms may touch: clocks, the environment, processes. `main` ends the process, nobody else.
+const FENCED: &[(&str, &[&str])] = &[
+    ("Utc::now", &["app", "engine"]),
+    ("Local::now", &[]),
+    ("SystemTime::now", &["probe", "engine"]),
+    ("Instant::now", &["app", "engine", "probe", "target", "child", "tui"]),
+    ("env::var", &["app", "engine", "journal", "target", "child"]),
+    ("Command::new", &["app", "engine", "child"]),
+    ("process::exit", &[]),
+    ("process::abort", &[]),
+    ("println!", &[]),
+    ("eprintln!", &[]),
+    ("AssertSqlSafe", &["target"]),
+];
 
 struct Source {
     room: String,
@@ -129,6 +146,20 @@ fn libraries_stay_in_their_rooms() {
             let named = text.contains(&format!("{library}::")) || text.contains(&format!("use {library};"));
             if named && !rooms.contains(&source.room.as_str()) {
                 wrong.push(format!("{}: only {rooms:?} may name {library}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_fenced_stays_inside() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.path.to_string_lossy().contains("/tests")) {
+        let text = code(&source.text);
+        for (word, rooms) in FENCED {
+            if text.contains(word) && !rooms.contains(&source.room.as_str()) {
+                wrong.push(format!("{}: {word} belongs to {rooms:?}", source.path.display()));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::app::{Done, Stop, code, say, say_bytes};
 use crate::cli::CheckArgs;
+use crate::run::words::plural;
 use crate::runbook;
 
 pub fn check(args: &CheckArgs) -> Done {
@@ -15,10 +16,10 @@ pub fn check(args: &CheckArgs) -> Done {
                 );
             }
             Ok(book) => say(&format!(
-                "{}: ok · {} steps in {} phases · digest {}",
+                "{}: ok · {} in {} · digest {}",
                 file.display(),
-                book.steps().count(),
-                book.phases.len(),
+                plural(book.steps().count() as u64, "step"),
+                plural(book.phases.len() as u64, "phase"),
                 &book.source.digest[..12.min(book.source.digest.len())]
             )),
             Err(problems) => {

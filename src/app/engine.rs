@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::{Done, Stop, code, host, past, who};
-use crate::engine::{Ending, Engine, EngineError, Setup};
+use crate::engine::{Ending, Engine, EngineError, LetGo, Setup};
 use crate::journal::{JournalError, RunDir, Writer};
 use crate::link::{self, Act, LinkError, PeerInfo};
 use crate::run::decide::Input;
@@ -57,6 +58,7 @@ pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
         by: who(),
         host: host(),
         inbox: inputs,
+        let_go: signals()?,
         bell,
         progress,
     };
@@ -102,9 +104,27 @@ async fn serve(server: link::Server, mut heard: watch::Receiver<u64>, mut moved:
     server.close().await;
 }
 
+/// SIGTERM and SIGINT let go of the run in good order: the first when what runs has ended, the second cancels it.
+fn signals() -> Result<watch::Receiver<LetGo>, Stop> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Stop::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::internal)?;
+    let (wish, wished) = watch::channel(LetGo::No);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let next = if *wish.borrow() == LetGo::No { LetGo::Soon } else { LetGo::Now };
+            wish.send_replace(next);
+        }
+    });
+    Ok(wished)
+}
+
 /// A lost terminal must not end the engine: SIGHUP is listened to and nothing is done.
 fn ignore_hangup() {
-    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+    if let Ok(mut hangup) = signal(SignalKind::hangup()) {
         tokio::spawn(async move { while hangup.recv().await.is_some() {} });
     }
 }

@@ -138,7 +138,8 @@ impl Pilot {
     }
 
     async fn steer(&mut self, state: &RunState) {
-        if !self.begun || self.asked == state.seq || state.ended.is_some() {
+        let let_go = state.engine.as_ref().is_none_or(|engine| !engine.running);
+        if !self.begun || let_go || self.asked == state.seq || state.ended.is_some() {
             return;
         }
         let takes_up = self.takes_up(state);

@@ -8,7 +8,7 @@ use crate::app::{Done, Stop, code, engine, headless, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
-use crate::link;
+use crate::link::Client;
 use crate::run::Event;
 use crate::run::event::{FORMAT, Mode, Opened};
 use crate::runbook::{self, Runbook};
@@ -44,8 +44,8 @@ pub async fn go(dir: &RunDir, headless: &Headless, answers: crate::run::autopilo
     if headless.headless {
         return headless::hold(dir, answers, headless.json).await;
     }
-    start_engine(dir).await?;
-    screen::live(dir, look, true).await
+    let client = start_engine(dir).await?;
+    screen::live(dir, look, client).await
 }
 
 pub async fn resume(args: ResumeArgs) -> Done {
@@ -64,7 +64,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
         if args.headless.headless {
             return Err(Stop::new(code::REFUSED, format!("run {} is held by {holder}; use gonogo attach", dir.id())));
         }
-        return screen::live(&dir, &args.look, true).await;
+        return screen::attach_to(&dir, &args.look, true).await;
     }
     go(&dir, &args.headless, answers, &args.look).await
 }
@@ -125,8 +125,8 @@ fn run_id(book: &Runbook, at: crate::run::Moment) -> String {
     format!("{name}-{}-{}", at.wall.format("%Y%m%d-%H%M%S"), &random[random.len() - 4..])
 }
 
-/// Starts the engine as a process of its own, detached from this terminal, and waits until it answers.
-pub async fn start_engine(dir: &RunDir) -> Result<(), Stop> {
+/// Starts the engine as a process of its own, detached from this terminal, and calls it until it answers.
+pub async fn start_engine(dir: &RunDir) -> Result<Client, Stop> {
     let log = dir.open_log().map_err(Stop::internal)?;
     let program = std::env::current_exe().map_err(Stop::internal)?;
     let mut child = Command::new(program)
@@ -138,8 +138,8 @@ pub async fn start_engine(dir: &RunDir) -> Result<(), Stop> {
         .spawn()
         .map_err(Stop::internal)?;
     for _ in 0..200 {
-        if link::Client::connect(dir.path(), &who(), true).await.is_ok() {
-            return Ok(());
+        if let Ok(client) = Client::connect(dir.path(), &who(), false).await {
+            return Ok(client);
         }
         if let Ok(Some(status)) = child.try_wait() {
             return Err(Stop::new(

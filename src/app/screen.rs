@@ -23,13 +23,22 @@ pub async fn attach(args: &OneRun, writes: bool) -> Done {
     terminal::need(false)?;
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
-    live(&dir, &args.look, writes).await
+    attach_to(&dir, &args.look, writes).await
+}
+
+/// The screen of a run whose engine is running already.
+pub async fn attach_to(dir: &RunDir, look: &Look, writes: bool) -> Done {
+    let client = Client::connect(dir.path(), &who(), !writes).await.map_err(|error| unreachable(dir, error))?;
+    show(dir, look, client, writes).await
 }
 
 /// Shows the run until the operator leaves; the run does not depend on it.
-pub async fn live(dir: &RunDir, look: &Look, writes: bool) -> Done {
+pub async fn live(dir: &RunDir, look: &Look, client: Client) -> Done {
+    show(dir, look, client, true).await
+}
+
+async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let (book, state) = past::fold(dir).await?;
-    let client = Client::connect(dir.path(), &who(), !writes).await.map_err(|error| unreachable(dir, error))?;
     let reader = Reader::open(dir).await.map_err(Stop::internal)?;
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (outbox, wishes) = mpsc::channel(QUEUE);

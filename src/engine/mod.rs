@@ -22,7 +22,7 @@ use crate::run::decide::{Input, decide};
 use crate::run::event::{End, HoldCause};
 use crate::run::follow::follow;
 use crate::run::plan::held;
-use crate::run::{Entry, Event, Moment, Progress, RunState};
+use crate::run::{Attempt, Command, CommandVerb, Entry, Event, Moment, Progress, RunState};
 use crate::runbook::Runbook;
 
 use clock::RunClock;
@@ -56,6 +56,17 @@ pub enum Ending {
     Stopped,
 }
 
+/// How urgently somebody (a signal) wants the engine to let go of the run. It is then held and can be resumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LetGo {
+    #[default]
+    No,
+    /// As soon as what runs has ended; nothing new starts.
+    Soon,
+    /// What runs is cancelled first.
+    Now,
+}
+
 /// What an engine is given.
 pub struct Setup {
     pub book: Arc<Runbook>,
@@ -67,6 +78,8 @@ pub struct Setup {
     pub by: String,
     pub host: String,
     pub inbox: mpsc::Receiver<Input>,
+    /// Set to let go of the run: see [`LetGo`].
+    pub let_go: watch::Receiver<LetGo>,
     /// Rung with the seq of the newest committed entry.
     pub bell: watch::Sender<u64>,
     pub progress: broadcast::Sender<Progress>,
@@ -78,6 +91,7 @@ pub struct Engine {
     state: RunState,
     clock: RunClock,
     inbox: mpsc::Receiver<Input>,
+    let_go: watch::Receiver<LetGo>,
     /// What the engine's own tasks report.
     own: mpsc::Receiver<Input>,
     bell: watch::Sender<u64>,
@@ -104,6 +118,7 @@ impl Engine {
             state: setup.state,
             clock,
             inbox: setup.inbox,
+            let_go: setup.let_go,
             own,
             bell: setup.bell,
             doors,
@@ -141,6 +156,7 @@ impl Engine {
             }
             self.gather(&mut inputs).await;
             inputs.extend(self.full());
+            inputs.extend(self.letting_go());
             self.turn(inputs).await?;
         }
     }
@@ -226,6 +242,31 @@ impl Engine {
             self.act(&entry);
         }
         Ok(())
+    }
+
+    /// What a wish to let go asks for now.
+    fn letting_go(&self) -> Vec<Input> {
+        let wish = *self.let_go.borrow();
+        if wish == LetGo::No || self.state.ended.is_some() {
+            return Vec::new();
+        }
+        let running = self.work.running();
+        let verbs = match wish {
+            _ if running.is_empty() => vec![CommandVerb::Quit { reason: String::new() }],
+            LetGo::Now => {
+                let asked = |attempt: &Attempt| self.state.steps.get(&attempt.step).is_some_and(|run| run.cancel_asked);
+                running
+                    .into_iter()
+                    .filter(|attempt| !asked(attempt))
+                    .map(|attempt| CommandVerb::Cancel { attempt })
+                    .collect()
+            }
+            _ if self.state.hold.is_none() => vec![CommandVerb::Hold { reason: "asked to let go".to_owned() }],
+            _ => Vec::new(),
+        };
+        let by = self.by.clone();
+        let command = |verb| Input::Command(Command { by: by.clone(), seen: u64::MAX, verb });
+        verbs.into_iter().map(command).collect()
     }
 
     /// A journal without room has recorded what it must; from here on nothing new starts.

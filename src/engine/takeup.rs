@@ -26,8 +26,13 @@ pub fn clock(state: &RunState) -> RunClock {
 pub async fn leftovers(book: Arc<Runbook>, state: RunState, doors: Doors) -> Vec<Event> {
     let mut events = Vec::new();
     for (attempt, run) in left_open(&book, &state) {
-        let known = known(state.at.ms, run, doors.clone(), attempt.clone()).await;
-        events.push(Event::StepEnded { attempt, outcome: Outcome::Unknown { known } });
+        let before = run.outcome.clone();
+        let last_ms = run.ended.unwrap_or(state.at).ms;
+        let known = known(last_ms, run, doors.clone(), attempt.clone()).await;
+        let outcome = Outcome::Unknown { known };
+        if before.as_ref() != Some(&outcome) {
+            events.push(Event::StepEnded { attempt, outcome });
+        }
     }
     events
 }
@@ -38,7 +43,8 @@ fn left_open(book: &Runbook, state: &RunState) -> Vec<(Attempt, StepRun)> {
         let Some(run) = state.steps.get(&attempt.step) else { continue };
         let human = acting(book, attempt).is_none_or(|step| step.verb.is_human());
         let waits = matches!(run.resolved, Some(Resolved::Wait { .. }));
-        if !human && !waits && run.status != StepStatus::InDoubt {
+        // One that is in doubt already is looked at again: what was seen then may be over now.
+        if !human && !waits {
             left.push((attempt.clone(), run.clone()));
         }
     }
@@ -58,11 +64,10 @@ pub fn waiting(state: &RunState) -> Vec<(Attempt, Resolved)> {
 }
 
 /// Everything that can be said of an attempt whose engine died.
-async fn known(at_ms: u64, run: StepRun, doors: Doors, attempt: Attempt) -> String {
+async fn known(last_ms: u64, run: StepRun, doors: Doors, attempt: Attempt) -> String {
     let started = run.started.unwrap_or_default();
-    let mut parts = vec![format!("its engine ended {} after it was started, without a word", {
-        describe::duration(at_ms.saturating_sub(started.ms))
-    })];
+    let last = describe::duration(last_ms.saturating_sub(started.ms));
+    let mut parts = vec![format!("its engine died; the journal's last word came {last} after its start")];
     match &run.resolved {
         Some(Resolved::Sql { target, statements, transaction }) => {
             parts.push(match (*transaction, statements.len()) {

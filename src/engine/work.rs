@@ -118,6 +118,11 @@ impl Work {
         }
     }
 
+    /// The attempts that run now.
+    pub fn running(&self) -> Vec<Attempt> {
+        self.running.keys().cloned().collect()
+    }
+
     /// The engine lets go: what still runs is stopped.
     pub fn stop_all(&self) {
         for stop in self.running.values() {

@@ -228,15 +228,15 @@ fn copy(model: &mut Model) -> Option<Out> {
     let area = super::layout::areas(model, find::screen(model)).pane(pane);
     let text = match view::shown_step(model) {
         Some((_, Some(run))) if pane == Pane::Result && !run.output.lines.is_empty() => {
-            lines_of(table::lines(&run.output, usize::from(u16::MAX), 0, model.look))
+            lines_of(&table::lines(&run.output, usize::from(u16::MAX), 0, model.look))
         }
-        _ => lines_of(super::pane::sheet(model, pane, area).lines),
+        _ => lines_of(&super::pane::sheet(model, pane, area).lines),
     };
     model.copied(text.lines().count());
     Some(Out::Copy(text))
 }
 
-fn lines_of(lines: Vec<ratatui::text::Line<'static>>) -> String {
+fn lines_of(lines: &[ratatui::text::Line<'static>]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect();
     lines.join("\n")
 }
@@ -246,7 +246,7 @@ fn save(model: &mut Model) -> Option<Out> {
     let output = &run?.output;
     let (text, end) = match table::csv(output) {
         Some(csv) => (csv, "csv"),
-        None => (lines_of(table::lines(output, usize::from(u16::MAX), 0, model.look)), "txt"),
+        None => (lines_of(&table::lines(output, usize::from(u16::MAX), 0, model.look)), "txt"),
     };
     let safe =
         |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect() };

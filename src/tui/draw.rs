@@ -106,7 +106,7 @@ fn middle(model: &Model, frame: &mut Frame, areas: &Areas, focus: Pane) {
 fn heading(model: &Model, width: usize, focused: bool) -> Line<'static> {
     let look = model.look;
     let Some((step, run)) = view::shown_step(model) else {
-        return title(look, "no step", focused);
+        return title(look, if view::at_end(model) { "The run is over" } else { "no step" }, focused);
     };
     let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
     let phase = model

@@ -153,8 +153,8 @@ fn full(out: &mut Areas, model: &Model, mut rest: Rect, area: Rect, shape: Shape
         _ => (28, 27),
     };
     let log = match area.height {
-        ..32 => 4,
-        ..40 => 5,
+        0..32 => 4,
+        32..40 => 5,
         _ => 8,
     };
     out.log = inner(bottom(&mut rest, log));

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::dialog::Dialog;
 use super::message::{Link, Mark, ReplayStatus};
+use super::pane::Kept;
 use super::text;
 use super::theme::{Ink, Look};
-use crate::run::event::HoldCause;
+use crate::run::event::{HoldCause, Resolved};
 use crate::run::{Attempt, Entry, Event, Moment, Outcome, Progress, RunState, describe, limits};
 use crate::runbook::{Runbook, StepId};
 
@@ -49,11 +50,13 @@ pub struct LogLine {
     pub ink: Ink,
 }
 
-/// A sentence for the operator that goes away with the next key.
+/// A sentence for the operator that goes away with the next key, or after a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toast {
     pub text: String,
     pub ink: Ink,
+    /// When it was said, on the run clock.
+    pub ms: u64,
 }
 
 /// A search that is on: `n` and `N` go through its matches.
@@ -73,6 +76,9 @@ pub struct Model {
     pub(super) link: Link,
     pub(super) link_since: Moment,
     pub(super) log: VecDeque<LogLine>,
+    /// Log lines that there ever were: kept ones and those that were let go.
+    pub(super) logged: u64,
+    pub(super) kept: Kept,
     pub(super) progress: BTreeMap<Attempt, Progress>,
     /// None: the selection follows the current step.
     pub(super) selected: Option<StepId>,
@@ -99,6 +105,7 @@ pub struct Model {
     pub(super) alarm: Option<(u64, String)>,
     /// The last entry that was drawn: what a command says it saw.
     pub(super) drawn: u64,
+    pub(super) bell: bool,
     pub(super) last_enter_ms: Option<u64>,
     /// When what Enter would do last changed.
     pub(super) turned_ms: u64,
@@ -116,6 +123,8 @@ impl Model {
             link: Link::Up,
             link_since: Moment::default(),
             log: VecDeque::new(),
+            logged: 0,
+            kept: Kept::default(),
             progress: BTreeMap::new(),
             selected: None,
             focus: None,
@@ -132,6 +141,7 @@ impl Model {
             alarm_seen: 0,
             alarm: None,
             drawn: 0,
+            bell: false,
             last_enter_ms: None,
             turned_ms: 0,
         }
@@ -140,6 +150,11 @@ impl Model {
     /// Says that everything known now is on the screen. Commands carry it as what their sender saw.
     pub fn mark_drawn(&mut self) {
         self.drawn = self.state.seq;
+    }
+
+    /// True once after something that wants a person: what fired, failed, was held, or asks.
+    pub fn take_bell(&mut self) -> bool {
+        std::mem::take(&mut self.bell) && !self.is_replay()
     }
 
     /// How long nothing will move by itself, in milliseconds: when to send the next tick.
@@ -158,7 +173,7 @@ impl Model {
     }
 
     pub(super) fn tell(&mut self, ink: Ink, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), ink });
+        self.toast = Some(Toast { text: text.into(), ink, ms: self.now.ms });
     }
 
     /// Takes committed entries over, in order; those already known are passed over.
@@ -187,6 +202,7 @@ impl Model {
     }
 
     fn note(&mut self, entry: &Entry) {
+        self.bell |= calls(&entry.event);
         match &entry.event {
             Event::StepEnded { attempt, .. } => {
                 self.progress.remove(attempt);
@@ -210,6 +226,7 @@ impl Model {
         let Some(line) = describe::line(entry, &self.runbook) else {
             return;
         };
+        self.logged += 1;
         self.log.push_back(LogLine { at: entry.at, text: line, ink: log_ink(&entry.event) });
         if self.log.len() > limits::LOG_SHOWN {
             self.log.pop_front();
@@ -244,6 +261,19 @@ fn answers(event: &Event) -> bool {
         event,
         Event::SampleTaken { .. } | Event::Output { .. } | Event::ScreenAttached { .. } | Event::ScreenLost { .. }
     )
+}
+
+/// True for events that somebody who looked away should hear of.
+fn calls(event: &Event) -> bool {
+    match event {
+        Event::StepEnded { outcome, .. } => !matches!(outcome, Outcome::Done { .. }),
+        Event::Held { cause, .. } => !matches!(cause, HoldCause::Operator { .. }),
+        Event::StepStarted { resolved, .. } => *resolved == Resolved::Human,
+        Event::TriggerFired { .. } | Event::TriggerBlind { .. } | Event::TargetLost { .. } | Event::RunEnded { .. } => {
+            true
+        }
+        _ => false,
+    }
 }
 
 fn log_ink(event: &Event) -> Ink {

@@ -54,8 +54,14 @@ fn walk(model: &mut Model, by: isize) {
         .into_iter()
         .filter(|id| model.runbook.step(id).is_some_and(|step| view::belongs(model, step)))
         .collect();
-    let at = view::shown(model).and_then(|id| ids.iter().position(|other| *other == id)).unwrap_or(0);
-    let to = at.saturating_add_signed(by).min(ids.len().saturating_sub(1));
+    let at = view::shown(model).and_then(|id| ids.iter().position(|other| *other == id));
+    let last = ids.len().saturating_sub(1);
+    let to = match at {
+        Some(at) => at.saturating_add_signed(by).min(last),
+        // From the end of the run: into the list from its near end.
+        None if by < 0 => last,
+        None => 0,
+    };
     if let Some(id) = ids.into_iter().nth(to) {
         select(model, id);
     }

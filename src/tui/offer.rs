@@ -180,6 +180,7 @@ fn run(action: Action, model: &Model) -> Offer {
             None => Offer::Absent,
         },
         Action::Rollback if state.rolling_back() => no("a rollback is under way"),
+        Action::Rollback if state.rollback.is_some() => no("the run is rolled back"),
         Action::Rollback if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
@@ -192,6 +193,7 @@ fn run(action: Action, model: &Model) -> Offer {
         }
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),
         Action::Hold => yes("nothing new starts; what runs, runs on"),
+        Action::Auto | Action::SignOff if state.rollback.is_some() => Offer::Absent,
         Action::Auto if state.auto => yes("every step waits for enter again"),
         Action::Auto => yes("steps start by themselves from here (asks first)"),
         Action::SignOff => match view::phase(model).filter(|phase| phase.kind == PhaseKind::Monitor) {

@@ -190,6 +190,9 @@ impl Session {
         match self.screen.draw(|frame| draw(model, frame)) {
             Ok(()) => {
                 self.model.mark_drawn();
+                if self.model.take_bell() {
+                    self.screen.ring();
+                }
                 self.dirty = false;
                 self.next_frame = Instant::now() + FRAME;
                 Ok(None)

@@ -1,12 +1,15 @@
 //! The terminal taken over and given back: raw mode, the other screen, paste and mouse. Given back on every way out.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
@@ -22,7 +25,9 @@ const BUFFER: usize = 256 * 1024;
 type Backend = CrosstermBackend<BufWriter<Stdout>>;
 
 pub struct Screen {
-    terminal: Terminal<Backend>,
+    /// Never dropped once the terminal may be gone: ratatui's drop would then complain on standard error, and complaining
+    /// to a terminal that is gone is a panic. The cursor is shown again by [`give_back`].
+    terminal: ManuallyDrop<Terminal<Backend>>,
     mouse: bool,
 }
 
@@ -38,21 +43,19 @@ impl Screen {
         });
         // Colours are left out by the theme: crossterm's own way to do so also drops reverse and bold.
         crossterm::style::force_color_output(true);
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout()));
-        let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
-        screen.enter()?;
-        Ok(screen)
+        enter(mouse)?;
+        let terminal = terminal().inspect_err(|_| give_back())?;
+        Ok(Self { terminal: ManuallyDrop::new(terminal), mouse })
     }
 
     /// Takes the terminal (again), and forgets what was on it.
     pub fn enter(&mut self) -> io::Result<()> {
-        TAKEN.store(true, Ordering::SeqCst);
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        if self.mouse {
-            execute!(io::stdout(), EnableMouseCapture)?;
-        }
-        self.terminal.clear()
+        enter(self.mouse)?;
+        // A new one has an empty memory. `Terminal::clear` would ask the terminal where its cursor is, and wait for
+        // the answer among the keys.
+        let old = std::mem::replace(&mut self.terminal, ManuallyDrop::new(terminal()?));
+        drop(ManuallyDrop::into_inner(old));
+        Ok(())
     }
 
     /// Gives the terminal back for a while.
@@ -70,6 +73,12 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
+    /// Calls the operator. A terminal that cannot is no reason to stop.
+    pub fn ring(&mut self) {
+        let mut out = io::stdout();
+        let _ = out.write_all(b"\x07").and_then(|()| out.flush());
+    }
+
     /// Hands text to the clipboard of the terminal the operator sits at (OSC 52).
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
@@ -80,6 +89,21 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+fn terminal() -> io::Result<Terminal<Backend>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide, Clear(ClearType::All))?;
+    if mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Gives the terminal back if it is ours. Errors have nowhere to go: the terminal may be gone.

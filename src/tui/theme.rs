@@ -44,6 +44,8 @@ pub enum Ink {
     /// Reverse, calm: rehearsal, replay.
     Badge,
     Match,
+    /// The bars of a chart: there, but quiet.
+    Bar,
 }
 
 impl Look {
@@ -117,6 +119,7 @@ fn dark(ink: Ink) -> Style {
         Ink::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
         Ink::Badge => style.fg(Color::Black).bg(Color::Cyan),
         Ink::Match => style.fg(Color::Black).bg(Color::Yellow),
+        Ink::Bar => style.fg(Color::DarkGray),
     }
 }
 
@@ -137,13 +140,14 @@ fn light(ink: Ink) -> Style {
         Ink::Alarm => style.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
         Ink::Badge => style.fg(Color::White).bg(Color::Blue),
         Ink::Match => style.fg(Color::Black).bg(Color::Yellow),
+        Ink::Bar => style.fg(Color::Gray),
     }
 }
 
 fn mono(ink: Ink) -> Style {
     let style = Style::new();
     match ink {
-        Ink::Text | Ink::Dim | Ink::Good | Ink::Border => style,
+        Ink::Text | Ink::Dim | Ink::Good | Ink::Border | Ink::Bar => style,
         Ink::Strong | Ink::Title | Ink::Active | Ink::Warn | Ink::Key | Ink::Focus => {
             style.add_modifier(Modifier::BOLD)
         }
@@ -189,24 +193,15 @@ fn plain(c: char) -> char {
         '✎' => '*',
         '⏸' => '=',
         '⚠' => '!',
-        '\u{2800}' => ' ',
-        '\u{2801}'..='\u{28ff}' => braille(c),
+        '▁' | '▂' => '_',
+        '▃' | '▄' => '.',
+        '▅' | '▆' => ':',
+        '▇' => '#',
         'ä' | 'à' | 'á' | 'â' => 'a',
         'é' | 'è' | 'ê' => 'e',
         'ö' | 'ó' | 'ò' | 'ô' => 'o',
         'ü' | 'ú' | 'ù' | 'û' => 'u',
         _ => '?',
-    }
-}
-
-/// The height of a chart's dots as `_`, `.`, `-` or `'`: the topmost dot decides.
-fn braille(c: char) -> char {
-    let bits = c as u32 - 0x2800;
-    match bits {
-        b if b & 0b0000_1001 != 0 => '\'',
-        b if b & 0b0001_0010 != 0 => '-',
-        b if b & 0b0010_0100 != 0 => '.',
-        _ => '_',
     }
 }
 
@@ -233,6 +228,7 @@ mod tests {
             Ink::Alarm,
             Ink::Badge,
             Ink::Match,
+            Ink::Bar,
         ] {
             assert_eq!((look.style(ink).fg, look.style(ink).bg), (None, None), "{ink:?}");
         }

@@ -17,12 +17,17 @@ use crate::run::Moment;
 /// After this long without an answer of the engine, a command that was sent no longer blocks the keys.
 const PATIENCE_MS: u64 = 5_000;
 
+/// How long an answer to a key stands where nothing else is pressed.
+const TOAST_MS: u64 = 8_000;
+
 /// Takes one message in. What it answers is to be done by the caller.
 pub fn update(model: &mut Model, message: Message) -> Option<Out> {
     let before = turning_point(model);
     let out = take(model, message);
     if turning_point(model) != before {
         model.turned_ms = model.now.ms;
+        // What was said of the state before is no longer true.
+        model.toast = model.toast.take().filter(|toast| toast.ink == Ink::Bad || toast.ms == model.now.ms);
     }
     if let Some(Out::Send(command)) = &out {
         model.sent = Some((act::sent_words(model, &command.verb), model.state.seq));
@@ -79,6 +84,9 @@ fn take(model: &mut Model, message: Message) -> Option<Out> {
 
 fn tick(model: &mut Model, now: Moment) {
     model.now = now;
+    if model.toast.as_ref().is_some_and(|toast| now.ms.saturating_sub(toast.ms) > TOAST_MS) {
+        model.toast = None;
+    }
     if model.sent.is_some() && now.ms.saturating_sub(model.sent_ms) > PATIENCE_MS {
         model.sent = None;
         model.tell(Ink::Warn, "the engine has not answered yet; the command may still be carried out");

@@ -66,7 +66,7 @@ enum Move {
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let step = || prop::sample::select(STEPS.to_vec()).prop_map(|id| gonogo::runbook::StepId::from(id));
+    let step = || prop::sample::select(STEPS.to_vec()).prop_map(gonogo::runbook::StepId::from);
     let verb = prop_oneof![
         4 => step().prop_map(|step| CommandVerb::Start { step }),
         2 => step().prop_map(|step| CommandVerb::Retry { step }),

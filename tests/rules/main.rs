@@ -1,5 +1,7 @@
 //! The rules of a run as scripts: inputs go in, the events that follow are read as lines. No clock, no I/O.
 
+#![cfg(test)]
+
 mod laws;
 mod rollback;
 mod script;

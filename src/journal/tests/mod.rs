@@ -82,7 +82,13 @@ fn note(text: &str) -> Event {
 }
 
 fn engine() -> Event {
-    Event::EngineStarted { pid: 41, host: "host".to_owned(), boot: "b".to_owned(), by: "dba@host".to_owned() }
+    Event::EngineStarted {
+        pid: 41,
+        host: "host".to_owned(),
+        boot: "b".to_owned(),
+        zero_ms: 0,
+        by: "dba@host".to_owned(),
+    }
 }
 
 fn attempt(step: &str) -> Attempt {

@@ -98,8 +98,7 @@ fn question(model: &Model, frame: &mut Frame, area: Rect, form: &Form) {
         asked.extend(lines.map(|line| Line::styled(format!(" {line}"), look.style(Ink::Bad))));
     }
     let fields = form.fields.len() as u16;
-    let fixed = asked.len() as u16 + fields + 3;
-    let wanted = said.len() as u16 + fixed + 1;
+    let wanted = said.len() as u16 + asked.len() as u16 + fields + 3;
     let foot = foot(model, form);
     let size = (width, wanted);
     let inside = window(model, frame, area, size, &body::title(model, form), body::alarms(form), &foot);

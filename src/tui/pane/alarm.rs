@@ -39,8 +39,12 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         && (!takes_screen(model) || model.dialog.is_some())
     {
         let left = duration(at.saturating_sub(model.now.ms));
-        let key = if model.dialog.is_some() { "ctrl-x" } else { "x" };
-        say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left} — {key} stops it", clean::line(trigger, 60)));
+        let key = match (model.is_replay(), model.dialog.is_some()) {
+            (true, _) => "",
+            (false, true) => " — ctrl-x stops it",
+            (false, false) => " — x stops it",
+        };
+        say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left}{key}", clean::line(trigger, 60)));
     }
     if let Some(hold) = &model.state.hold {
         let by = format!("{} at {}", clean::line(&hold.by, 60), time::short_clock(model, hold.at.wall));
@@ -67,7 +71,8 @@ pub fn paint(model: &Model, frame: &mut Frame, area: Rect) {
 /// True while the fired trigger stands before everything else.
 pub fn takes_screen(model: &Model) -> bool {
     let fresh = |(seq, _): &(u64, String)| *seq > model.alarm_seen;
-    model.alarm.as_ref().is_some_and(fresh) && fired(model).is_some() && model.state.ended.is_none()
+    let over = model.state.ended.is_some() || model.state.rollback.is_some();
+    model.alarm.as_ref().is_some_and(fresh) && fired(model).is_some() && !over
 }
 
 fn fired(model: &Model) -> Option<(&str, &Fired)> {
@@ -116,7 +121,7 @@ fn panel(model: &Model, id: &str, fired: &Fired, width: usize) -> Vec<Line<'stat
     }
     say(Ink::Dim, &format!("at {}", time::clock(model, fired.at.wall)));
     say(Ink::Text, "");
-    say(Ink::Strong, &consequence(model, fired));
+    say(if fired.at_ms.is_some() { Ink::Alarm } else { Ink::Strong }, &consequence(model, fired));
     say(Ink::Text, "");
     say(Ink::Key, &keys(model));
     out.push(Line::default());
@@ -144,7 +149,6 @@ fn consequence(model: &Model, fired: &Fired) -> String {
             format!("ROLLBACK BEGINS IN {left}, by itself")
         }
         (_, None, Some(by)) => format!("the rollback was stopped by {}", clean::line(by, 60)),
-        (TriggerAction::Rollback, None, None) if model.state.rolling_back() => "the rollback has begun".to_owned(),
         (action, None, None) => match (action, model.state.hold.is_some()) {
             (_, true) => "the run is held: nothing new starts".to_owned(),
             (TriggerAction::Warn, false) => "it only warns: the run goes on".to_owned(),

@@ -80,7 +80,7 @@ fn window(model: &Model) -> Option<Part> {
 }
 
 fn last_safe(model: &Model) -> Option<Part> {
-    if model.state.ended.is_some() || model.state.rolling_back() {
+    if model.state.ended.is_some() || model.state.rollback.is_some() {
         return None;
     }
     let left = time::until(model, time::last_safe(model)?);
@@ -101,6 +101,8 @@ fn second(model: &Model, width: usize) -> Line<'static> {
     if let Some(rollback) = model.state.rollback.as_ref().filter(|_| model.state.rolling_back()) {
         let n = rollback.steps.len();
         parts.push(part(Ink::Alarm, format!(" ROLLING BACK {n} "), " ROLLBACK "));
+    } else if model.state.rollback.is_some() && model.state.ended.is_none() {
+        parts.push(part(Ink::Badge, " ROLLED BACK ", " BACK "));
     }
     if model.state.auto && model.state.ended.is_none() {
         parts.push(part(Ink::Warn, "auto-advance on", "auto"));
@@ -115,6 +117,7 @@ fn connection(model: &Model) -> Part {
     let since = || duration(time::since(model, model.link_since));
     match (&model.mode, &model.link) {
         (Mode::Replay { .. }, _) => part(Ink::Dim, "read from the journal", "journal"),
+        _ if model.state.ended.is_some() => part(Ink::Dim, "the run is over", "over"),
         (_, Link::Lost(_)) => part(Ink::Bad, format!("✖ engine lost {} ago", since()), "✖ lost"),
         (_, Link::Stopped(_)) => part(Ink::Bad, "✖ engine not running", "✖ no engine"),
         (_, Link::Up) => {

@@ -8,6 +8,11 @@ use crate::tui::text;
 use crate::tui::theme::Ink;
 use crate::tui::view::time;
 
+/// What the sheet is made of.
+pub fn mark(model: &Model, width: u16) -> u64 {
+    super::mark((model.logged, model.log.len(), width))
+}
+
 pub fn sheet(model: &Model, width: u16) -> Sheet {
     let mut lines = Vec::new();
     for line in &model.log {

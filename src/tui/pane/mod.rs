@@ -1,6 +1,7 @@
 //! The panes: each makes a sheet of lines, and one painter shows a window of it.
 
 pub mod alarm;
+pub mod ending;
 pub mod fault;
 pub mod footer;
 pub mod header;
@@ -10,6 +11,11 @@ pub mod result;
 pub mod signals;
 pub mod step;
 pub mod timeline;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -55,15 +61,40 @@ impl Sheet {
     }
 }
 
-/// The sheet of a pane, as wide and high as its inner area.
-pub fn sheet(model: &Model, pane: Pane, area: Rect) -> Sheet {
-    match pane {
-        Pane::Phases => phases::sheet(model, area.width),
-        Pane::Step => step::sheet(model, area.width),
-        Pane::Result => result::sheet(model, area.width),
-        Pane::Signals => signals::sheet(model, area.width, area.height),
-        Pane::Log => log::sheet(model, area.width),
+/// Sheets that are dear to make and seldom change, each with the mark of what it was made of.
+#[derive(Default)]
+pub struct Kept(RefCell<BTreeMap<Pane, (u64, Arc<Sheet>)>>);
+
+impl Kept {
+    fn get(&self, pane: Pane, mark: u64, make: impl FnOnce() -> Sheet) -> Arc<Sheet> {
+        if let Some((of, sheet)) = self.0.borrow().get(&pane)
+            && *of == mark
+        {
+            return Arc::clone(sheet);
+        }
+        let sheet = Arc::new(make());
+        self.0.borrow_mut().insert(pane, (mark, Arc::clone(&sheet)));
+        sheet
     }
+}
+
+/// The sheet of a pane, as wide and high as its inner area.
+pub fn sheet(model: &Model, pane: Pane, area: Rect) -> Arc<Sheet> {
+    let Rect { width, height, .. } = area;
+    match pane {
+        Pane::Phases => Arc::new(phases::sheet(model, width)),
+        Pane::Step => Arc::new(step::sheet(model, width)),
+        Pane::Result => model.kept.get(pane, result::mark(model, width), || result::sheet(model, width)),
+        Pane::Signals => Arc::new(signals::sheet(model, width, height)),
+        Pane::Log => model.kept.get(pane, log::mark(model, width), || log::sheet(model, width)),
+    }
+}
+
+/// A number that tells two states of a sheet apart.
+fn mark(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Rows a pane has for its sheet: some keep a part of their area for what always stays in sight.
@@ -84,7 +115,7 @@ pub fn paint(model: &Model, frame: &mut Frame, pane: Pane, area: Rect) {
     let height = usize::from(area.height);
     let top = sheet.offset(model.scroll.get(&pane).copied(), height);
     let lines: Vec<Line<'static>> =
-        sheet.lines.into_iter().skip(top).take(height).map(|line| marked(model, line)).collect();
+        sheet.lines.iter().skip(top).take(height).map(|line| marked(model, line.clone())).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 

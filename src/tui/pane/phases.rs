@@ -7,7 +7,7 @@ use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::End;
 use crate::run::state::{StepRun, StepStatus};
-use crate::runbook::{Phase, Step, StepId};
+use crate::runbook::{Phase, PhaseKind, Step, StepId};
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::{self, Ink};
@@ -73,7 +73,9 @@ fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'s
         },
         (None, _) => ("○", Ink::Text),
     };
-    let late = took.zip(phase.lasts).is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
+    // A monitor phase takes all of its time by intent.
+    let late = phase.kind != PhaseKind::Monitor
+        && took.zip(phase.lasts).is_some_and(|(took, lasts)| u128::from(took) > lasts.as_millis());
     let plan = phase.lasts.map(text::planned);
     let time = match (took, plan) {
         (Some(took), Some(plan)) => format!("{} / {plan}", duration(took)),
@@ -103,11 +105,15 @@ fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) ->
 fn step_word(model: &Model, step: &Step, run: Option<&StepRun>, status: &StepStatus, width: usize) -> (String, Ink) {
     let ink = theme::ink(status);
     let word = theme::word(status);
-    let took = run.filter(|run| run.started.is_some()).and_then(|_| time::step_took(model, step)).map(text::took);
+    let running = matches!(status, StepStatus::Running | StepStatus::Undoing);
+    let took = run
+        .filter(|run| run.started.is_some())
+        .and_then(|_| time::step_took(model, step))
+        .map(|ms| if running { duration(ms) } else { text::took(ms) });
     let wide = width >= 40;
     match status {
         StepStatus::Pending => {
-            let expected = step.expected_time.map_or(String::new(), |time| format!("~{}", text::planned(time)));
+            let expected = view::expected(step).map_or(String::new(), |time| format!("~{}", text::planned(time)));
             (expected, Ink::Dim)
         }
         StepStatus::Done | StepStatus::Running | StepStatus::Undoing | StepStatus::Undone => match took {

@@ -9,6 +9,7 @@ use super::{Rest, Sheet, fault};
 use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::facts::{Facts, Outcome, Verdict};
+use crate::run::output;
 use crate::run::state::{StepRun, StepStatus};
 use crate::runbook::Step;
 use crate::tui::message::Link;
@@ -27,7 +28,8 @@ pub fn has_any(model: &Model) -> bool {
 
 /// Rows that all of it would take.
 pub fn height(model: &Model, width: u16) -> u16 {
-    let rows = pinned(model, width).len() + sheet(model, width).lines.len();
+    let area = Rect::new(0, 0, width, 0);
+    let rows = pinned(model, width).len() + super::sheet(model, Pane::Result, area).lines.len();
     rows.min(usize::from(u16::MAX)) as u16
 }
 
@@ -105,7 +107,7 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     }
     let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0);
     let elapsed = elapsed.max(progress.map_or(0, |progress| progress.elapsed_ms));
-    words.push(match view::acting(step, Some(run)).expected_time {
+    words.push(match view::expected(view::acting(step, Some(run))) {
         Some(expected) => {
             let late = u128::from(elapsed) > 2 * expected.as_millis().max(1_000);
             let word = if late { ", LONGER THAN EXPECTED" } else { "" };
@@ -183,6 +185,20 @@ fn facts_words(facts: &Facts) -> Vec<String> {
         words.push(format!("{path}, {}", text::plural(file.size as usize, "byte")));
     }
     words
+}
+
+/// What the sheet is made of: the step, its last change, its output, the place to show it in.
+pub fn mark(model: &Model, width: u16) -> u64 {
+    let run = view::shown_step(model).and_then(|(step, run)| Some((step, run?)));
+    let of = run.map(|(step, run)| {
+        let output = &run.output;
+        let tail = match output.lines.back() {
+            Some(output::Line::Text { text, .. }) => text.len(),
+            _ => 0,
+        };
+        (&step.id, run.changed, output.lines.len(), output.dropped, tail)
+    });
+    super::mark((of, width, model.column))
 }
 
 /// The failure, then the output. The tail is followed unless something failed: then the failure is read first.

@@ -66,12 +66,17 @@ fn picture(model: &Model, probe: &Probe, width: usize, rows: usize) -> Vec<Line<
     let Some(run) = model.state.probes.get(&probe.id).filter(|run| !run.samples.is_empty()) else {
         return Vec::new();
     };
-    let from = run.samples.len().saturating_sub(width * 2);
+    let from = run.samples.len().saturating_sub(width);
     let values: Vec<Option<f64>> =
         run.samples.iter().skip(from).map(|sample| sample.value.as_ref().ok().copied()).collect();
     let threshold = signal::thresholds(model, &probe.id).first().copied();
-    let flat = threshold.is_none() && values.iter().all(|value| *value == values[0]);
-    let rows = if flat { 1 } else { rows };
+    // Without a bound to keep there is little to see: a low picture is enough.
+    let flat = values.iter().all(|value| *value == values[0]);
+    let rows = match (threshold, flat) {
+        (None, true) => 1,
+        (None, false) => rows.min(2),
+        (Some(_), _) => rows,
+    };
     let lines = chart::lines(&values, threshold, width, rows, model.look);
     lines
         .into_iter()

@@ -37,10 +37,10 @@ impl Page<'_> {
 
     /// A label and words that wrap beside it.
     fn field(&mut self, label: &str, ink: Ink, words: &str) {
-        let indent = text::width(label) + 2;
+        let indent = text::width(label) + 3;
         let wrapped = text::wrap(words, self.width.saturating_sub(indent + 1));
         for (n, line) in wrapped.into_iter().enumerate() {
-            let head = if n == 0 { format!(" {label} ") } else { " ".repeat(indent) };
+            let head = if n == 0 { format!(" {label}: ") } else { " ".repeat(indent) };
             self.lines.push(Line::from(vec![
                 Span::styled(head, self.model.look.style(Ink::Dim)),
                 Span::styled(line, self.model.look.style(ink)),
@@ -51,6 +51,9 @@ impl Page<'_> {
 
 pub fn sheet(model: &Model, width: u16) -> Sheet {
     let mut page = Page { model, width: usize::from(width), lines: Vec::new(), rest: Rest::Top };
+    if view::at_end(model) {
+        return Sheet::new(super::ending::lines(model, page.width), Rest::Top);
+    }
     let Some((step, run)) = view::shown_step(model) else {
         page.say(Ink::Dim, 1, "no step to show yet");
         return Sheet::new(page.lines, Rest::Top);

@@ -188,6 +188,17 @@ pub fn book() -> Runbook {
         triggers: triggers(),
         phases: vec![prepare(), migrate(), verify, phase("monitor", PhaseKind::Monitor, 7200, Vec::new())],
         rollbacks: vec![plan()],
+        criteria: vec![Criterion {
+            id: "tables".to_owned(),
+            title: "43 tables remain".to_owned(),
+            when: expr("steps['tables-after'].value == 43"),
+        }],
+        followups: vec![Followup {
+            id: "backup".to_owned(),
+            title: "Delete the backup".to_owned(),
+            due: Duration::from_secs(48 * 3600),
+            checklist: vec!["Backup removed".to_owned()],
+        }],
         ..Runbook::default()
     }
 }

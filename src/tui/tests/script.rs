@@ -16,6 +16,9 @@ use crate::tui::{Look, Message, Mode, Model, Out, draw, update};
 
 pub const ME: &str = "dba@host";
 
+/// What brings a script to where a test begins.
+pub type Fill = fn(&mut Script) -> &mut Script;
+
 /// Entries under construction.
 pub struct Script {
     pub entries: Vec<Entry>,
@@ -57,7 +60,13 @@ impl Script {
             version: "0.1.0".to_owned(),
             ..Opened::default()
         })));
-        script.push(Event::EngineStarted { pid: 7, host: "host".to_owned(), boot: "b".to_owned(), by: ME.to_owned() });
+        script.push(Event::EngineStarted {
+            pid: 7,
+            host: "host".to_owned(),
+            boot: "b".to_owned(),
+            zero_ms: 0,
+            by: ME.to_owned(),
+        });
         script.seen();
         script
     }

@@ -29,7 +29,7 @@ pub fn current(model: &Model) -> Option<StepId> {
     if let Some(step) = state.hold.as_ref().and_then(|hold| held_step(&hold.cause)) {
         return Some(step);
     }
-    if let Some(rollback) = state.rollback.as_ref().filter(|_| state.rolling_back()) {
+    if let Some(rollback) = &state.rollback {
         return rollback.steps.iter().find(|id| !is_back(model, id)).cloned();
     }
     next_forward(model)
@@ -88,8 +88,16 @@ pub fn phase(model: &Model) -> Option<&Phase> {
     phase_index(model).and_then(|n| model.runbook.phases.get(n))
 }
 
+/// True while the end of the run is told instead of a step.
+pub fn at_end(model: &Model) -> bool {
+    model.state.ended.is_some() && model.selected.is_none()
+}
+
 /// The step on the screen: where the operator went, else the current one, else the last that did something.
 pub fn shown(model: &Model) -> Option<StepId> {
+    if at_end(model) {
+        return None;
+    }
     model
         .selected
         .clone()
@@ -169,6 +177,14 @@ pub fn items(step: &Step) -> usize {
 /// The title of a role, or its id where the runbook gives none.
 pub fn role_title<'a>(model: &'a Model, role: &'a str) -> &'a str {
     model.runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title.as_str())
+}
+
+/// How long a step should take: as the runbook says, and a wait as long as it waits.
+pub fn expected(step: &Step) -> Option<std::time::Duration> {
+    step.expected_time.or(match step.verb {
+        Verb::Wait(wait) => Some(wait),
+        _ => None,
+    })
 }
 
 /// A step's title, or its id where it has none.

@@ -4,10 +4,10 @@ use super::super::message::Link;
 use super::super::model::{Mode, Model};
 use super::super::theme::Ink;
 use super::{at_current, current, human, item, phase, role_title, shown_step, time, title};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::{End, HoldCause};
 use crate::run::state::{StepRun, StepStatus};
+use crate::run::{clean, limits};
 use crate::runbook::{PhaseKind, Step, StepId, Verb};
 
 /// Characters of foreign text in a sentence of ours.
@@ -41,7 +41,7 @@ pub fn enter(model: &Model) -> Enter {
             _ => Enter::Nothing,
         };
     }
-    let startable = state.hold.is_none() && !state.rolling_back() && state.open.is_empty();
+    let startable = state.hold.is_none() && state.rollback.is_none() && state.open.is_empty();
     match state.status(&id) {
         StepStatus::Pending | StepStatus::Undone if startable && needs_consent(model) => Enter::Consent,
         StepStatus::Pending | StepStatus::Undone if startable => Enter::Start(id),
@@ -74,7 +74,8 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        return (Ink::Alarm, format!("{} fired: rollback in {left} — x stops it", clean::line(trigger, WORDS)));
+        let key = if model.is_replay() { "" } else { " — x stops it" };
+        return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
         return ended(model, *end, reason);
@@ -149,6 +150,9 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
 }
 
 fn standing(model: &Model) -> (Ink, String) {
+    if let Some(ended) = model.state.rollback.as_ref().and_then(|rollback| rollback.ended) {
+        return recovering(model, ended.ms);
+    }
     let Some(id) = current(model) else {
         return idle(model);
     };
@@ -170,6 +174,15 @@ fn standing(model: &Model) -> (Ink, String) {
         _ if model.state.auto && !step.verb.is_human() => (Ink::Active, format!("starts by itself: {name}")),
         _ => (Ink::Strong, format!("Enter starts: {name}")),
     }
+}
+
+/// Every undo is done; the run stays open for a moment to show whether going back helped.
+fn recovering(model: &Model, since_ms: u64) -> (Ink, String) {
+    let breached = model.state.triggers.iter().filter(|(_, run)| run.breached.is_some());
+    let names: Vec<String> = breached.map(|(id, _)| clean::line(id, 40)).collect();
+    let left = duration((since_ms + limits::RECOVERY_MS).saturating_sub(model.now.ms));
+    let text = format!("rolled back; waiting for {} to be fine again, {left} at most", names.join(", "));
+    (Ink::Active, text)
 }
 
 pub fn environment(model: &Model) -> String {

@@ -155,6 +155,9 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
             ink: Ink::Warn,
         };
     }
+    if model.state.ended.is_some() {
+        return Watch { glyph: "·", word: "off".to_owned(), ink: Ink::Dim };
+    }
     let armed = armed(model, trigger);
     Watch {
         glyph: if armed { "○" } else { "·" },

@@ -53,9 +53,17 @@ pub fn short_clock(model: &Model, at: DateTime<Utc>) -> String {
     }
 }
 
+/// The run clock: it stands still once the run is over.
+pub fn run_clock(model: &Model) -> u64 {
+    match &model.state.ended {
+        Some((_, _, at)) => at.ms,
+        None => model.now.ms.max(model.state.at.ms),
+    }
+}
+
 /// Milliseconds since a moment, on the run clock.
 pub fn since(model: &Model, then: Moment) -> u64 {
-    model.now.ms.max(model.state.at.ms).saturating_sub(then.ms)
+    run_clock(model).saturating_sub(then.ms)
 }
 
 /// Milliseconds a phase has taken so far.
@@ -74,5 +82,5 @@ pub fn phase_left(model: &Model, phase: &Phase) -> Option<i64> {
 
 /// Milliseconds a step took, or has taken so far.
 pub fn step_took(model: &Model, step: &Step) -> Option<u64> {
-    model.state.step(&step.id)?.took_ms(model.now.ms.max(model.state.at.ms))
+    model.state.step(&step.id)?.took_ms(run_clock(model))
 }

@@ -58,9 +58,10 @@ fn opening(s: &mut Script) {
         environment: "production".into(),
         set: [("batch_size".to_owned(), Var::Int(500))].into(),
         by: DBA.into(),
+        cwd: "/srv/run".into(),
         version: "0.1.0".into(),
     })));
-    s.push(Event::EngineStarted { pid: 812, host: "jump1".into(), boot: "b".into(), by: DBA.into() });
+    s.push(Event::EngineStarted { pid: 812, host: "jump1".into(), boot: "b".into(), zero_ms: 0, by: DBA.into() });
     s.after(40).push(Event::TargetSeen { target: "main".into(), fingerprint: fingerprint() });
     s.after(5_000).push(Event::Confirmed { by: DBA.into(), text: "app".into() });
     s.push(Event::PhaseEntered { phase: "prepare".into() });

@@ -1,0 +1,143 @@
+//! Keys that only look: watching, search, copy, replay; and that footer and help never lie.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::keys::{SIZE, is_open, on};
+use super::script::*;
+use crate::run::event::Resolved;
+use crate::tui::keymap::{Action, BINDINGS, key_name, keys_of, resolve};
+use crate::tui::model::Pane;
+use crate::tui::offer::{Offer, offer};
+use crate::tui::{Link, Message, Mode, Out, ReplayControl, ReplayStatus, update, view};
+
+#[test]
+fn a_watching_screen_changes_nothing() {
+    let mut script = Script::on("staging");
+    script.m011_failed();
+    let mut model = screen_in(&script, SIZE, live(false));
+    for key in ['s', 'r', 'R', 'H', 'e', 'n', 'a', 'x', 'd'] {
+        assert_eq!(press(&mut model, KeyCode::Char(key)), None);
+        assert!(!is_open(&model), "{key} opened something");
+    }
+    assert_eq!(press(&mut model, KeyCode::Enter), None);
+    assert_eq!(press(&mut model, KeyCode::Char('q')), Some(Out::Quit(None)));
+}
+
+#[test]
+fn without_an_engine_keys_say_why() {
+    let mut model = on(Script::migrating);
+    update(&mut model, Message::Engine(Link::Stopped("killed".to_owned())));
+    later(&mut model, 1_000);
+    assert_eq!(press(&mut model, KeyCode::Enter), None);
+    assert!(shot(&model).contains("gonogo resume 01HQ-7F2K"));
+}
+
+#[test]
+fn pasted_text_is_never_taken_for_keys() {
+    let mut model = on(Script::m011_failed);
+    assert_eq!(update(&mut model, Message::Paste("sRr\nq".to_owned())), None);
+    assert!(!is_open(&model));
+}
+
+#[test]
+fn search_goes_through_steps_and_log() {
+    let mut model = on(Script::m011_failed);
+    press(&mut model, KeyCode::Char('/'));
+    type_in(&mut model, "count");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(view::shown(&model), Some(id("tables-after")));
+    press(&mut model, KeyCode::Char('n'));
+    assert_eq!(view::shown(&model), Some(id("tables-before")));
+    press(&mut model, KeyCode::Char('N'));
+    assert_eq!(view::shown(&model), Some(id("tables-after")));
+    press(&mut model, KeyCode::Esc);
+    press(&mut model, KeyCode::Char('/'));
+    type_in(&mut model, "held");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(view::focus(&model), Pane::Log);
+}
+
+#[test]
+fn copy_and_save_take_what_is_shown() {
+    let mut model = on(Script::m011_done);
+    press(&mut model, KeyCode::Up);
+    model.focus = Some(Pane::Result);
+    match press(&mut model, KeyCode::Char('y')) {
+        Some(Out::Copy(text)) => assert!(text.contains("1204 │ NULL"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    press(&mut model, KeyCode::Char('S'));
+    later(&mut model, 600);
+    match press(&mut model, KeyCode::Enter) {
+        Some(Out::Save { path, text }) => {
+            assert_eq!(path, "m011-01HQ-7F2K.csv");
+            assert_eq!(text, "column_count,state\n3,ok\n1204,\n");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn replay_keys_steer_the_replay_and_nothing_else() {
+    let mut script = Script::on("staging");
+    script.m011_failed();
+    let status = ReplayStatus { position: 10, total: 100, playing: false, speed: 1.0 };
+    let mode = Mode::Replay { marks: Vec::new(), status };
+    let mut model = screen_in(&script, SIZE, mode);
+    let shifted = KeyEvent::new(KeyCode::Right, KeyModifiers::SHIFT);
+    assert_eq!(update(&mut model, Message::Key(shifted)), Some(Out::Replay(ReplayControl::Speed(2.0))));
+    for (key, control) in [
+        (KeyCode::Char(' '), ReplayControl::Toggle),
+        (KeyCode::Left, ReplayControl::StepEvents(-1)),
+        (KeyCode::Char('f'), ReplayControl::NextFailure),
+        (KeyCode::Char('t'), ReplayControl::NextTrigger),
+        (KeyCode::Char('m'), ReplayControl::NextNote),
+        (KeyCode::Char('7'), ReplayControl::SeekFraction(0.7)),
+        (KeyCode::Char('G'), ReplayControl::SeekFraction(1.0)),
+    ] {
+        assert_eq!(press(&mut model, key), Some(Out::Replay(control)));
+    }
+    for key in ['s', 'r', 'R', 'H', 'e', 'n', 'a', 'x', 'd'] {
+        assert_eq!(press(&mut model, KeyCode::Char(key)), None);
+        assert!(!is_open(&model), "{key} opened something");
+    }
+}
+
+/// Whatever footer and help show is what the key does.
+#[test]
+fn shown_keys_do_what_they_say() {
+    let fills: [Fill; 9] = [
+        |s| s.phase("prepare").start(attempt("ready"), Resolved::Human),
+        |s| s.phase("prepare").start(attempt("go"), Resolved::Human),
+        Script::migrating,
+        Script::m011_running,
+        Script::m011_failed,
+        Script::fired,
+        Script::in_doubt,
+        Script::monitoring,
+        Script::rolled_back,
+    ];
+    for fill in fills {
+        let model = on(fill);
+        for row in BINDINGS {
+            for key in keys_of(&model, row) {
+                let event = KeyEvent::new(key.code, key.with);
+                assert_eq!(resolve(&model, &event).map(|(action, _)| action), Some(row.action));
+            }
+            let offered = matches!(offer(row.action, &model), Offer::Yes(_));
+            let reachable = key_name(&model, row).is_some();
+            // What has no key of its own here is in the palette.
+            assert!(!offered || reachable || matches!(row.action, Action::Abandon | Action::Top), "{:?}", row.action);
+        }
+    }
+}
+
+/// Whoever joins the rooms may run the screen as a task of its own.
+#[test]
+fn the_screen_can_be_spawned() {
+    fn is_send<T: Send>(_: &T) {}
+    let (_, inbox) = tokio::sync::mpsc::channel(1);
+    let (outbox, _wishes) = tokio::sync::mpsc::channel(1);
+    let init = crate::tui::Init { model: on(|script| script), clock: Box::new(|| moment(0)), mouse: false };
+    is_send(&crate::tui::run(init, inbox, outbox));
+}
