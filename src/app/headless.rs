@@ -125,7 +125,8 @@ impl Pilot {
 
     fn saw(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Refused { by, what, why } if *by == self.by => {
+            // Not what an earlier engine of the same name was refused.
+            Event::Refused { by, what, why } if self.begun && *by == self.by => {
                 self.refusals += 1;
                 self.confirm_refused |= what == "confirm";
                 if self.confirm_refused || self.refusals > REFUSALS {
