@@ -21,9 +21,21 @@ pub struct Held {
     pub book: Arc<Runbook>,
     pub inbox: mpsc::Sender<Input>,
     pub bell: watch::Receiver<u64>,
-    pub ending: JoinHandle<Result<Ending, EngineError>>,
+    ending: JoinHandle<(Result<Ending, EngineError>, Writer)>,
     /// Ends when every screen has heard the last bell.
-    pub serving: JoinHandle<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Held {
+    /// Waits for the engine's end: first the socket is closed, then the run's lock let go. The exit code.
+    pub async fn end(self) -> Done {
+        let (ending, writer) = self.ending.await.map_err(Stop::internal)?;
+        // The screens' goodbye; the exit code does not depend on it.
+        let _ = self.serving.await;
+        // The journal becomes one file, for whoever copies it. What cannot be folded into it stays in its log.
+        let _ = writer.close().await;
+        exit_code(ending)
+    }
 }
 
 /// `gonogo engine RUN_DIR`.
@@ -32,10 +44,7 @@ pub async fn engine(run_dir: &Path) -> Done {
     let _ = rustix::process::setsid();
     let dir = RunDir::at(run_dir).map_err(Stop::internal)?;
     let held = hold(&dir).await?;
-    let ending = held.ending.await.map_err(Stop::internal)?;
-    // The screens' goodbye; the exit code does not depend on it.
-    let _ = held.serving.await;
-    exit_code(ending)
+    held.end().await
 }
 
 /// Takes the run's lock and holds it: engine, socket, and the wires between them.
@@ -138,7 +147,7 @@ fn refused_link(error: LinkError) -> Stop {
 }
 
 /// The exit code of an ending.
-pub fn exit_code(ending: Result<Ending, EngineError>) -> Done {
+fn exit_code(ending: Result<Ending, EngineError>) -> Done {
     match ending {
         Ok(Ending::Ended(End::Done)) => Ok(code::DONE),
         Ok(Ending::Ended(End::Failed)) => Ok(code::FAILED),

@@ -51,12 +51,12 @@ fn bounded(path: &Path) -> std::io::Result<String> {
 /// Holds the run in the foreground until it ends or nobody here may answer what it asks.
 pub async fn hold(dir: &RunDir, answers: Answers, json: bool) -> Done {
     let held = engine::hold(dir).await?;
-    let mut bell = held.bell;
+    let mut bell = held.bell.clone();
     let face = Face { json, colour: terminal::colour_on_stdout(), width: terminal::width_of_stdout() };
     let mut front = Front {
         reader: Reader::open(dir).await.map_err(Stop::internal)?,
         printer: Printer::new(held.book.clone(), face),
-        pilot: Pilot::new(held.book, answers, held.inbox),
+        pilot: Pilot::new(held.book.clone(), answers, held.inbox.clone()),
     };
     loop {
         front.read().await?;
@@ -66,14 +66,12 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool) -> Done {
             break;
         }
     }
-    let ending = held.ending.await.map_err(Stop::internal)?;
-    // The goodbye of screens that looked on; the exit code does not depend on it.
-    let _ = held.serving.await;
+    let exit = held.end().await;
     front.read().await?;
     if !json {
         say_bytes(front.printer.summary().as_bytes());
     }
-    match engine::exit_code(ending) {
+    match exit {
         Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),
         other => other,
     }

@@ -130,13 +130,12 @@ impl Engine {
     }
 
     /// Holds the run until it ends or is let go. Any error leaves the journal as it was at the last append.
-    pub async fn run(mut self) -> Result<Ending, EngineError> {
+    /// The writer comes back with the run's lock: to be let go last, after the socket was closed.
+    pub async fn run(mut self) -> (Result<Ending, EngineError>, Writer) {
         let result = self.hold().await;
         self.stop.cancel();
         self.work.stop_all();
-        // From here on the journal is one file, for whoever copies it. What could not be folded into it stays in its log.
-        let _ = self.writer.close().await;
-        result
+        (result, self.writer)
     }
 
     async fn hold(&mut self) -> Result<Ending, EngineError> {
