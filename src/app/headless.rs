@@ -1,5 +1,6 @@
 //! A run without a screen: the engine in this process, one line per entry, answers only as far as they were given.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::run::autopilot::{self, Answers, Move};
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::Input;
 use crate::run::{Entry, Event, RunState};
-use crate::runbook::Runbook;
+use crate::runbook::{RUNBOOK_BYTES, Runbook};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
@@ -32,9 +33,19 @@ pub fn answers(args: &Headless) -> Result<Answers, Stop> {
 }
 
 fn read_answers(path: &Path) -> Result<Answers, Stop> {
-    let text = std::fs::read_to_string(path)
+    let text = bounded(path)
         .map_err(|error| Stop::new(code::USAGE, format!("cannot read the answers {}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| Stop::new(code::USAGE, format!("{}: {error}", path.display())))
+}
+
+/// The text of a file that is no larger than a runbook may be.
+fn bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(RUNBOOK_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > RUNBOOK_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", RUNBOOK_BYTES >> 20)));
+    }
+    Ok(text)
 }
 
 /// Holds the run in the foreground until it ends or nobody here may answer what it asks.
@@ -112,7 +123,8 @@ impl Pilot {
 
     fn saw(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Refused { by, what, why } if *by == self.by => {
+            // Not what an earlier engine of the same name was refused.
+            Event::Refused { by, what, why } if self.begun && *by == self.by => {
                 self.refusals += 1;
                 self.confirm_refused |= what == "confirm";
                 if self.confirm_refused || self.refusals > REFUSALS {

@@ -322,7 +322,8 @@ impl Desk<'_> {
             }
             HoldCause::Step { step } => return Err(format!("step {step} failed: retry it, skip it, or roll back")),
             HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
-            HoldCause::JournalFull {} => {
+            // A later engine has found room.
+            HoldCause::JournalFull {} if self.state.engine.as_ref().is_some_and(|engine| hold.at >= engine.since) => {
                 return Err("the journal's disk is full: make room, let go (q), then resume".to_owned());
             }
             HoldCause::Criteria { criteria } => {
