@@ -196,8 +196,22 @@ impl World {
                             and state = 'active' and wait_event = 'PgSleep'";
                 self.cluster.until(&self.db, busy, "t");
             }
-            Marks::File | Marks::Server => until("the first mark", || self.marks(marks) == 1),
+            // Between its start and the note of its number lies an instant in which nobody could know it.
+            Marks::File => {
+                until("the first mark, and a note of who made it", || self.marks(marks) == 1 && self.noted())
+            }
+            Marks::Server => until("the first mark", || self.marks(marks) == 1),
         }
+    }
+
+    /// Whether the number of a running command was written down.
+    fn noted(&self) -> bool {
+        let notes = std::fs::read_dir(self.desk.run_dir().join("attempts")).into_iter().flatten();
+        let paths = notes.filter_map(|note| Some(note.ok()?.path()));
+        // Under another name it is only being written.
+        let texts = paths.filter(|path| path.extension().is_some_and(|end| end == "pid")).map(std::fs::read_to_string);
+        let texts: Vec<String> = texts.filter_map(Result::ok).collect();
+        texts.iter().any(|text| text.contains("\"pid\":") && !text.contains("\"pid\":null"))
     }
 
     /// From here on the same work goes through, and what the dead engine left behind is over.
