@@ -108,6 +108,8 @@ struct Pilot {
     by: String,
     /// The entry after which the last command was given: the next one waits for news.
     asked: u64,
+    /// True until the last command has led to an entry.
+    waits: bool,
     refusals: u32,
     refused: Option<String>,
     confirm_refused: bool,
@@ -118,10 +120,25 @@ struct Pilot {
 impl Pilot {
     fn new(book: Arc<Runbook>, answers: Answers, inbox: mpsc::Sender<Input>) -> Self {
         let by = format!("{} (headless)", who());
-        Self { book, answers, inbox, by, asked: 0, refusals: 0, refused: None, confirm_refused: false, begun: false }
+        Self {
+            book,
+            answers,
+            inbox,
+            by,
+            asked: 0,
+            waits: false,
+            refusals: 0,
+            refused: None,
+            confirm_refused: false,
+            begun: false,
+        }
     }
 
     fn saw(&mut self, entry: &Entry) {
+        // Whatever a command leads to, its first entry names who gave it.
+        if entry.event.by() == Some(&self.by) {
+            self.waits = false;
+        }
         match &entry.event {
             // Not what an earlier engine of the same name was refused.
             Event::Refused { by, what, why } if self.begun && *by == self.by => {
@@ -138,7 +155,7 @@ impl Pilot {
 
     async fn steer(&mut self, state: &RunState) {
         let let_go = state.engine.as_ref().is_none_or(|engine| !engine.running);
-        if !self.begun || let_go || self.asked == state.seq || state.ended.is_some() {
+        if !self.begun || let_go || self.waits || self.asked == state.seq || state.ended.is_some() {
             return;
         }
         let takes_up = self.takes_up(state);
@@ -152,6 +169,7 @@ impl Pilot {
             },
         };
         self.asked = state.seq;
+        self.waits = true;
         let command = Command { by: self.by.clone(), seen: state.seq, verb };
         if self.inbox.send(Input::Command(command)).await.is_err() {
             say_error("the engine is gone; what it did is in the journal");
@@ -160,7 +178,8 @@ impl Pilot {
 
     /// True for a hold that `--yes` may lift: made before this engine, by a person or by an engine that left.
     fn takes_up(&self, state: &RunState) -> bool {
-        let first = self.asked == 0;
-        first && self.answers.yes && state.hold.as_ref().is_some_and(|hold| autopilot::may_release(&hold.cause))
+        let since = state.engine.as_ref().map(|engine| engine.since);
+        let earlier = state.hold.as_ref().filter(|hold| since.is_some_and(|since| hold.at < since));
+        self.answers.yes && earlier.is_some_and(|hold| autopilot::may_release(&hold.cause))
     }
 }

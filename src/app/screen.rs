@@ -1,6 +1,7 @@
 //! The screen joined to a running engine: the journal's entries go in, commands go out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -8,14 +9,18 @@ use crate::app::open::usage;
 use crate::app::{Done, Stop, code, editor, past, say, terminal, who};
 use crate::cli::{Look, OneRun};
 use crate::engine::clock::RunClock;
-use crate::journal::{Home, Reader, RunDir};
+use crate::journal::{Home, Reader, RunDir, holder};
 use crate::link::{Client, Down, LinkError, own_name};
 use crate::run::event::End;
 use crate::run::{Command, RunState};
+use crate::runbook::Runbook;
 use crate::tui::{self, ExitReason, Init, Link, Message, Mode, Model, Out};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
+/// Between two looks at a journal that is about to be written, and how long an engine may take for its last words.
+const LOOK: Duration = Duration::from_millis(20);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Messages that wait for the screen.
 const QUEUE: usize = 256;
 
@@ -28,8 +33,10 @@ pub async fn attach(args: &OneRun, writes: bool) -> Done {
 
 /// The screen of a run whose engine is running already.
 pub async fn attach_to(dir: &RunDir, look: &Look, writes: bool) -> Done {
-    let client = Client::connect(dir.path(), &who(), !writes).await.map_err(|error| unreachable(dir, error))?;
-    show(dir, look, client, writes).await
+    match Client::connect(dir.path(), &who(), !writes).await {
+        Ok(client) => show(dir, look, client, writes).await,
+        Err(error) => Err(unreachable(dir, error).await),
+    }
 }
 
 /// Shows the run until the operator leaves; the run does not depend on it.
@@ -38,7 +45,7 @@ pub async fn live(dir: &RunDir, look: &Look, client: Client) -> Done {
 }
 
 async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
-    let (book, state) = past::fold(dir).await?;
+    let (book, state) = begun(dir, &client).await?;
     let reader = Reader::open(dir).await.map_err(Stop::internal)?;
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (outbox, wishes) = mpsc::channel(QUEUE);
@@ -54,13 +61,33 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let obeying = tokio::spawn(obey(wishes, commands, messages));
     let left = tui::run(init, inbox, outbox).await.map_err(Stop::internal)?;
     // Ends once the last command is on its way.
-    let _ = obeying.await;
-    feeding.abort();
+    if obeying.await.unwrap_or(false) {
+        // An engine that was asked to let go ends by itself; its last entries say how the run stands.
+        let _ = tokio::time::timeout(LAST_WORDS, feeding).await;
+    } else {
+        feeding.abort();
+    }
     farewell(dir, left).await
 }
 
-fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
+/// The run as it is once the engine that was called has journaled its start: from there on its clock is known.
+async fn begun(dir: &RunDir, client: &Client) -> Result<(Runbook, RunState), Stop> {
+    loop {
+        let (book, state) = past::fold(dir).await?;
+        if state.engine.as_ref().is_some_and(|engine| engine.pid == client.pid) || client.commands.is_closed() {
+            return Ok((book, state));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
+    let ended = past::fold(dir).await.is_ok_and(|(_, state)| state.ended.is_some());
     match error {
+        LinkError::NoEngine { .. } if ended => Stop::new(
+            code::USAGE,
+            format!("run {0} is over: gonogo replay {0} shows it, gonogo report {0} tells it", dir.id()),
+        ),
         LinkError::NoEngine { .. } => Stop::new(
             code::USAGE,
             format!("no engine holds run {0}: gonogo resume {0} takes it up, gonogo replay {0} shows it", dir.id()),
@@ -109,11 +136,20 @@ async fn read(reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Messag
     }
 }
 
-/// Does what the screen wishes, until it is gone.
-async fn obey(mut wishes: mpsc::Receiver<Out>, commands: mpsc::Sender<Command>, messages: mpsc::Sender<Message>) {
+/// Does what the screen wishes, until it is gone. True where its last wish was that the engine lets go of the run.
+async fn obey(
+    mut wishes: mpsc::Receiver<Out>,
+    commands: mpsc::Sender<Command>,
+    messages: mpsc::Sender<Message>,
+) -> bool {
+    let mut lets_go = false;
     while let Some(wish) = wishes.recv().await {
         let answer = match wish {
-            Out::Send(command) | Out::Quit(Some(command)) => send(&commands, command).await,
+            Out::Send(command) => send(&commands, command).await,
+            Out::Quit(Some(command)) => {
+                lets_go = true;
+                send(&commands, command).await
+            }
             other => editor::obey(other).await,
         };
         if let Some(answer) = answer {
@@ -121,6 +157,7 @@ async fn obey(mut wishes: mpsc::Receiver<Out>, commands: mpsc::Sender<Command>, 
             let _ = messages.send(answer).await;
         }
     }
+    lets_go
 }
 
 async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Message> {
@@ -131,26 +168,26 @@ async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Mess
 /// The last words on the ordinary terminal, and the exit code by how the run stands.
 async fn farewell(dir: &RunDir, left: ExitReason) -> Done {
     let (_, state) = past::fold(dir).await?;
+    let alive = holder(dir).map_err(Stop::internal)?.is_some();
     if left != ExitReason::HangUp {
-        say(&words(&dir.id(), &state));
+        say(&words(&dir.id(), &state, alive));
     }
     Ok(match &state.ended {
         Some((End::Done, ..)) => code::DONE,
         Some((End::Failed, ..)) => code::FAILED,
         Some((End::RolledBack, ..)) => code::ROLLED_BACK,
-        None if state.engine.as_ref().is_some_and(|engine| engine.running) => code::DONE,
+        None if alive => code::DONE,
         None => code::HELD,
     })
 }
 
-fn words(id: &str, state: &RunState) -> String {
+fn words(id: &str, state: &RunState, alive: bool) -> String {
     match &state.ended {
         Some((end, reason, _)) => {
             format!("run {id} is over, {}: {reason}\ngonogo report {id}", crate::run::words::end(*end))
         }
-        None if state.engine.as_ref().is_some_and(|engine| engine.running) => {
-            format!("run {id} goes on without this screen\ngonogo attach {id}")
-        }
-        None => format!("run {id} is held\ngonogo resume {id}"),
+        None if alive => format!("run {id} goes on without this screen\ngonogo attach {id}"),
+        None if state.hold.is_some() => format!("run {id} is held\ngonogo resume {id}"),
+        None => format!("run {id} was interrupted: its engine is gone\ngonogo resume {id}"),
     }
 }

@@ -180,7 +180,7 @@ impl Doors {
                 }
             };
             let (samples, mut taken) = mpsc::channel(16);
-            tokio::spawn(probe::watch(spec, self.for_probes(), samples, self.stop.clone()));
+            tokio::spawn(self.clone().sample(spec, samples));
             let reports = self.reports.clone();
             tokio::spawn(async move {
                 while let Some(probe::Reading { probe, sample }) = taken.recv().await {
@@ -191,6 +191,16 @@ impl Doors {
                 }
             });
         }
+    }
+
+    /// Samples until the engine stops. A probe on a target begins once that was reached: before, there is nothing to ask.
+    async fn sample(self, spec: Probe, samples: mpsc::Sender<probe::Reading>) {
+        if let ProbeSource::Sql { target, .. } = &spec.source {
+            while self.target(target).is_none() && !self.stop.is_cancelled() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        probe::watch(spec, self.for_probes(), samples, self.stop.clone()).await;
     }
 
     fn for_probes(&self) -> probe::Doors {
@@ -227,6 +237,8 @@ impl Doors {
     }
 }
 
+/// Between two looks whether a target was reached.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a question of a probe may keep its server busy; the probe's own timeout is usually shorter.
 const ASK: Duration = Duration::from_secs(10);
 

@@ -161,7 +161,7 @@ fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         [] if rollback.recovers.is_empty() => rollback.reason.clone(),
         [] => format!("{}; {} is fine again after {took}", rollback.reason, rollback.recovers.join(", ")),
         still if now.ms >= since + limits::RECOVERY_MS => {
-            format!("{}; {} is still breached {took} after the rollback", rollback.reason, still.join(", "))
+            format!("{}; {} was not seen fine again in {took} after the rollback", rollback.reason, still.join(", "))
         }
         _ => return Vec::new(),
     };

@@ -75,7 +75,11 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        let key = if model.is_replay() { "" } else { " — x stops it" };
+        let key = match (model.is_replay(), model.dialog.is_some()) {
+            (true, _) => "",
+            (false, true) => " — ctrl-x stops it",
+            (false, false) => " — x stops it",
+        };
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
@@ -110,7 +114,7 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     let reason = clean::line(reason, WORDS);
     let gap = if reason.is_empty() { "" } else { ": " };
     let report = format!("gonogo report {}", run_id(model));
-    (ink, format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"))
+    (ink, format!("the run is over, {word} — q leaves, {report} tells it all{gap}{reason}"))
 }
 
 /// A hold in a few words, with the keys that end it.
@@ -170,6 +174,9 @@ fn standing(model: &Model) -> (Ink, String) {
     match model.state.step(&id) {
         Some(run) if run.status == StepStatus::Running => running(model, step, run, &name),
         _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
+        _ if matches!(model.mode, Mode::Live { writes: false, .. }) => {
+            (Ink::Text, format!("watching; next comes: {name}"))
+        }
         _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
         _ if needs_consent(model) => {
             let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
@@ -214,8 +221,11 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
             }
         }
         Verb::Poll(roles) => {
-            let open: Vec<&str> =
-                roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
+            let open: Vec<&str> = roles
+                .iter()
+                .filter(|role| !run.votes.get(*role).is_some_and(|vote| vote.go))
+                .map(String::as_str)
+                .collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
             clean::line(&format!("g go, n no-go — still to answer: {}", names.join(", ")), WORDS)
         }
