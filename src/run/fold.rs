@@ -40,6 +40,10 @@ impl RunState {
                     running: true,
                 });
                 self.nobody_watched(before, entry.at);
+                // A new engine looks for itself whether there is data.
+                for trigger in self.triggers.values_mut() {
+                    trigger.blind = None;
+                }
                 self.screens.clear();
                 for target in self.targets.values_mut() {
                     target.reached = false;
