@@ -11,7 +11,7 @@ pub struct Cli {
     pub command: Cmd,
 }
 
-const LONG: &str = "Walks one person through a production maintenance window: a TOML runbook with timed phases, \
+const LONG: &str = "Walks an operator through a production maintenance window: a TOML runbook with timed phases, \
 checklists, SQL, commands, probes and rollback triggers; every fact journaled, so that a run survives kill -9 and a \
 lost connection and can be replayed as it looked.\n\nStart with: gonogo demo";
 

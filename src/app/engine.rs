@@ -32,7 +32,8 @@ impl Held {
         let (ending, writer) = self.ending.await.map_err(Stop::internal)?;
         // The screens' goodbye; the exit code does not depend on it.
         let _ = self.serving.await;
-        drop(writer);
+        // The journal becomes one file, for whoever copies it. What cannot be folded into it stays in its log.
+        let _ = writer.close().await;
         exit_code(ending)
     }
 }

@@ -1,5 +1,6 @@
 //! A run without a screen: the engine in this process, one line per entry, answers only as far as they were given.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::run::autopilot::{self, Answers, Move};
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::Input;
 use crate::run::{Entry, Event, RunState};
-use crate::runbook::Runbook;
+use crate::runbook::{RUNBOOK_BYTES, Runbook};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
@@ -32,9 +33,19 @@ pub fn answers(args: &Headless) -> Result<Answers, Stop> {
 }
 
 fn read_answers(path: &Path) -> Result<Answers, Stop> {
-    let text = std::fs::read_to_string(path)
+    let text = bounded(path)
         .map_err(|error| Stop::new(code::USAGE, format!("cannot read the answers {}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| Stop::new(code::USAGE, format!("{}: {error}", path.display())))
+}
+
+/// The text of a file that is no larger than a runbook may be.
+fn bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(RUNBOOK_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > RUNBOOK_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", RUNBOOK_BYTES >> 20)));
+    }
+    Ok(text)
 }
 
 /// Holds the run in the foreground until it ends or nobody here may answer what it asks.
@@ -97,6 +108,8 @@ struct Pilot {
     by: String,
     /// The entry after which the last command was given: the next one waits for news.
     asked: u64,
+    /// True until the last command has led to an entry.
+    waits: bool,
     refusals: u32,
     refused: Option<String>,
     confirm_refused: bool,
@@ -107,12 +120,28 @@ struct Pilot {
 impl Pilot {
     fn new(book: Arc<Runbook>, answers: Answers, inbox: mpsc::Sender<Input>) -> Self {
         let by = format!("{} (headless)", who());
-        Self { book, answers, inbox, by, asked: 0, refusals: 0, refused: None, confirm_refused: false, begun: false }
+        Self {
+            book,
+            answers,
+            inbox,
+            by,
+            asked: 0,
+            waits: false,
+            refusals: 0,
+            refused: None,
+            confirm_refused: false,
+            begun: false,
+        }
     }
 
     fn saw(&mut self, entry: &Entry) {
+        // Whatever a command leads to, its first entry names who gave it.
+        if entry.event.by() == Some(&self.by) {
+            self.waits = false;
+        }
         match &entry.event {
-            Event::Refused { by, what, why } if *by == self.by => {
+            // Not what an earlier engine of the same name was refused.
+            Event::Refused { by, what, why } if self.begun && *by == self.by => {
                 self.refusals += 1;
                 self.confirm_refused |= what == "confirm";
                 if self.confirm_refused || self.refusals > REFUSALS {
@@ -126,7 +155,7 @@ impl Pilot {
 
     async fn steer(&mut self, state: &RunState) {
         let let_go = state.engine.as_ref().is_none_or(|engine| !engine.running);
-        if !self.begun || let_go || self.asked == state.seq || state.ended.is_some() {
+        if !self.begun || let_go || self.waits || self.asked == state.seq || state.ended.is_some() {
             return;
         }
         let takes_up = self.takes_up(state);
@@ -140,6 +169,7 @@ impl Pilot {
             },
         };
         self.asked = state.seq;
+        self.waits = true;
         let command = Command { by: self.by.clone(), seen: state.seq, verb };
         if self.inbox.send(Input::Command(command)).await.is_err() {
             say_error("the engine is gone; what it did is in the journal");
@@ -148,7 +178,8 @@ impl Pilot {
 
     /// True for a hold that `--yes` may lift: made before this engine, by a person or by an engine that left.
     fn takes_up(&self, state: &RunState) -> bool {
-        let first = self.asked == 0;
-        first && self.answers.yes && state.hold.as_ref().is_some_and(|hold| autopilot::may_release(&hold.cause))
+        let since = state.engine.as_ref().map(|engine| engine.since);
+        let earlier = state.hold.as_ref().filter(|hold| since.is_some_and(|since| hold.at < since));
+        self.answers.yes && earlier.is_some_and(|hold| autopilot::may_release(&hold.cause))
     }
 }

@@ -118,12 +118,9 @@ pub fn say_error(words: &str) {
     let _ = writeln!(std::io::stderr().lock(), "gonogo: {}", words.trim_end());
 }
 
-/// `user@host` of this process.
+/// `user@host` of this process, by the same look-up that an engine uses for its screens.
 pub fn who() -> String {
-    let host = host();
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).or_else(|_| std::env::var("LOGNAME"));
-    let user = user.unwrap_or_else(|_| format!("uid{}", rustix::process::getuid().as_raw()));
-    format!("{user}@{host}")
+    crate::link::own_name()
 }
 
 pub fn host() -> String {

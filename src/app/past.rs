@@ -22,9 +22,17 @@ pub struct Past {
 /// Reads a whole run. The runbook is the one the run was opened with, whatever its file says today.
 pub async fn read(dir: &RunDir) -> Result<Past, Stop> {
     let mut reader = Reader::open(dir).await.map_err(usage)?;
-    let entries = reader.all().await.map_err(Stop::internal)?;
+    let entries = reader.all().await.map_err(unreadable)?;
     let book = book(&entries)?;
     Ok(Past { book, entries })
+}
+
+/// A damaged journal is no mistake of the program: it is refused.
+fn unreadable(error: JournalError) -> Stop {
+    match error {
+        JournalError::Bad(bad) => Stop::new(code::REFUSED, bad),
+        other => Stop::internal(other),
+    }
 }
 
 /// The runbook of a run and the fold of all its entries.
@@ -47,7 +55,7 @@ pub async fn report(args: &ReportArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
     let past = read(&dir).await?;
-    let proven = Reader::open(&dir).await.map_err(usage)?.verify().await.map_err(Stop::internal)?;
+    let proven = Reader::open(&dir).await.map_err(usage)?.verify().await.map_err(unreadable)?;
     let anchor = report::Anchor { count: proven.count, head: proven.hex() };
     let text = match args.format {
         ReportFormat::Md => report::markdown(&past.entries, &past.book, Some(anchor)),

@@ -95,7 +95,8 @@ impl Player {
             let status = self.status();
             let moved = (status != told).then_some(Message::Replay(status));
             told = status;
-            for message in answer.into_iter().chain(moved) {
+            let clock = moved.as_ref().map(|_| Message::Tick(self.tape.moment()));
+            for message in answer.into_iter().chain(moved).chain(clock) {
                 if messages.send(message).await.is_err() {
                     return;
                 }

@@ -9,21 +9,22 @@ use crate::app::open::usage;
 use crate::app::{Done, Stop, code, editor, past, say, terminal, who};
 use crate::cli::{Look, OneRun};
 use crate::engine::clock::RunClock;
-use crate::journal::{Home, Reader, RunDir};
-use crate::link::{Client, Down, LinkError, own_name};
+use crate::journal::{Home, Reader, RunDir, holder};
+use crate::link::{Client, Down, LinkError};
 use crate::run::event::End;
 use crate::run::{Command, RunState};
+use crate::runbook::Runbook;
 use crate::tui::{self, ExitReason, Init, Link, Message, Mode, Model, Out};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
-/// Messages that wait for the screen.
-const QUEUE: usize = 256;
-/// How long an engine that was asked to let go is waited for, and how often it is looked for.
-const LET_GO: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at a journal that is about to be written, and how long an engine may take for its last words.
+const LOOK: Duration = Duration::from_millis(20);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The number of SIGHUP, on every system.
 const HANG_UP: u8 = 1;
+/// Messages that wait for the screen.
+const QUEUE: usize = 256;
 
 pub async fn attach(args: &OneRun, writes: bool) -> Done {
     terminal::need(false)?;
@@ -34,8 +35,10 @@ pub async fn attach(args: &OneRun, writes: bool) -> Done {
 
 /// The screen of a run whose engine is running already.
 pub async fn attach_to(dir: &RunDir, look: &Look, writes: bool) -> Done {
-    let client = Client::connect(dir.path(), &who(), !writes).await.map_err(|error| unreachable(dir, error))?;
-    show(dir, look, client, writes).await
+    match Client::connect(dir.path(), &who(), !writes).await {
+        Ok(client) => show(dir, look, client, writes).await,
+        Err(error) => Err(unreachable(dir, error).await),
+    }
 }
 
 /// Shows the run until the operator leaves; the run does not depend on it.
@@ -44,12 +47,12 @@ pub async fn live(dir: &RunDir, look: &Look, client: Client) -> Done {
 }
 
 async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
-    let (book, state) = past::fold(dir).await?;
+    let (book, state) = begun(dir, &client).await?;
     let reader = Reader::open(dir).await.map_err(Stop::internal)?;
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (outbox, wishes) = mpsc::channel(QUEUE);
     let clock = RunClock::since(state.engine.as_ref().map_or(0, |engine| engine.zero_ms));
-    let mode = Mode::Live { me: own_name(), writes };
+    let mode = Mode::Live { me: who(), writes };
     let init = Init {
         model: Model::new(Arc::new(book), mode, terminal::look(look)),
         clock: Box::new(move || clock.now()),
@@ -60,16 +63,33 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let obeying = tokio::spawn(obey(wishes, commands, messages));
     let left = tui::run(init, inbox, outbox).await.map_err(Stop::internal)?;
     // Ends once the last command is on its way.
-    let asked_to_let_go = obeying.await.unwrap_or(false);
-    feeding.abort();
-    if asked_to_let_go {
-        let_go(dir).await?;
+    if obeying.await.unwrap_or(false) {
+        // An engine that was asked to let go ends by itself; its last entries say how the run stands.
+        let _ = tokio::time::timeout(LAST_WORDS, feeding).await;
+    } else {
+        feeding.abort();
     }
     farewell(dir, left).await
 }
 
-fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
+/// The run as it is once the engine that was called has journaled its start: from there on its clock is known.
+async fn begun(dir: &RunDir, client: &Client) -> Result<(Runbook, RunState), Stop> {
+    loop {
+        let (book, state) = past::fold(dir).await?;
+        if state.engine.as_ref().is_some_and(|engine| engine.pid == client.pid) || client.commands.is_closed() {
+            return Ok((book, state));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
+    let ended = past::fold(dir).await.is_ok_and(|(_, state)| state.ended.is_some());
     match error {
+        LinkError::NoEngine { .. } if ended => Stop::new(
+            code::USAGE,
+            format!("run {0} is over: gonogo replay {0} shows it, gonogo report {0} tells it", dir.id()),
+        ),
         LinkError::NoEngine { .. } => Stop::new(
             code::USAGE,
             format!("no engine holds run {0}: gonogo resume {0} takes it up, gonogo replay {0} shows it", dir.id()),
@@ -118,17 +138,20 @@ async fn read(reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Messag
     }
 }
 
-/// Does what the screen wishes, until it is gone. True: the engine was asked to let go of the run.
+/// Does what the screen wishes, until it is gone. True where its last wish was that the engine lets go of the run.
 async fn obey(
     mut wishes: mpsc::Receiver<Out>,
     commands: mpsc::Sender<Command>,
     messages: mpsc::Sender<Message>,
 ) -> bool {
-    let mut asked_to_let_go = false;
+    let mut lets_go = false;
     while let Some(wish) = wishes.recv().await {
-        asked_to_let_go |= matches!(wish, Out::Quit(Some(_)));
         let answer = match wish {
-            Out::Send(command) | Out::Quit(Some(command)) => send(&commands, command).await,
+            Out::Send(command) => send(&commands, command).await,
+            Out::Quit(Some(command)) => {
+                lets_go = true;
+                send(&commands, command).await
+            }
             other => editor::obey(other).await,
         };
         if let Some(answer) = answer {
@@ -136,7 +159,7 @@ async fn obey(
             let _ = messages.send(answer).await;
         }
     }
-    asked_to_let_go
+    lets_go
 }
 
 async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Message> {
@@ -147,8 +170,9 @@ async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Mess
 /// The last words on the ordinary terminal, and the exit code: by the signal that ended the screen, else by how the run stands.
 async fn farewell(dir: &RunDir, left: ExitReason) -> Done {
     let (_, state) = past::fold(dir).await?;
+    let alive = holder(dir).map_err(Stop::internal)?.is_some();
     if left != ExitReason::HangUp {
-        say(&words(&dir.id(), &state));
+        say(&words(&dir.id(), &state, alive));
     }
     let signal = match left {
         ExitReason::Signal(signal) => u8::try_from(signal).ok(),
@@ -160,36 +184,18 @@ async fn farewell(dir: &RunDir, left: ExitReason) -> Done {
         (None, Some((End::Done, ..))) => code::DONE,
         (None, Some((End::Failed, ..))) => code::FAILED,
         (None, Some((End::RolledBack, ..))) => code::ROLLED_BACK,
-        (None, None) if is_held_by_engine(&state) => code::DONE,
+        (None, None) if alive => code::DONE,
         (None, None) => code::HELD,
     })
 }
 
-fn is_held_by_engine(state: &RunState) -> bool {
-    state.engine.as_ref().is_some_and(|engine| engine.running)
-}
-
-/// Waits until an engine that was asked to let go has done so; it may have a step to see to its end, so not for ever.
-async fn let_go(dir: &RunDir) -> Result<(), Stop> {
-    let deadline = tokio::time::Instant::now() + LET_GO;
-    while tokio::time::Instant::now() < deadline {
-        let (_, state) = past::fold(dir).await?;
-        if state.ended.is_some() || !is_held_by_engine(&state) {
-            break;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(())
-}
-
-fn words(id: &str, state: &RunState) -> String {
+fn words(id: &str, state: &RunState, alive: bool) -> String {
     match &state.ended {
         Some((end, reason, _)) => {
             format!("run {id} is over, {}: {reason}\ngonogo report {id}", crate::run::words::end(*end))
         }
-        None if is_held_by_engine(state) => {
-            format!("run {id} goes on without this screen\ngonogo attach {id}")
-        }
-        None => format!("run {id} is held\ngonogo resume {id}"),
+        None if alive => format!("run {id} goes on without this screen\ngonogo attach {id}"),
+        None if state.hold.is_some() => format!("run {id} is held\ngonogo resume {id}"),
+        None => format!("run {id} was interrupted: its engine is gone\ngonogo resume {id}"),
     }
 }

@@ -11,8 +11,8 @@ pub fn need(headless: bool) -> Result<(), Stop> {
     if headless || (std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         return Ok(());
     }
-    let words =
-        "there is no terminal here: add --headless, and --yes or --answers FILE.toml to say what may be answered";
+    let words = "there is no terminal here; run, resume and demo can do without: --headless, and --yes or --answers \
+                 FILE.toml to say what may be answered";
     Err(Stop::new(code::USAGE, words))
 }
 

@@ -35,8 +35,8 @@ impl RunClock {
         Self { base_boot_ms: zero_ms, at_ms: 0 }
     }
 
-    /// The clock of a run that is taken up again: `last` is its newest entry, `opened` its first. Within one boot the
-    /// boot clock itself tells how long the gap was; over a reboot the wall clock has to.
+    /// The clock of a run that is taken up again: `last` is its newest entry, `same_boot` the zero of its last engine's
+    /// clock where that ran in this boot. Over a reboot the wall clock has to tell how long the gap was.
     pub fn resume(last: Moment, same_boot: Option<u64>) -> Self {
         let now = boot_ms();
         let gap = match same_boot {

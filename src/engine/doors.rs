@@ -139,7 +139,10 @@ impl Doors {
         let spec = self.environment.targets.iter().find(|(target, _)| target == name).map(|(_, spec)| spec);
         let spec = spec.ok_or_else(|| format!("environment {} has no target {name}", self.environment.name))?;
         let secret = self.rendered(&spec.url)?;
-        let url = secrets::resolve(&secret, &self.redactor)?;
+        let redactor = self.redactor.clone();
+        // A secret's command may take its time; nobody else has to wait for it.
+        let url = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
+        let url = url.map_err(|error| error.to_string())??;
         let label = format!("gonogo {}", self.run);
         Target::open(name, spec, url, &label).await.map_err(|error| self.redactor.text(&error.to_string()))
     }
@@ -165,7 +168,7 @@ impl Doors {
     }
 
     /// Starts every probe; they sample until the engine stops.
-    pub fn start_probes(&self, _state: &RunState) {
+    pub fn start_probes(&self) {
         for spec in &self.book.probes {
             let spec = match self.rendered_probe(spec) {
                 Ok(spec) => spec,
@@ -177,7 +180,7 @@ impl Doors {
                 }
             };
             let (samples, mut taken) = mpsc::channel(16);
-            tokio::spawn(probe::watch(spec, self.for_probes(), samples, self.stop.clone()));
+            tokio::spawn(self.clone().sample(spec, samples));
             let reports = self.reports.clone();
             tokio::spawn(async move {
                 while let Some(probe::Reading { probe, sample }) = taken.recv().await {
@@ -188,6 +191,16 @@ impl Doors {
                 }
             });
         }
+    }
+
+    /// Samples until the engine stops. A probe on a target begins once that was reached: before, there is nothing to ask.
+    async fn sample(self, spec: Probe, samples: mpsc::Sender<probe::Reading>) {
+        if let ProbeSource::Sql { target, .. } = &spec.source {
+            while self.target(target).is_none() && !self.stop.is_cancelled() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        probe::watch(spec, self.for_probes(), samples, self.stop.clone()).await;
     }
 
     fn for_probes(&self) -> probe::Doors {
@@ -224,6 +237,8 @@ impl Doors {
     }
 }
 
+/// Between two looks whether a target was reached.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a question of a probe may keep its server busy; the probe's own timeout is usually shorter.
 const ASK: Duration = Duration::from_secs(10);
 

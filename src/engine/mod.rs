@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::{JournalError, Writer};
 use crate::run::decide::{Input, decide};
-use crate::run::event::{End, HoldCause};
+use crate::run::event::{End, HoldCause, Resolved};
 use crate::run::follow::follow;
 use crate::run::plan::held;
 use crate::run::{Attempt, Command, CommandVerb, Entry, Event, Moment, Progress, RunState};
@@ -200,9 +200,10 @@ impl Engine {
         let left = takeup::leftovers(self.book.clone(), self.state.clone(), self.doors.clone()).await;
         let mut facts = vec![Input::Fact(started)];
         facts.extend(left.into_iter().map(Input::Fact));
+        facts.extend(takeup::stopped_countdowns(&self.state).into_iter().map(Input::Fact));
         self.turn(facts).await?;
         self.doors.open_targets();
-        self.doors.start_probes(&self.state);
+        self.doors.start_probes();
         for (attempt, resolved) in takeup::waiting(&self.state) {
             let started = self.state.steps.get(&attempt.step).and_then(|run| run.started).unwrap_or_default();
             self.work.launch(&self.book, &self.state, &self.doors, &attempt, &resolved, started, self.clock);
@@ -234,11 +235,12 @@ impl Engine {
         if batch.is_empty() {
             return Ok(());
         }
-        let events: Vec<(Moment, Event)> = batch.iter().map(|entry| (entry.at, entry.event.clone())).collect();
+        let events: Vec<(Moment, Event)> =
+            batch.iter().map(|noted| (noted.entry.at, noted.entry.event.clone())).collect();
         self.writer.append(events).await?;
         self.bell.send_replace(self.state.seq);
-        for entry in batch {
-            self.act(&entry);
+        for noted in batch {
+            self.act(&noted);
         }
         Ok(())
     }
@@ -274,26 +276,37 @@ impl Engine {
         (!free).then(|| Input::Fact(held(HoldCause::JournalFull {})))
     }
 
-    fn note(&mut self, event: Event, at: Moment, batch: &mut Vec<Entry>) {
+    fn note(&mut self, event: Event, at: Moment, batch: &mut Vec<Noted>) {
+        // What is to be done is done as it was resolved; only what is kept of it is without secrets.
+        let order = match &event {
+            Event::StepStarted { resolved, .. } => Some(resolved.clone()),
+            _ => None,
+        };
         let event = self.doors.redactor().event(event);
         let entry = Entry { seq: self.state.seq + 1, at, event };
         self.state.apply(&entry);
-        batch.push(entry);
+        batch.push(Noted { entry, order });
     }
 
     /// The effect that a committed event orders.
-    fn act(&mut self, entry: &Entry) {
-        match &entry.event {
-            Event::StepStarted { attempt, resolved, .. } => {
+    fn act(&mut self, noted: &Noted) {
+        match (&noted.entry.event, &noted.order) {
+            (Event::StepStarted { attempt, .. }, Some(resolved)) => {
                 let (book, state) = (&self.book, &self.state);
-                self.work.launch(book, state, &self.doors, attempt, resolved, entry.at, self.clock);
+                self.work.launch(book, state, &self.doors, attempt, resolved, noted.entry.at, self.clock);
             }
-            Event::StepEnded { attempt, .. } => self.work.ended(attempt),
-            Event::CancelAsked { attempt, .. } => self.work.cancel(attempt),
-            Event::Released { .. } => self.doors.reopen_lost(&self.state),
+            (Event::StepEnded { attempt, .. }, _) => self.work.ended(attempt),
+            (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
+            (Event::Released { .. }, _) => self.doors.reopen_lost(&self.state),
             _ => {}
         }
     }
+}
+
+/// An entry of a turn, and what it orders to be done.
+struct Noted {
+    entry: Entry,
+    order: Option<Resolved>,
 }
 
 /// Inputs that nobody waits for at the keyboard.

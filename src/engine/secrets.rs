@@ -1,11 +1,20 @@
 //! Secrets: named in the runbook, resolved here at the moment of use, never written down.
 
-use std::process::Command;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::redact::Redactor;
 use crate::runbook::Secret;
+
+/// How long a secret's command may take, how often we look, and how much of its output is read.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+const LONGEST: u64 = 64 * 1024;
 
 /// The value behind a named secret. The error says what to set, never what was found.
 pub fn resolve(secret: &Secret, redactor: &Redactor) -> Result<SecretString, String> {
@@ -34,14 +43,44 @@ fn from_file(path: &str) -> Result<SecretString, String> {
 }
 
 fn from_command(command: &str) -> Result<SecretString, String> {
-    let output = Command::new("sh").arg("-c").arg(command).output();
-    let output = output.map_err(|error| format!("the secret's command could not be started: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("the secret's command failed: {}", output.status));
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("the secret's command could not be started: {error}"))?;
+    let ended = wait_for(&mut child);
+    if ended.is_none() {
+        // It and what it started; a command that is gone already needs no killing.
+        if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+        let _ = child.wait();
+        return Err(format!("the secret's command did not end in {} s", PATIENCE.as_secs()));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().next().unwrap_or_default().to_owned();
+    if let Some(status) = ended.filter(|status| !status.success()) {
+        return Err(format!("the secret's command failed: {status}"));
+    }
+    let mut text = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        out.take(LONGEST).read_to_end(&mut text).map_err(|error| format!("the secret's command: {error}"))?;
+    }
+    let line = String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned();
     if line.is_empty() { Err("the secret's command printed nothing".to_owned()) } else { Ok(SecretString::from(line)) }
+}
+
+/// Its exit, unless it takes longer than our patience.
+fn wait_for(child: &mut Child) -> Option<ExitStatus> {
+    for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        std::thread::sleep(LOOK);
+    }
+    None
 }
 
 /// Of a URL only its password is secret: host and database are to be seen. Anything else is secret as a whole.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::clock::{self, RunClock};
 use super::doors::Doors;
-use super::exec;
-use crate::run::event::Resolved;
+use super::exec::{self, Leftover};
+use crate::run::event::{HoldCause, Resolved};
 use crate::run::follow::acting;
+use crate::run::plan::held;
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{Attempt, Event, Outcome, RunState, describe};
+use crate::run::{Attempt, Event, GONOGO, Outcome, RunState, describe};
 use crate::runbook::Runbook;
 
 /// How long taking up waits for a target to tell what it knows.
@@ -19,6 +20,16 @@ const LOOK: Duration = Duration::from_secs(10);
 pub fn clock(state: &RunState) -> RunClock {
     let same_boot = state.engine.as_ref().filter(|engine| engine.boot == clock::boot_id() && !engine.boot.is_empty());
     RunClock::resume(state.at, same_boot.map(|engine| engine.zero_ms))
+}
+
+/// A countdown that nobody watched to its end: stopped, and for a person to decide.
+pub fn stopped_countdowns(state: &RunState) -> Vec<Event> {
+    let Some((trigger, _)) = state.countdown() else { return Vec::new() };
+    let mut events = vec![Event::CountdownStopped { trigger: trigger.to_owned(), by: GONOGO.to_owned() }];
+    if state.hold.is_none() {
+        events.push(held(HoldCause::Trigger { trigger: trigger.to_owned() }));
+    }
+    events
 }
 
 /// The attempts that are open although nobody runs them: each ends unknown. Human steps simply go on, and a wait is
@@ -94,6 +105,7 @@ async fn known(last_ms: u64, run: StepRun, doors: Doors, attempt: Attempt) -> St
                 Some(left) if left.running => {
                     format!("its process {} still runs, since {} s", left.pid, left.age.as_secs())
                 }
+                Some(Leftover { exit: Some(exit), pid, .. }) => format!("its process {pid} ended with exit {exit}"),
                 Some(left) => format!("its process {} is gone", left.pid),
                 None => "no process of it was recorded: it may never have begun".to_owned(),
             });

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::RunClock;
 use super::doors::Doors;
 use super::job::{self, Job};
+use super::redact::Redactor;
 use crate::run::decide::Input;
 use crate::run::event::Resolved;
 use crate::run::follow::acting;
@@ -67,10 +68,11 @@ impl Work {
         };
         let ticking = self.report_progress(&meter, doors, resolved);
         let reports = self.reports.clone();
+        let redactor = doors.redactor().clone();
         tokio::spawn(async move {
             let attempt = job.attempt.clone();
             let (out, chunks) = mpsc::channel(CHUNKS);
-            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter));
+            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter, redactor));
             let outcome = job::run(job, out, stop).await;
             // Everything it said comes before its end.
             let _ = forward.await;
@@ -131,13 +133,37 @@ impl Work {
     }
 }
 
-/// Passes an attempt's output on to the engine, counting it.
-async fn forward(attempt: Attempt, mut chunks: mpsc::Receiver<Chunk>, reports: mpsc::Sender<Input>, meter: Meter) {
+/// Passes an attempt's output on to the engine, counting it. The end of a piece that may begin a secret waits for more.
+async fn forward(
+    attempt: Attempt,
+    mut chunks: mpsc::Receiver<Chunk>,
+    reports: mpsc::Sender<Input>,
+    meter: Meter,
+    redactor: Redactor,
+) {
+    let mut waiting: BTreeMap<String, String> = BTreeMap::new();
     while let Some(chunk) = chunks.recv().await {
         meter.count(&chunk);
+        let chunk = match chunk {
+            Chunk::Text { stream, text } => {
+                let mut text = waiting.remove(&stream).unwrap_or_default() + &text;
+                let rest = text.split_off(text.len() - redactor.undecided(&text));
+                waiting.insert(stream.clone(), rest);
+                if text.is_empty() {
+                    continue;
+                }
+                Chunk::Text { stream, text }
+            }
+            other => other,
+        };
         if reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await.is_err() {
             return;
         }
+    }
+    for (stream, text) in waiting.into_iter().filter(|(_, text)| !text.is_empty()) {
+        let chunk = Chunk::Text { stream, text };
+        // The engine is gone where nobody listens.
+        let _ = reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await;
     }
 }
 

@@ -179,7 +179,21 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Ends a connection in good order; what is committed is safe without it.
+/// Ends a connection; what is committed is safe without it.
 pub(super) async fn close(conn: SqliteConnection, blame: Blame<'_>) -> Result<(), JournalError> {
     conn.close().await.map_err(blame.of("close it"))
+}
+
+/// How long a reader may keep the log from being folded into the file.
+const FOLD: &str = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)";
+
+/// Folds the log into the file, also where somebody reads it, so that the file alone is the whole journal.
+pub(super) async fn fold(conn: &mut SqliteConnection, blame: Blame<'_>) -> Result<(), JournalError> {
+    sqlx::raw_sql(FOLD).execute(conn).await.map(|_| ()).map_err(blame.of("fold its log into it"))
+}
+
+/// From here on nothing is folded: on a full disk the file would grow into the room that the log needs.
+pub(super) async fn keep_log(conn: &mut SqliteConnection, blame: Blame<'_>) -> Result<(), JournalError> {
+    let keep = sqlx::raw_sql("PRAGMA wal_autocheckpoint = 0").execute(conn).await;
+    keep.map(|_| ()).map_err(blame.of("keep its log"))
 }

@@ -165,7 +165,10 @@ impl Writer {
     }
 
     /// Folds what the log has into the file and lets go of the lock. Dropping it instead is safe too.
-    pub async fn close(self) -> Result<(), JournalError> {
+    pub async fn close(mut self) -> Result<(), JournalError> {
+        if !self.full {
+            store::fold(&mut self.conn, Blame { db: self.dir.db() }).await?;
+        }
         store::close(self.conn, Blame { db: self.dir.db() }).await
     }
 
@@ -224,7 +227,8 @@ impl Writer {
 
     /// A connection that saw an error may still sit in its transaction: a new one does not.
     async fn reconnect(&mut self) -> Result<(), JournalError> {
-        let fresh = store::open_writing(self.dir.db()).await?;
+        let mut fresh = store::open_writing(self.dir.db()).await?;
+        store::keep_log(&mut fresh, Blame { db: self.dir.db() }).await?;
         let spent = std::mem::replace(&mut self.conn, fresh);
         // Its error is the one that brought us here.
         let _ = store::close(spent, Blame { db: self.dir.db() }).await;

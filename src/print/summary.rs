@@ -7,7 +7,7 @@ use crate::runbook::{Runbook, StepId};
 
 /// Several lines, each ended by a line feed. The first says the outcome, the last ones are commands to type.
 pub fn summary(state: &RunState, runbook: &Runbook) -> String {
-    let (outcome, next) = outcome(state, runbook);
+    let (outcome, next) = outcome(state);
     let mut out = format!("\n{outcome}\n  {:<9} {}\n", "so far", progress(state, runbook));
     if let Some(left) = left_behind(state, runbook) {
         out.push_str(&format!("  {:<9} {left}\n", "in place"));
@@ -19,7 +19,7 @@ pub fn summary(state: &RunState, runbook: &Runbook) -> String {
     out
 }
 
-fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<String>) {
+fn outcome(state: &RunState) -> (String, Vec<String>) {
     let run = words::name(&state.opened.run);
     let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("gonogo {verb} {run}")).collect::<Vec<_>>();
     if let Some((end, reason, _)) = &state.ended {

@@ -59,9 +59,17 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     }
 }
 
-/// Why a run that stands held may be taken up again by `--yes`: only where a person or the engine itself paused it.
+/// Why a run that stands held may be taken up again by `--yes`: only where a person or
+/// the engine itself paused it, or what was missing then may be there now.
 pub fn may_release(cause: &HoldCause) -> bool {
-    matches!(cause, HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. })
+    matches!(
+        cause,
+        HoldCause::Operator { .. }
+            | HoldCause::Unanswered { .. }
+            | HoldCause::Target { .. }
+            | HoldCause::Missing { .. }
+            | HoldCause::JournalFull {}
+    )
 }
 
 /// True while something runs that no person has to answer.

@@ -73,6 +73,9 @@ fn order(book: &Runbook, state: &RunState, command: Command, now: Moment) -> Rul
     if state.ended.is_some() && !matches!(verb, CommandVerb::Note { .. } | CommandVerb::Quit { .. }) {
         return Err("the run has ended".to_owned());
     }
+    if state.engine.as_ref().is_some_and(|engine| !engine.running) {
+        return Err("the engine has let go of the run".to_owned());
+    }
     let desk = Desk { book, state, by, seen, now };
     match verb {
         CommandVerb::Confirm { text } => desk.confirm(text),
@@ -179,6 +182,12 @@ impl Desk<'_> {
         if !self.state.open.is_empty() {
             return Err("another attempt is still open".to_owned());
         }
+        if self.state.countdown().is_some() {
+            return Err("a rollback is counting down: stop it first".to_owned());
+        }
+        if self.state.hold.as_ref().is_some_and(|hold| !is_about_a_step(&hold.cause)) {
+            return Err("the run is held for another reason: continue it first".to_owned());
+        }
         let direction = match run.status {
             StepStatus::Failed | StepStatus::Broke if self.may_go(id) => Direction::Forward,
             StepStatus::UndoFailed if self.state.rolling_back() => Direction::Undo,
@@ -196,7 +205,8 @@ impl Desk<'_> {
     }
 
     fn released(&self) -> Vec<Event> {
-        self.state.hold.iter().map(|_| Event::Released { by: self.by.clone() }).collect()
+        let hold = self.state.hold.iter().filter(|hold| is_about_a_step(&hold.cause));
+        hold.map(|_| Event::Released { by: self.by.clone() }).collect()
     }
 
     fn skip(self, id: StepId, reason: String) -> Ruling {
@@ -213,12 +223,7 @@ impl Desk<'_> {
             return Err(format!("it is not step {id}'s turn"));
         }
         let mut events = vec![Event::StepSkipped { step: id, by: self.by.clone(), reason }];
-        if matches!(
-            self.state.hold.as_ref().map(|hold| &hold.cause),
-            Some(HoldCause::Step { .. } | HoldCause::Undo { .. })
-        ) {
-            events.extend(self.released());
-        }
+        events.extend(self.released());
         Ok(events)
     }
 
@@ -317,6 +322,10 @@ impl Desk<'_> {
             }
             HoldCause::Step { step } => return Err(format!("step {step} failed: retry it, skip it, or roll back")),
             HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
+            // A later engine has found room.
+            HoldCause::JournalFull {} if self.state.engine.as_ref().is_some_and(|engine| hold.at >= engine.since) => {
+                return Err("the journal's disk is full: make room, let go (q), then resume".to_owned());
+            }
             HoldCause::Criteria { criteria } => {
                 let reason = format!("accepted by {} with criteria not met: {}", self.by, criteria.join(", "));
                 return Ok(vec![Event::Released { by: self.by }, Event::RunEnded { end: End::Failed, reason }]);
@@ -385,6 +394,14 @@ impl Desk<'_> {
         }
         Ok(vec![Event::RunEnded { end: End::Failed, reason: format!("given up by {}: {reason}", self.by) }])
     }
+}
+
+/// True for a hold that deciding about its step lifts.
+fn is_about_a_step(cause: &HoldCause) -> bool {
+    matches!(
+        cause,
+        HoldCause::Step { .. } | HoldCause::Undo { .. } | HoldCause::InDoubt { .. } | HoldCause::Rollback { .. }
+    )
 }
 
 fn word(status: &StepStatus) -> &'static str {

@@ -202,6 +202,35 @@ pub enum End {
     RolledBack,
 }
 
+impl Event {
+    /// Who it names as the one that acted.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::EngineStarted { by, .. }
+            | Self::EngineStopped { by, .. }
+            | Self::Confirmed { by, .. }
+            | Self::StepStarted { by, .. }
+            | Self::StepSkipped { by, .. }
+            | Self::CancelAsked { by, .. }
+            | Self::Settled { by, .. }
+            | Self::Ticked { by, .. }
+            | Self::Unticked { by, .. }
+            | Self::Voted { by, .. }
+            | Self::SqlEdited { by, .. }
+            | Self::CountdownStopped { by, .. }
+            | Self::Held { by, .. }
+            | Self::Released { by }
+            | Self::AdvanceSet { by, .. }
+            | Self::RollbackStarted { by, .. }
+            | Self::NoteAdded { by, .. }
+            | Self::Refused { by, .. }
+            | Self::ScreenAttached { by, .. }
+            | Self::ScreenLost { by } => Some(by),
+            _ => None,
+        }
+    }
+}
+
 /// Something that happened. Stored as it is; nobody converts live events to stored ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

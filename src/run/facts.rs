@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::runbook::StepId;
-
 /// The names that `expect` and later steps see. Absent: the verb has no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -192,6 +190,3 @@ impl NoData {
         Self { reason: reason.into() }
     }
 }
-
-/// What earlier steps brought home, by step: `steps['id']` of expressions.
-pub type StepFacts = BTreeMap<StepId, Facts>;

@@ -1,6 +1,6 @@
 //! `RunState::apply`: the only fold. What an entry means for what a run is.
 
-use super::event::{Attempt, Claim, Direction, Entry, Event};
+use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
 use super::facts::Outcome;
 use super::limits;
 use super::output::OutputLog;
@@ -20,6 +20,7 @@ impl RunState {
     }
 
     pub fn apply(&mut self, entry: &Entry) {
+        let before = self.at;
         self.seq = entry.seq;
         self.at = entry.at;
         match &entry.event {
@@ -35,8 +36,14 @@ impl RunState {
                     boot: boot.clone(),
                     zero_ms: *zero_ms,
                     by: by.clone(),
+                    since: entry.at,
                     running: true,
                 });
+                self.nobody_watched(before, entry.at);
+                // A new engine looks for itself whether there is data.
+                for trigger in self.triggers.values_mut() {
+                    trigger.blind = None;
+                }
                 self.screens.clear();
                 for target in self.targets.values_mut() {
                     target.reached = false;
@@ -165,9 +172,14 @@ impl RunState {
         match event {
             Event::StepStarted { attempt, resolved, by } => {
                 self.open.insert(attempt.clone());
+                if attempt.direction == Direction::Undo {
+                    self.joins_rollback(&attempt.step);
+                }
                 let step = self.step_mut(&attempt.step);
                 match attempt.direction {
                     Direction::Forward => {
+                        step.ticks.clear();
+                        step.votes.clear();
                         step.tries = attempt.n;
                         step.status = StepStatus::Running;
                         step.facts = None;
@@ -198,7 +210,10 @@ impl RunState {
                 run.status = StepStatus::Skipped;
                 run.ended = Some(entry.at);
                 run.claim = Some((by.clone(), reason.clone()));
-                self.note_completion(step, false);
+                // Forward, what it did in part is still there; in a rollback a person answers for it.
+                if self.rollback.is_some() {
+                    self.note_completion(step, false);
+                }
             }
             Event::CancelAsked { attempt, .. } => self.step_mut(&attempt.step).cancel_asked = true,
             Event::Settled { attempt, claim, by, reason } => self.settled(entry, attempt, *claim, by, reason),
@@ -232,7 +247,8 @@ impl RunState {
             (Outcome::Done { .. }, false) => StepStatus::Undone,
             (_, false) => StepStatus::UndoFailed,
         };
-        step.failed_ms = matches!(step.status, StepStatus::Failed | StepStatus::Broke).then_some(entry.at.ms);
+        let failed = matches!(step.status, StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed);
+        step.failed_ms = failed.then_some(entry.at.ms);
         if forward {
             step.forward = Some(outcome.clone());
             step.facts = match outcome {
@@ -261,6 +277,8 @@ impl RunState {
         let step = self.step_mut(&attempt.step);
         step.ended = Some(entry.at);
         step.claim = Some((by.to_owned(), reason.to_owned()));
+        // What a person claims is not tried again by itself.
+        step.failed_ms = None;
         step.status = match (claim, forward) {
             (Claim::Done, true) => StepStatus::Done,
             (Claim::NotDone, true) => StepStatus::Failed,
@@ -302,12 +320,36 @@ impl RunState {
             }
             Event::TriggerSighted { trigger } => self.trigger_mut(trigger).blind = None,
             Event::CountdownStopped { trigger, by } => {
-                if let Some(fired) = &mut self.trigger_mut(trigger).fired {
-                    fired.at_ms = None;
-                    fired.stopped_by = Some(by.clone());
+                let run = self.trigger_mut(trigger);
+                match &mut run.fired {
+                    // What is fine again meanwhile is over with its countdown: it may fire anew.
+                    Some(_) if run.breached.is_none() => run.fired = None,
+                    Some(fired) => {
+                        fired.at_ms = None;
+                        fired.stopped_by = Some(by.clone());
+                    }
+                    None => {}
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A step that ended only after the rollback began is undone too: the list says so from then on.
+    fn joins_rollback(&mut self, id: &StepId) {
+        let undone = self.steps.values().filter(|step| step.status == StepStatus::Undone).count();
+        if let Some(rollback) = &mut self.rollback
+            && !rollback.steps.contains(id)
+        {
+            rollback.steps.insert(undone.min(rollback.steps.len()), id.clone());
+        }
+    }
+
+    /// Time without an engine does not count as watched.
+    fn nobody_watched(&mut self, from: Moment, to: Moment) {
+        let phase = self.phase.as_ref().and_then(|phase| self.phases.get_mut(phase));
+        if let Some(phase) = phase.filter(|phase| phase.left.is_none()) {
+            phase.unwatched_ms += to.ms.saturating_sub(from.ms);
         }
     }
 

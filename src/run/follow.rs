@@ -7,9 +7,13 @@ use super::state::{Fired, RunState, StepRun, StepStatus};
 use super::{GONOGO, limits, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
+/// Why a rehearsal rolls back: the way back is half of what it is for.
+const TURN: &str = "rehearsal: now the way back";
+
 /// The next events that follow from the state alone; empty once it rests. The caller applies them and asks again.
 pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
-    if state.opened.run.is_empty() || state.ended.is_some() {
+    let let_go = state.engine.as_ref().is_some_and(|engine| !engine.running);
+    if state.opened.run.is_empty() || state.ended.is_some() || let_go {
         return Vec::new();
     }
     let signals = triggers::follow(book, state, now);
@@ -26,7 +30,7 @@ pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         return lost_target(state);
     }
     if state.rolling_back() {
-        return back(book, state);
+        return back(book, state, now);
     }
     if state.rollback.is_some() {
         return recover(book, state, now);
@@ -40,8 +44,8 @@ fn doubt(state: &RunState) -> Option<Vec<Event>> {
     // A rollback cannot go ahead over a doubt: whoever settles it decides anew.
     let mut events: Vec<Event> =
         counting(state).map(|trigger| Event::CountdownStopped { trigger, by: GONOGO.to_owned() }).collect();
-    let asked = matches!(state.hold.as_ref().map(|hold| &hold.cause), Some(HoldCause::InDoubt { .. }));
-    if !asked {
+    // A hold of another cause stays: it has to be lifted by itself.
+    if state.hold.is_none() {
         events.push(held(HoldCause::InDoubt { attempt: attempt.clone() }));
     }
     (!events.is_empty()).then_some(events)
@@ -110,34 +114,44 @@ fn given_up(attempt: &Attempt) -> Event {
     Event::StepEnded { attempt: attempt.clone(), outcome: super::Outcome::Broke { fault: Box::new(fault) } }
 }
 
-fn back(book: &Runbook, state: &RunState) -> Vec<Event> {
+fn back(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     if let Some(attempt) = state.open.iter().next() {
         return finish_human(book, state, attempt);
     }
-    let Some(step) = plan::next_back(book, state) else { return rolled_back(state) };
+    let Some(step) = plan::next_back(book, state) else { return rolled_back(book, state) };
     let run = state.steps.get(&step.id).cloned().unwrap_or_default();
     let plan_step = state.rollback.as_ref().is_some_and(|rollback| rollback.plan.is_some());
-    let failed = match run.status {
-        StepStatus::UndoFailed => true,
-        StepStatus::Failed | StepStatus::Broke => plan_step && run.failed_ms.is_some(),
-        _ => false,
-    };
-    if failed && let Some(attempt) = run.attempt {
-        return vec![held(HoldCause::Undo { attempt })];
-    }
     let direction = if plan_step { Direction::Forward } else { Direction::Undo };
-    prepare::start(book, state, step, direction, GONOGO)
+    let (failed, tries, retries) = match (&step.undo, plan_step) {
+        (Undo::By(undo), false) => (run.status == StepStatus::UndoFailed, run.undo_tries, undo.retries),
+        _ => {
+            let failed = matches!(run.status, StepStatus::Failed | StepStatus::Broke);
+            (failed, run.tries_this_leg(), step.retries)
+        }
+    };
+    if !failed {
+        let skipped = if plan_step { left_out(book, state, step) } else { None };
+        return skipped.unwrap_or_else(|| prepare::start(book, state, step, direction, GONOGO));
+    }
+    match (run.failed_ms, run.attempt) {
+        (Some(failed_ms), _) if tries <= retries && !run.cancel_asked => {
+            let due = now.ms >= failed_ms + back_off_ms(tries);
+            if due { prepare::start(book, state, step, direction, GONOGO) } else { Vec::new() }
+        }
+        (_, Some(attempt)) => vec![held(HoldCause::Undo { attempt })],
+        (_, None) => Vec::new(),
+    }
 }
 
-fn rolled_back(state: &RunState) -> Vec<Event> {
-    if state.opened.mode == Mode::Rehearsal && state.leg == 1 {
+/// The last undo is done: a rehearsal that turned round by itself goes forward again, anything else is rolled back.
+fn rolled_back(book: &Runbook, state: &RunState) -> Vec<Event> {
+    let turned = state.rollback.as_ref().is_some_and(|rollback| rollback.reason == TURN);
+    if turned && state.leg == 1 && plan::way_back(book, state).is_empty() {
         return vec![Event::RollbackEnded {}, Event::LegStarted { leg: 2 }];
     }
     vec![Event::RollbackEnded {}]
 }
 
-/// After the last undo: the run ends when what was breached is fine again, so that one sees whether going back helped;
-/// or, with words, when that takes too long.
 fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     let Some(rollback) = &state.rollback else { return Vec::new() };
     let since = rollback.ended.unwrap_or(now).ms;
@@ -147,7 +161,7 @@ fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         [] if rollback.recovers.is_empty() => rollback.reason.clone(),
         [] => format!("{}; {} is fine again after {took}", rollback.reason, rollback.recovers.join(", ")),
         still if now.ms >= since + limits::RECOVERY_MS => {
-            format!("{}; {} is still breached {took} after the rollback", rollback.reason, still.join(", "))
+            format!("{}; {} was not seen fine again in {took} after the rollback", rollback.reason, still.join(", "))
         }
         _ => return Vec::new(),
     };
@@ -201,7 +215,13 @@ fn arrive(book: &Runbook, state: &RunState) -> Vec<Event> {
     if !unmet.is_empty() {
         events.push(held(HoldCause::Criteria { criteria: unmet }));
     } else if state.opened.mode == Mode::Rehearsal && state.leg == 1 {
-        events.extend(rollback(book, state, None, GONOGO.to_owned(), "rehearsal: now the way back".to_owned()));
+        events.extend(match plan::way_back(book, state).obstacle() {
+            None => rollback(book, state, None, GONOGO.to_owned(), TURN.to_owned()),
+            Some(reason) => {
+                let reason = format!("the way back cannot be rehearsed: {reason}");
+                vec![Event::RunEnded { end: End::Failed, reason }]
+            }
+        });
     } else {
         events.push(Event::RunEnded { end: End::Done, reason: done_words(book, state) });
     }
@@ -229,19 +249,25 @@ fn at_step(book: &Runbook, state: &RunState, phase: &Phase, step: &Step, now: Mo
 }
 
 fn pending(book: &Runbook, state: &RunState, phase: &Phase, step: &Step) -> Vec<Event> {
-    let skip = |reason: String| vec![Event::StepSkipped { step: step.id.clone(), by: GONOGO.to_owned(), reason }];
-    if !step.only.is_empty() && !step.only.contains(&state.opened.environment) {
-        return skip(format!("only in {}", step.only.join(", ")));
-    }
-    if let Some(only_if) = &step.only_if {
-        match expr::eval_bool(only_if, &context::of(book, state)) {
-            Ok(true) => {}
-            Ok(false) => return skip(format!("only_if {} does not hold", only_if.source)),
-            Err(error) => return prepare::unready(state, step, Direction::Forward, GONOGO, error.to_string()),
-        }
+    if let Some(events) = left_out(book, state, step) {
+        return events;
     }
     let starts_itself = step.verb.is_human() || state.auto || phase.advance == Advance::Auto;
     if starts_itself { prepare::start(book, state, step, Direction::Forward, GONOGO) } else { Vec::new() }
+}
+
+/// What `only` and `only_if` make of a step whose turn it is; none: it is to be done.
+fn left_out(book: &Runbook, state: &RunState, step: &Step) -> Option<Vec<Event>> {
+    let skip = |reason: String| Some(vec![Event::StepSkipped { step: step.id.clone(), by: GONOGO.to_owned(), reason }]);
+    if !step.only.is_empty() && !step.only.contains(&state.opened.environment) {
+        return skip(format!("only in {}", step.only.join(", ")));
+    }
+    let only_if = step.only_if.as_ref()?;
+    match expr::eval_bool(only_if, &context::of(book, state)) {
+        Ok(true) => None,
+        Ok(false) => skip(format!("only_if {} does not hold", only_if.source)),
+        Err(error) => Some(prepare::unready(state, step, Direction::Forward, GONOGO, error.to_string())),
+    }
 }
 
 fn failed(book: &Runbook, state: &RunState, step: &Step, run: &StepRun, now: Moment) -> Vec<Event> {

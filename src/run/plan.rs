@@ -42,8 +42,13 @@ impl WayBack {
 pub fn way_back(book: &Runbook, state: &RunState) -> WayBack {
     let mut way = WayBack::default();
     for attempt in &state.open {
-        if state.status(&attempt.step) == StepStatus::InDoubt {
-            way.in_doubt.push(attempt.step.clone());
+        let Some(step) = book.step(&attempt.step) else { continue };
+        match (state.status(&attempt.step), &step.undo) {
+            (StepStatus::InDoubt, _) => way.in_doubt.push(step.id.clone()),
+            // What runs will be cancelled, and may leave something behind.
+            (StepStatus::Running, Undo::Irreversible) => way.irreversible.push(step.id.clone()),
+            (StepStatus::Running, Undo::Unsaid) if step.changes() => way.without.push(step.id.clone()),
+            _ => {}
         }
     }
     for id in state.completed.iter().rev() {
@@ -83,6 +88,7 @@ pub fn is_passed(state: &RunState, step: &Step) -> bool {
     let gave_up = matches!(run.status, StepStatus::Failed | StepStatus::Broke)
         && step.on_fail == OnFail::Continue
         && run.failed_ms.is_some()
+        && !run.cancel_asked
         && run.tries_this_leg() > step.retries;
     run.is_over() || gave_up
 }
@@ -90,8 +96,9 @@ pub fn is_passed(state: &RunState, step: &Step) -> bool {
 /// Milliseconds a monitor phase still holds the run, from `now`.
 pub fn watch_left_ms(phase: &Phase, state: &RunState, now: Moment) -> u64 {
     let (PhaseKind::Monitor, Some(lasts)) = (phase.kind, phase.lasts) else { return 0 };
-    let Some(entered) = state.phases.get(&phase.id).and_then(|run| run.entered) else { return 0 };
-    (entered.ms + millis(lasts)).saturating_sub(now.ms)
+    let Some(run) = state.phases.get(&phase.id) else { return 0 };
+    let Some(entered) = run.entered else { return 0 };
+    (entered.ms + run.unwatched_ms + millis(lasts)).saturating_sub(now.ms)
 }
 
 /// True where a protected environment still waits for its name to be typed.

@@ -48,6 +48,8 @@ pub struct Engine {
     pub boot: String,
     pub zero_ms: u64,
     pub by: String,
+    /// When it took the run up.
+    pub since: Moment,
     pub running: bool,
 }
 
@@ -65,6 +67,8 @@ pub struct PhaseRun {
     pub entered: Option<Moment>,
     pub left: Option<Moment>,
     pub early: Option<(String, String)>,
+    /// Milliseconds of it in which no engine held the run.
+    pub unwatched_ms: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl StepRun {
         match (&self.status, &self.forward) {
             (StepStatus::Done | StepStatus::UndoFailed, _) => true,
             (
-                StepStatus::Failed | StepStatus::Broke,
+                StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped,
                 Some(Outcome::Failed { fault, .. } | Outcome::Broke { fault }),
             ) => fault.effect == Effect::Possible,
             _ => false,

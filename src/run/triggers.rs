@@ -24,8 +24,10 @@ pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     }
     book.triggers
         .iter()
-        .filter(|trigger| is_armed(book, state, trigger))
-        .map(|trigger| judge(book, state, trigger, now))
+        .map(|trigger| match is_armed(book, state, trigger) {
+            true => judge(book, state, trigger, now),
+            false => disarmed(state, trigger),
+        })
         .find(|events| !events.is_empty())
         .unwrap_or_default()
 }
@@ -43,6 +45,12 @@ fn recovered(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
 pub fn breached(book: &Runbook, state: &RunState) -> Vec<String> {
     let is_breached = |id: &String| state.triggers.get(id).is_some_and(|run| run.breached.is_some());
     book.triggers.iter().map(|trigger| trigger.id.clone()).filter(is_breached).collect()
+}
+
+/// Outside of its phases a trigger forgets a breach: its patience begins anew when it is armed again.
+fn disarmed(state: &RunState, trigger: &Trigger) -> Vec<Event> {
+    let breached = state.triggers.get(&trigger.id).is_some_and(|run| run.breached.is_some() && run.fired.is_none());
+    if breached { vec![Event::TriggerCleared { trigger: trigger.id.clone() }] } else { Vec::new() }
 }
 
 /// True in the phases (by id or kind) that the trigger names, or in all.
@@ -174,5 +182,7 @@ fn sighted_ms(book: &Runbook, state: &RunState, trigger: &Trigger) -> u64 {
         .map(|id| state.probes.get(id).and_then(|run| run.last_valid).map_or(0, |(at, _)| at.ms))
         .min()
         .unwrap_or(0);
-    oldest.max(armed)
+    // While no engine ran, nobody looked: that is no silence of the source.
+    let engine = state.engine.as_ref().map_or(0, |engine| engine.since.ms);
+    oldest.max(armed).max(engine)
 }

@@ -27,11 +27,11 @@ pub fn name(text: &str) -> String {
 }
 
 /// Time that passed, from milliseconds, cut and not rounded so that it never runs ahead:
-/// `34 ms`, `0.2 s`, `41 s`, `2m10`, `1h06`, `3d04h`.
+/// `234 ms`, `1.2 s`, `41 s`, `2m10`, `1h06`, `3d04h`.
 pub fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
-        _ if ms < 100 => format!("{ms} ms"),
+        0 => format!("{ms} ms"),
         0..10 => format!("{seconds}.{} s", ms % 1000 / 100),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),

@@ -260,11 +260,10 @@ fn quit(model: &mut Model) -> Option<Out> {
     if !drives || model.link != Link::Up || model.state.ended.is_some() {
         return Some(Out::Quit(None));
     }
-    let choices = vec![
-        "leave the run going, only this screen goes away".to_owned(),
-        "hold the run and stop its engine; gonogo resume goes on".to_owned(),
-        "stay".to_owned(),
-    ];
+    let mut choices = vec!["leave the run going, only this screen goes away".to_owned(), "stay".to_owned()];
+    if !view::machine_at_work(model) {
+        choices.insert(1, "hold the run and stop its engine; gonogo resume goes on".to_owned());
+    }
     open(model, Kind::Quit, choices, Vec::new())
 }
 

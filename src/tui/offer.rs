@@ -7,6 +7,7 @@ use super::view;
 use super::view::next::{self, Enter};
 use crate::run::clean;
 use crate::run::describe::duration;
+use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
 use crate::runbook::{PhaseKind, Verb};
 
@@ -167,6 +168,14 @@ fn step(action: Action, model: &Model) -> Offer {
     }
 }
 
+/// A hold that ends with a decision about its step, not by going on.
+fn needs_more_than_going_on(cause: &HoldCause) -> bool {
+    matches!(
+        cause,
+        HoldCause::Step { .. } | HoldCause::Undo { .. } | HoldCause::InDoubt { .. } | HoldCause::JournalFull {}
+    )
+}
+
 /// Actions on the run as a whole.
 fn run(action: Action, model: &Model) -> Offer {
     let state = &model.state;
@@ -193,6 +202,9 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
+        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(&hold.cause)) => Offer::Absent,
+        Action::Hold if state.countdown().is_some() => no("a rollback is counting down: x stops it"),
+        Action::SignOff if state.countdown().is_some() => Offer::Absent,
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),
         Action::Hold => yes("nothing new starts; what runs, runs on"),
         Action::Auto | Action::SignOff if state.rollback.is_some() => Offer::Absent,

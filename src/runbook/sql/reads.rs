@@ -36,7 +36,7 @@ mod tests {
             "show all",
             "-- c\nselect '; delete'",
         ] {
-            assert_eq!(only_reads(sql), !sql.starts_with('('), "{sql}");
+            assert!(only_reads(sql), "{sql}");
         }
         assert!(!only_reads("select 1; drop table t"));
         assert!(!only_reads("with gone as (delete from t returning *) select count(*) from gone"));

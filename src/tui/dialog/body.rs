@@ -3,7 +3,7 @@
 use super::form::{Form, Kind};
 use crate::run::clean;
 use crate::run::describe::duration;
-use crate::run::event::Attempt;
+use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
@@ -187,6 +187,10 @@ fn release(model: &Model) -> Said {
     if let Some(hold) = &model.state.hold {
         out.push((Ink::Text, format!("It stands still: {}.", next::hold_words(model, &hold.cause))));
     }
+    if let Some(HoldCause::Criteria { .. }) = model.state.hold.as_ref().map(|hold| &hold.cause) {
+        out.push((Ink::Warn, "Going on accepts that: the run ends as FAILED. R rolls back instead.".to_owned()));
+        return out;
+    }
     let auto = model.state.auto;
     let next =
         if auto { "Auto-advance is on: the next step starts by itself." } else { "The next step waits for Enter." };
@@ -200,8 +204,11 @@ fn quit(model: &Model) -> Said {
     if running > 0 {
         out.push((Ink::Warn, format!("{} under way.", text::plural(running, "attempt"))));
     }
+    if view::machine_at_work(model) {
+        out.push((Ink::Text, "The engine can let go of the run once it has ended (H: nothing new starts).".to_owned()));
+    }
     if matches!(&model.mode, Mode::Live { .. }) {
-        out.push((Ink::Dim, format!("gonogo watch {} brings a screen back.", next::run_id(model))));
+        out.push((Ink::Dim, format!("gonogo attach {} brings a screen back.", next::run_id(model))));
     }
     out
 }

@@ -8,6 +8,7 @@ use crate::run::{Command, CommandVerb};
 use crate::runbook::StepId;
 use crate::tui::message::Out;
 use crate::tui::model::{ENTER_GUARD_MS, Mode, Model};
+use crate::tui::view;
 
 /// What a form is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,8 +200,8 @@ impl Form {
     fn quit(&self, model: &Model) -> Answer {
         match self.chosen {
             0 => Answer::Leave,
-            1 => {
-                let reason = "let go from the screen".to_owned();
+            1 if !view::machine_at_work(model) => {
+                let reason = String::new();
                 Answer::Go(Out::Quit(Some(self.command(model, CommandVerb::Quit { reason }))))
             }
             _ => Answer::Back,

@@ -165,6 +165,10 @@ fn keys(model: &Model) -> String {
         (Action::Hold, "hold"),
         (Action::Dismiss, "look behind"),
     ] {
+        // A hold does not stop a countdown: it is not offered beside the key that does.
+        if action == Action::Hold && model.state.countdown().is_some() {
+            continue;
+        }
         if let Some(key) = binding(action).and_then(|row| key_name(model, row)) {
             words.push(format!("{key} {says}"));
         }

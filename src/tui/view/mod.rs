@@ -35,6 +35,12 @@ pub fn current(model: &Model) -> Option<StepId> {
     next_forward(model)
 }
 
+/// True while something runs that is not a person's: an engine does not leave it alone.
+pub fn machine_at_work(model: &Model) -> bool {
+    let human = |step: &StepId| model.runbook.step(step).is_some_and(|step| step.verb.is_human());
+    model.state.open.iter().any(|attempt| !human(&attempt.step))
+}
+
 fn held_step(cause: &HoldCause) -> Option<StepId> {
     match cause {
         HoldCause::Step { step } | HoldCause::NoGo { step, .. } => Some(step.clone()),

@@ -75,7 +75,7 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        let key = keys(model, " — x stops it");
+        let key = keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" });
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
@@ -115,7 +115,7 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     let reason = clean::line(reason, WORDS);
     let gap = if reason.is_empty() { "" } else { ": " };
     let report = format!("gonogo report {}", run_id(model));
-    (ink, format!("the run is over, {word}{gap}{reason} — q leaves, {report} tells it all"))
+    (ink, format!("the run is over, {word} — q leaves, {report} tells it all{gap}{reason}"))
 }
 
 /// A hold in a few words, with the keys that end it.
@@ -175,7 +175,7 @@ fn standing(model: &Model) -> (Ink, String) {
     match model.state.step(&id) {
         Some(run) if run.status == StepStatus::Running => running(model, step, run, &name),
         _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
-        _ if !model.drives() => (Ink::Text, format!("next: {name}")),
+        _ if !model.drives() => (Ink::Text, format!("watching; next comes: {name}")),
         _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
         _ if needs_consent(model) => {
             let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
@@ -221,8 +221,11 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
             }
         }
         Verb::Poll(roles) => {
-            let open: Vec<&str> =
-                roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
+            let open: Vec<&str> = roles
+                .iter()
+                .filter(|role| !run.votes.get(*role).is_some_and(|vote| vote.go))
+                .map(String::as_str)
+                .collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
             clean::line(&format!("{}still to answer: {}", keys(model, "g go, n no-go — "), names.join(", ")), WORDS)
         }

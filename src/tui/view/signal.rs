@@ -138,7 +138,11 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     let run = model.state.triggers.get(&trigger.id);
     if let Some(fired) = run.and_then(|run| run.fired.as_ref()) {
         let ago = duration(time::since(model, fired.at));
-        return Watch { glyph: "‼", word: format!("FIRED {ago} ago: {}", action(fired.then)), ink: Ink::Bad };
+        let word = match &fired.stopped_by {
+            Some(by) => format!("FIRED {ago} ago; stopped by {}", clean::line(by, 40)),
+            None => format!("FIRED {ago} ago: {}", action(fired.then)),
+        };
+        return Watch { glyph: "‼", word, ink: Ink::Bad };
     }
     if let Some((since, reason)) = run.and_then(|run| run.blind.as_ref()) {
         return Watch {

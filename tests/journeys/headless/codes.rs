@@ -1,1 +1,162 @@
 //! Every exit code, by the way an operator meets it.
+
+use gonogo::run::Event;
+use gonogo::run::command::CommandVerb;
+use serde_json::Value;
+
+use super::story::{Voice, entries, parsed, started};
+use super::{bare, book, desk, desk_with_database};
+
+const HEADLESS: [&str; 3] = ["--headless", "--json", "--yes"];
+
+fn with<'a>(first: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    first.iter().chain(rest).copied().collect()
+}
+
+const QUESTION: &str = r#"
+[[phase.step]]
+id = "ready"
+checklist = ["Everybody is there", { ask = "Who is on standby?", answer = "required" }]
+
+[[phase.step]]
+id = "go"
+poll = ["dba", "backend"]
+
+[[phase.step]]
+id = "act"
+run = ["sh", "-c", "echo once >> counted"]
+"#;
+
+fn question() -> String {
+    bare(QUESTION).replace("[environments", "[roles]\ndba = \"D\"\nbackend = \"B\"\n[environments")
+}
+
+#[test]
+fn a_missing_answer_holds_and_an_answered_resume_goes_on() {
+    let desk = desk();
+    desk.write("runbook.toml", &question());
+    let held = desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4);
+    assert_eq!(started(&parsed(&held.out)), ["ready"]);
+    assert!(held.out.contains("Who is on standby?"), "{}", held.out);
+    desk.run(&with(&["resume", "last"], &HEADLESS)).exits(4);
+    desk.write("answers.toml", "[answers]\nready = { \"Who is on standby?\" = \"nobody\" }\n");
+    let done = desk.run(&with(&["resume", "last", "--answers", "answers.toml"], &HEADLESS)).exits(0);
+    assert_eq!(started(&parsed(&done.out)), ["ready", "go", "act"], "all entries, from the first");
+    assert_eq!(std::fs::read_to_string(desk.path("counted")).unwrap(), "once\n");
+    desk.run(&with(&["resume", "last"], &HEADLESS)).exits(2).says("there is nothing to resume");
+}
+
+#[test]
+fn a_no_go_of_the_answers_holds() {
+    let desk = desk();
+    desk.write("runbook.toml", &question());
+    let answers =
+        "[answers]\nready = { \"Who is on standby?\" = \"nobody\" }\n[polls]\ngo = { backend = \"no-go: too busy\" }\n";
+    desk.write("answers.toml", answers);
+    let held = desk.run(&with(&["run", "runbook.toml", "--answers", "answers.toml"], &HEADLESS)).exits(4);
+    assert!(held.out.contains("too busy") && !desk.path("counted").exists(), "{}", held.out);
+}
+
+#[test]
+fn lines_for_people_and_lines_for_programs() {
+    let desk = desk();
+    desk.write("runbook.toml", &bare("[[phase.step]]\nid = \"hello\"\nrun = [\"echo\", \"hello there\"]\n"));
+    let plain = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert!(plain.out.contains("hello there") && plain.out.contains("The run is done"), "{}", plain.out);
+    assert_eq!(plain.err, "");
+    let json = desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(0);
+    let entries = parsed(&json.out);
+    assert_eq!(json.err, "");
+    let numbers: Vec<u64> = entries.iter().map(|entry| entry.seq).collect();
+    assert_eq!(numbers, (1..=entries.len() as u64).collect::<Vec<_>>());
+    assert!(matches!(entries.last().unwrap().event, Event::RunEnded { .. }));
+}
+
+#[test]
+fn the_list_of_runs() {
+    let desk = desk();
+    desk.run(&["runs"]).exits(0).says("no runs in");
+    assert_eq!(desk.run(&["runs", "--json"]).exits(0).out, "[]\n");
+    desk.write("runbook.toml", &question());
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4);
+    desk.write("runbook.toml", &bare("[[phase.step]]\nid = \"hello\"\nrun = [\"true\"]\n"));
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(0);
+    let runs: Value = serde_json::from_str(&desk.run(&["runs", "--json"]).exits(0).out).unwrap();
+    let mut statuses: Vec<&str> = runs.as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["done", "held"]);
+    let plain = desk.run(&["runs"]).exits(0).out;
+    assert_eq!(plain.lines().count(), 2, "{plain}");
+}
+
+#[test]
+fn the_demo_with_its_fault_rolls_back() {
+    let desk = desk();
+    let ran = desk.run(&["demo", "--set", "fault=true", "--headless", "--json", "--yes"]).exits(5);
+    let entries = parsed(&ran.out);
+    assert!(
+        entries
+            .iter()
+            .any(|entry| matches!(&entry.event, Event::TriggerFired { trigger, .. } if trigger == "errors-high"))
+    );
+    let undone: Vec<String> = started(&entries).into_iter().filter(|step| step.starts_with("undo of")).collect();
+    assert_eq!(undone, ["undo of rename-amount", "undo of index-currency", "undo of add-currency"]);
+}
+
+#[test]
+fn a_protected_environment_wants_its_name() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let text = book("[[phase.step]]\nid = \"act\"\nsql = \"create table t ()\"\nundo = { sql = \"drop table t\" }\n");
+    desk.write("runbook.toml", &text.replace("[environments.test]", "[environments.test]\nprotected = true"));
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4).says("--confirm");
+    let refused = desk.run(&with(&["run", "runbook.toml", "--confirm", "another"], &HEADLESS)).exits(6);
+    assert!(started(&parsed(&refused.out)).is_empty());
+    assert_eq!(cluster.psql(&db, "select count(*) from pg_tables where schemaname = 'public'"), "0");
+    desk.run(&with(&["resume", "last", "--confirm", &db], &HEADLESS)).exits(0);
+    assert_eq!(cluster.psql(&db, "select count(*) from pg_tables where schemaname = 'public'"), "1");
+}
+
+#[test]
+fn what_is_wrong_with_the_command_line() {
+    let desk = desk();
+    desk.write("runbook.toml", &question());
+    desk.run(&["run", "runbook.toml"]).exits(2).says("there is no terminal here");
+    desk.run(&["resume", "nosuchrun", "--headless"]).exits(2).says("there is no run `nosuchrun`");
+    desk.run(&["attach"]).exits(2).says("there is no terminal here");
+    desk.run(&["frobnicate"]).exits(2);
+    desk.run(&["--help"]).exits(0).says("Exit codes");
+    desk.run(&["--version"]).exits(0);
+}
+
+/// Criteria that are not met hold the run; a person who accepts them ends it as failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_criteria_end_as_failed() {
+    let desk = desk();
+    let unmet = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\n[[criterion]]\nid = \"never\"\nwhen = \"steps['act'].exit == 1\"\n";
+    desk.write("runbook.toml", &bare(unmet));
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4).says("never");
+    desk.run(&with(&["resume", "last"], &HEADLESS)).exits(4);
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.say(CommandVerb::Release).await;
+    engine.end().exits(1);
+    let told = entries(&folder).await;
+    assert!(
+        matches!(&told.last().unwrap().event, Event::RunEnded { reason, .. } if reason.contains("criteria not met: never"))
+    );
+    desk.run(&["report"]).exits(0).says("never");
+}
+
+/// A second person gives up what runs without a screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_up_is_failed() {
+    let desk = desk();
+    let watch = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\n[[phase]]\nid = \"monitor\"\nlasts = \"1h\"\n";
+    desk.write("runbook.toml", &bare(watch));
+    let running = desk.start(&with(&["run", "runbook.toml"], &HEADLESS));
+    running.line("the watch", |line| line.contains("phase_entered") && line.contains("monitor"));
+    let mut voice = Voice::at(&desk.run_dir()).await;
+    voice.say(CommandVerb::Abandon { reason: "the office burns".to_owned() }).await;
+    running.end().exits(1).says("the office burns");
+}

@@ -1,6 +1,13 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
 mod codes;
+mod crash;
+mod faults;
+mod going_on;
+mod inputs;
+mod locks;
+mod rows;
+mod signals;
 mod story;
 mod wednesday;
 
@@ -25,5 +32,13 @@ fn book(rest: &str) -> String {
         "format = 1\nid = \"journey\"\ntitle = \"A journey\"\n\n[environments.test]\n\
          targets.main = {{ url = \"env:DB\", lock_timeout = \"20s\", statement_timeout = \"10m\" }}\n\n\
          [[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n\n{rest}\n"
+    )
+}
+
+/// A runbook that needs no database.
+fn bare(rest: &str) -> String {
+    format!(
+        "format = 1\nid = \"journey\"\ntitle = \"A journey\"\n[environments.test]\n\
+         [[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n{rest}\n"
     )
 }

@@ -111,6 +111,11 @@ impl Voice {
         }
     }
 
+    /// Whether the journal holds an entry as wanted by now.
+    pub async fn look(&mut self, wanted: impl Fn(&Event) -> bool) -> bool {
+        entries(&self.folder).await.iter().any(|entry| wanted(&entry.event))
+    }
+
     /// The next thing the engine says of itself: a bell, progress, a refusal. None: it is gone.
     pub async fn hear(&mut self) -> Option<Down> {
         tokio::time::timeout(PATIENCE, self.client.inbox.recv()).await.expect("the engine says something")

@@ -116,16 +116,22 @@ fn every_step_ended_well(entries: &[Entry]) {
 fn the_reports_hold_everything(desk: &Desk, entries: &[Entry], report: &Value) {
     let book = gonogo::runbook::load(&folder(), &Default::default()).unwrap();
     let markdown = desk.run(&["report", "--format", "md"]).exits(0).out;
-    let steps: Vec<&str> = report["steps"].as_array().unwrap().iter().map(|step| step["id"].as_str().unwrap()).collect();
+    let steps: Vec<&str> =
+        report["steps"].as_array().unwrap().iter().map(|step| step["id"].as_str().unwrap()).collect();
     let wanted: Vec<&str> = book.steps().map(|step| step.id.0.as_str()).collect();
     assert_eq!(steps, wanted);
     for step in &wanted {
         assert!(markdown.contains(step), "{step} is missing in the report");
     }
-    let titles: Vec<&str> = report["criteria"].as_array().unwrap().iter().filter_map(|one| one["title"].as_str()).collect();
+    let titles: Vec<&str> =
+        report["criteria"].as_array().unwrap().iter().filter_map(|one| one["title"].as_str()).collect();
     assert_eq!(titles.len(), book.criteria.len());
     for criterion in &book.criteria {
-        assert!(titles.contains(&criterion.title.as_str()) && markdown.contains(&criterion.title), "{}", criterion.title);
+        assert!(
+            titles.contains(&criterion.title.as_str()) && markdown.contains(&criterion.title),
+            "{}",
+            criterion.title
+        );
     }
     assert_eq!(report["answers"].as_array().unwrap().len(), ticks(entries));
     assert_eq!(report["votes"].as_array().unwrap().len(), 6);

@@ -1,0 +1,122 @@
+//! Bad input of every kind: words that name it, an exit code that fits, and nothing started.
+
+use std::net::TcpListener;
+
+use gonogo::runbook::RUNBOOK_BYTES;
+use support::headless::Desk;
+use support::postgres::Cluster;
+
+use super::story::{journal, started};
+use super::{bare, book, desk};
+
+const ACT: &str = "[[phase.step]]\nid = \"act\"\nsql = \"create table acted ()\"\n";
+
+/// The run is held before its first step; `words` say why.
+fn held_before_anything(desk: &Desk, words: &[&str]) {
+    desk.write("runbook.toml", &book(ACT));
+    let mut ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    for words in words {
+        ran = ran.says(words);
+    }
+    assert!(started(&journal(&desk.run_dir())).is_empty());
+    assert!(!ran.out.contains("verysecret") && !ran.err.contains("verysecret"));
+}
+
+#[test]
+fn a_variable_that_is_not_set() {
+    held_before_anything(&desk(), &["DB", "not set"]);
+}
+
+#[test]
+fn an_address_that_is_none() {
+    held_before_anything(&desk().with("DB", "verysecret"), &["target main"]);
+    held_before_anything(
+        &desk().with("DB", "postgres://u:verysecret@127.0.0.1/x?target_session_attrs=any"),
+        &["target_session_attrs"],
+    );
+}
+
+#[test]
+fn a_port_where_nobody_listens() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgres://u:verysecret@127.0.0.1:{port}/x");
+    held_before_anything(&desk().with("DB", url), &[&port.to_string(), "refused"]);
+}
+
+/// A cluster that asks one of its roles for a password.
+fn suspicious() -> Option<Cluster> {
+    // The first cluster of a process keeps what the others are copied from.
+    support::postgres::shared()?;
+    let cluster = Cluster::start(&[])?;
+    cluster
+        .psql("postgres", "set password_encryption = 'scram-sha-256'; create role guarded login password 'verysecret'");
+    let rules = cluster.folder().join("data/pg_hba.conf");
+    let old = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("host all guarded 127.0.0.1/32 scram-sha-256\n{old}")).unwrap();
+    cluster.psql("postgres", "select pg_reload_conf()");
+    Some(cluster)
+}
+
+#[test]
+fn a_password_that_is_wrong_and_then_right() {
+    let Some(cluster) = suspicious() else { return };
+    let url = |password: &str| format!("postgres://guarded:{password}@127.0.0.1:{}/postgres", cluster.port());
+    let first = desk().with("DB", url("another"));
+    held_before_anything(&first, &["28P01", "check user and password"]);
+    // The same run, once the environment is right.
+    let second = first.with("DB", url("verysecret"));
+    cluster.psql("postgres", "grant create on schema public to guarded");
+    second.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+    assert_eq!(cluster.psql("postgres", "select to_regclass('acted') is not null"), "t");
+}
+
+#[test]
+fn environments_and_variables_that_do_not_exist() {
+    let desk = desk();
+    let text = bare("[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\n")
+        .replace("[environments", "[vars]\nsize = 3\n[environments");
+    desk.write("runbook.toml", &text);
+    let run = |rest: &[&str]| desk.run(&[&["run", "runbook.toml", "--headless", "--yes"], rest].concat());
+    run(&["--env", "prod"]).exits(2).says("has no environment \"prod\"").says("test");
+    run(&["--set", "sise=4"]).exits(3).says("sise").says("size");
+    run(&["--set", "size=many"]).exits(3).says("size");
+    run(&["--set", "size"]).exits(2).says("NAME=VALUE");
+    run(&["--set", "size=4"]).exits(0);
+    assert_eq!(std::fs::read_dir(desk.journal()).unwrap().count(), 1, "only the good one was opened");
+}
+
+#[test]
+fn files_that_are_no_runbooks() {
+    let desk = desk();
+    let run = |name: &str| desk.run(&["run", name, "--headless", "--yes"]);
+    run("missing.toml").exits(3).says("missing.toml");
+    desk.write("empty.toml", "");
+    run("empty.toml").exits(3);
+    std::fs::write(desk.path("garbage.toml"), (0..=255u8).cycle().take(100_000).collect::<Vec<u8>>()).unwrap();
+    run("garbage.toml").exits(3).says("garbage.toml");
+    std::fs::write(desk.path("huge.toml"), vec![b'#'; RUNBOOK_BYTES as usize + 1]).unwrap();
+    run("huge.toml").exits(3).says("huge.toml");
+    desk.write("deep.toml", &format!("a = {}", "[".repeat(100_000)));
+    run("deep.toml").exits(3);
+    run("/dev/zero").exits(3);
+    assert!(!desk.journal().exists());
+}
+
+#[test]
+fn answers_that_are_none() {
+    let desk = desk();
+    desk.write("runbook.toml", &bare("[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\n"));
+    let run = |name: &str| desk.run(&["run", "runbook.toml", "--headless", "--answers", name]);
+    run("missing.toml").exits(2).says("missing.toml");
+    for (n, text) in
+        ["not toml at all", "[answer]\nact = {}\n", "answers = 3\n", "[answers]\nact = { a = 1 }\n"].iter().enumerate()
+    {
+        let name = format!("answers-{n}.toml");
+        desk.write(&name, text);
+        run(&name).exits(2).says(&name);
+    }
+    std::fs::write(desk.path("bytes.toml"), [0xff, 0xfe, 0]).unwrap();
+    run("bytes.toml").exits(2).says("bytes.toml");
+    run("/dev/zero").exits(2).says("/dev/zero");
+    assert!(!desk.journal().exists(), "answers are read before a run is opened");
+}
