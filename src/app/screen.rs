@@ -63,13 +63,21 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let obeying = tokio::spawn(obey(wishes, commands, messages));
     let left = tui::run(init, inbox, outbox).await.map_err(Stop::internal)?;
     // Ends once the last command is on its way.
-    if obeying.await.unwrap_or(false) {
-        // An engine that was asked to let go ends by itself; its last entries say how the run stands.
-        let _ = tokio::time::timeout(LAST_WORDS, feeding).await;
-    } else {
-        feeding.abort();
+    let lets_go = obeying.await.unwrap_or(false);
+    feeding.abort();
+    if lets_go {
+        let_go(dir).await?;
     }
     farewell(dir, left).await
+}
+
+/// Waits until an engine that was asked to let go has ended: only then the journal says how the run stands. It may refuse.
+async fn let_go(dir: &RunDir) -> Result<(), Stop> {
+    let patience = tokio::time::Instant::now() + LAST_WORDS;
+    while holder(dir).map_err(Stop::internal)?.is_some() && tokio::time::Instant::now() < patience {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// The run as it is once the engine that was called has journaled its start: from there on its clock is known.
