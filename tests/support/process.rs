@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -45,7 +44,7 @@ pub fn ticks(pid: u32) -> Option<u64> {
 }
 
 /// The processes whose command line holds this text.
-pub fn with_words(text: &str) -> Vec<u32> {
+fn with_words(text: &str) -> Vec<u32> {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let holds = |pid: &u32| {
@@ -67,11 +66,4 @@ pub fn sweep(folder: &Path) {
         left.iter().for_each(|pid| signal(*pid, "KILL"));
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// True where a program of this name can be started.
-pub fn has(program: &str) -> bool {
-    let mut version = Command::new(program);
-    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
 }

@@ -144,7 +144,9 @@ fn the_replay_shows_the_same(scene: &Scene, alarm: &Picture, live: &[Picture]) {
 fn panel(picture: &Picture) -> Vec<String> {
     let inside = |row: &String| {
         let (_, from) = row.split_once('║')?;
-        Some(from.split_once('║')?.0.trim().to_owned())
+        // A further sample may have come before the picture was taken.
+        let words = from.split_once('║')?.0.split("; latest").next()?;
+        Some(words.trim().to_owned())
     };
     let rows = picture.iter().filter_map(inside);
     // What is left of the countdown depends on the moment of the picture.

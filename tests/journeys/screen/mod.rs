@@ -121,6 +121,8 @@ impl Drop for Scene {
 
 /// What an operator does with a screen, each as one reads it there.
 trait Operator {
+    /// Presses Enter where the screen offers something for it, until `holds`.
+    fn enter_until(&mut self, name: &str, holds: impl Fn(&Self) -> bool);
     /// Presses Enter until the journal says that the step the screen offers has started.
     fn start(&mut self, scene: &Scene, step: &str);
     /// Answers an open question: types the words, then Enter once the screen takes it.
@@ -136,19 +138,24 @@ trait Operator {
 
 impl Operator for Terminal {
     #[track_caller]
-    fn start(&mut self, scene: &Scene, step: &str) {
+    fn enter_until(&mut self, name: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut pressed = None;
-        while !scene.has_started(step) {
+        while !holds(self) {
             // The screen does not take an Enter for half a second after the one before.
             let free = pressed.is_none_or(|at: Instant| at.elapsed() > ENTER_GUARD);
-            if free && (self.has("Enter starts:") || self.has("press Enter again")) {
+            if free && ["Enter starts:", "Enter: confirm", "press Enter again"].iter().any(|words| self.has(words)) {
                 self.keys("\r");
                 pressed = Some(Instant::now());
             }
-            assert!(Instant::now() < deadline, "{step} never started:\n{}", self.text());
+            assert!(Instant::now() < deadline, "never {name}:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    #[track_caller]
+    fn start(&mut self, scene: &Scene, step: &str) {
+        self.enter_until(&format!("started {step}"), |_| scene.has_started(step));
     }
 
     #[track_caller]

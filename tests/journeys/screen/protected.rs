@@ -44,16 +44,7 @@ fn the_name_is_typed_and_nothing_else_will_do() {
     let mut screen = scene.open(&["run", "book"]);
     screen.shows("PRODUCTION LIVE");
     screen.shows("Enter: confirm PRODUCTION first, then start: Create the table");
-    screen.until("took the Enter", |_| true);
-    screen.keys("\r");
-    let mut pressed = std::time::Instant::now();
-    while !screen.has("This is PRODUCTION") {
-        if pressed.elapsed() > super::ENTER_GUARD {
-            screen.keys("\r");
-            pressed = std::time::Instant::now();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    screen.enter_until("asked for the name", |screen| screen.has("This is PRODUCTION"));
     screen.shows("Type the name of the database: shop.db");
     screen.shows("enter goes");
     // Nothing typed, the wrong name, the right name pasted: none of them will do.
