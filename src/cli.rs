@@ -16,7 +16,7 @@ checklists, SQL, commands, probes and rollback triggers; every fact journaled, s
 lost connection and can be replayed as it looked.\n\nStart with: gonogo demo";
 
 const CODES: &str = "Exit codes: 0 done · 1 failed · 2 usage · 3 bad runbook · 4 held, can be resumed · 5 rolled back · \
-6 refused by a guard · 7 internal error";
+6 refused by a guard · 7 internal error · 128+n screen ended by signal n, the run goes on";
 
 #[derive(Debug, Subcommand)]
 pub enum Cmd {

@@ -30,6 +30,8 @@ pub mod code {
     pub const ROLLED_BACK: u8 = 5;
     pub const REFUSED: u8 = 6;
     pub const INTERNAL: u8 = 7;
+    /// Plus the number of the signal that ended the screen.
+    pub const SIGNAL: u8 = 128;
 }
 
 /// What an operator is told when a command cannot do its work: a sentence and an exit code, never a backtrace.

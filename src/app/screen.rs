@@ -10,7 +10,7 @@ use crate::app::{Done, Stop, code, editor, past, say, terminal, who};
 use crate::cli::{Look, OneRun};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, Reader, RunDir, holder};
-use crate::link::{Client, Down, LinkError, own_name};
+use crate::link::{Client, Down, LinkError};
 use crate::run::event::End;
 use crate::run::{Command, RunState};
 use crate::runbook::Runbook;
@@ -21,6 +21,8 @@ const PAGE: u32 = 1_000;
 /// Between two looks at a journal that is about to be written, and how long an engine may take for its last words.
 const LOOK: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The number of SIGHUP, on every system.
+const HANG_UP: u8 = 1;
 /// Messages that wait for the screen.
 const QUEUE: usize = 256;
 
@@ -50,7 +52,7 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (outbox, wishes) = mpsc::channel(QUEUE);
     let clock = RunClock::since(state.engine.as_ref().map_or(0, |engine| engine.zero_ms));
-    let mode = Mode::Live { me: own_name(), writes };
+    let mode = Mode::Live { me: who(), writes };
     let init = Init {
         model: Model::new(Arc::new(book), mode, terminal::look(look)),
         clock: Box::new(move || clock.now()),
@@ -165,19 +167,25 @@ async fn send(commands: &mpsc::Sender<Command>, command: Command) -> Option<Mess
     sent.err().map(|_| Message::Told { good: false, text: "the engine is gone: nothing was sent".to_owned() })
 }
 
-/// The last words on the ordinary terminal, and the exit code by how the run stands.
+/// The last words on the ordinary terminal, and the exit code: by the signal that ended the screen, else by how the run stands.
 async fn farewell(dir: &RunDir, left: ExitReason) -> Done {
     let (_, state) = past::fold(dir).await?;
     let alive = holder(dir).map_err(Stop::internal)?.is_some();
     if left != ExitReason::HangUp {
         say(&words(&dir.id(), &state, alive));
     }
-    Ok(match &state.ended {
-        Some((End::Done, ..)) => code::DONE,
-        Some((End::Failed, ..)) => code::FAILED,
-        Some((End::RolledBack, ..)) => code::ROLLED_BACK,
-        None if alive => code::DONE,
-        None => code::HELD,
+    let signal = match left {
+        ExitReason::Signal(signal) => u8::try_from(signal).ok(),
+        ExitReason::HangUp => Some(HANG_UP),
+        ExitReason::Left | ExitReason::Closed => None,
+    };
+    Ok(match (signal, &state.ended) {
+        (Some(signal), _) => code::SIGNAL + signal,
+        (None, Some((End::Done, ..))) => code::DONE,
+        (None, Some((End::Failed, ..))) => code::FAILED,
+        (None, Some((End::RolledBack, ..))) => code::ROLLED_BACK,
+        (None, None) if alive => code::DONE,
+        (None, None) => code::HELD,
     })
 }
 

@@ -112,12 +112,8 @@ impl RunState {
                 self.notes.push(Note { by: by.clone(), at: entry.at, text: text.clone(), step: step.clone() });
             }
             Event::Refused { why, .. } => self.last_refusal = Some((entry.seq, why.clone())),
-            Event::ScreenAttached { by, writes } => {
-                self.screens.insert(by.clone(), *writes);
-            }
-            Event::ScreenLost { by } => {
-                self.screens.remove(by);
-            }
+            Event::ScreenAttached { by, .. } => *self.screens.entry(by.clone()).or_default() += 1,
+            Event::ScreenLost { by } => self.screen_lost(by),
             Event::CriterionJudged { criterion, verdict, detail } => {
                 self.criteria.insert(criterion.clone(), (*verdict, detail.clone()));
             }
@@ -130,6 +126,15 @@ impl RunState {
                 self.apply_signal(entry, event);
             }
         }
+    }
+
+    /// A person may have several screens, and is there until the last of them is gone.
+    fn screen_lost(&mut self, by: &str) {
+        let left = self.screens.get(by).map_or(0, |count| count.saturating_sub(1));
+        match left {
+            0 => self.screens.remove(by),
+            left => self.screens.insert(by.to_owned(), left),
+        };
     }
 
     fn engine_stopped(&mut self) {

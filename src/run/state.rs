@@ -34,7 +34,8 @@ pub struct RunState {
     pub triggers: BTreeMap<String, TriggerRun>,
     pub notes: Vec<Note>,
     pub criteria: BTreeMap<String, (Option<bool>, String)>,
-    pub screens: BTreeMap<String, bool>,
+    /// How many screens each person has here, watching ones included.
+    pub screens: BTreeMap<String, u32>,
     pub last_refusal: Option<(u64, String)>,
     pub ended: Option<(End, String, Moment)>,
 }

@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// Events that may wait for the screen.
 const WAITING: usize = 256;
+/// How long crossterm is given for bytes that are there already: with no time at all it does not look.
+const PARSE: Duration = Duration::from_millis(50);
 
 pub enum Input {
     Event(Event),
@@ -106,7 +108,7 @@ fn read(shared: &Shared, mut ear: UnixStream, send: &mpsc::Sender<Input>) {
 /// Passes on everything that has arrived. False once nobody listens, or the terminal fails.
 fn take(send: &mpsc::Sender<Input>) -> bool {
     loop {
-        match event::poll(Duration::ZERO) {
+        match event::poll(PARSE) {
             Ok(true) => {}
             Ok(false) => return true,
             Err(_) => return false,

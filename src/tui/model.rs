@@ -172,6 +172,11 @@ impl Model {
         matches!(self.mode, Mode::Replay { .. })
     }
 
+    /// True for a screen whose keys can change the run: no replay, and not one that only watches.
+    pub(super) fn drives(&self) -> bool {
+        matches!(self.mode, Mode::Live { writes: true, .. })
+    }
+
     pub(super) fn tell(&mut self, ink: Ink, text: impl Into<String>) {
         self.toast = Some(Toast { text: text.into(), ink, ms: self.now.ms });
     }

@@ -101,6 +101,8 @@ fn command(action: Action, model: &Model) -> Offer {
     let goes_back = action == Action::Enter && matches!(next::enter(model), Enter::Return(_));
     match (meant, next::mute(model)) {
         (Offer::Yes(_), Some(why)) if !goes_back => no(why),
+        // Whoever only watches need not know what else is in the way.
+        (Offer::No(_), Some(why)) if !model.drives() => no(why),
         (offer, _) => offer,
     }
 }

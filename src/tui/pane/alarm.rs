@@ -39,10 +39,10 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         && (!takes_screen(model) || model.dialog.is_some())
     {
         let left = duration(at.saturating_sub(model.now.ms));
-        let key = match (model.is_replay(), model.dialog.is_some()) {
-            (true, _) => "",
-            (false, true) => " — ctrl-x stops it",
-            (false, false) => " — x stops it",
+        let key = match (model.drives(), model.dialog.is_some()) {
+            (false, _) => "",
+            (true, true) => " — ctrl-x stops it",
+            (true, false) => " — x stops it",
         };
         say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left}{key}", clean::line(trigger, 60)));
     }

@@ -121,7 +121,7 @@ fn connection(model: &Model) -> Part {
         (_, Link::Lost(_)) => part(Ink::Bad, format!("✖ engine lost {} ago", since()), "✖ lost"),
         (_, Link::Stopped(_)) => part(Ink::Bad, "✖ engine not running", "✖ no engine"),
         (_, Link::Up) => {
-            let others = model.state.screens.len().saturating_sub(1);
+            let others = model.state.screens.values().sum::<u32>().saturating_sub(1);
             match others {
                 0 => part(Ink::Good, "● engine", "● engine"),
                 1 => part(Ink::Good, "● engine, 1 more screen", "● engine +1"),

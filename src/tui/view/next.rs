@@ -75,11 +75,7 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
         let left = duration(at.saturating_sub(model.now.ms));
-        let key = match (model.is_replay(), model.dialog.is_some()) {
-            (true, _) => "",
-            (false, true) => " — ctrl-x stops it",
-            (false, false) => " — x stops it",
-        };
+        let key = keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" });
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
@@ -105,6 +101,11 @@ pub fn sentence(model: &Model) -> (Ink, String) {
     standing(model)
 }
 
+/// Words about keys: only for a screen on which they do something.
+fn keys<'a>(model: &Model, words: &'a str) -> &'a str {
+    if model.drives() { words } else { "" }
+}
+
 fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     let (ink, word) = match end {
         End::Done => (Ink::Good, "done"),
@@ -120,7 +121,7 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
 /// A hold in a few words, with the keys that end it.
 fn hold_keys(model: &Model, cause: &HoldCause) -> String {
     let what = hold_words(model, cause);
-    let keys = match cause {
+    let way_on = match cause {
         HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
@@ -131,7 +132,7 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
-    format!("held: {what} — {keys}")
+    if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
 }
 
 /// Why a run stands still, in a few words.
@@ -174,9 +175,7 @@ fn standing(model: &Model) -> (Ink, String) {
     match model.state.step(&id) {
         Some(run) if run.status == StepStatus::Running => running(model, step, run, &name),
         _ if model.is_replay() => (Ink::Text, format!("next was: {name}")),
-        _ if matches!(model.mode, Mode::Live { writes: false, .. }) => {
-            (Ink::Text, format!("watching; next comes: {name}"))
-        }
+        _ if !model.drives() => (Ink::Text, format!("watching; next comes: {name}")),
         _ if !at_current(model) => (Ink::Text, format!("Enter goes back to the current step: {name}")),
         _ if needs_consent(model) => {
             let text = format!("Enter: confirm {} first, then start: {name}", environment(model).to_uppercase());
@@ -205,7 +204,8 @@ fn rollback_words(model: &Model, name: &str) -> String {
         return String::new();
     };
     let back = rollback.steps.iter().filter(|id| super::is_back(model, id)).count();
-    format!("rolling back, {} of {}: {name} — H holds", (back + 1).min(rollback.steps.len()), rollback.steps.len())
+    let (n, all) = ((back + 1).min(rollback.steps.len()), rollback.steps.len());
+    format!("rolling back, {n} of {all}: {name}{}", keys(model, " — H holds"))
 }
 
 fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, String) {
@@ -213,7 +213,7 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
         Verb::Checklist(items) => {
             let open = (0..items.len()).filter(|n| !run.ticks.contains_key(n)).count();
             match shown_step(model).zip(item(model)) {
-                Some(((shown, _), n)) if shown.id == step.id && open > 0 => {
+                Some(((shown, _), n)) if shown.id == step.id && open > 0 && model.drives() => {
                     let ask = items.get(n).map_or(String::new(), |item| clean::line(&item.ask, 60));
                     format!("space ticks: {ask} ({open} of {} open)", items.len())
                 }
@@ -227,11 +227,11 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
                 .map(String::as_str)
                 .collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
-            clean::line(&format!("g go, n no-go — still to answer: {}", names.join(", ")), WORDS)
+            clean::line(&format!("{}still to answer: {}", keys(model, "g go, n no-go — "), names.join(", ")), WORDS)
         }
         _ if run.cancel_asked => format!("cancelling {name}"),
         _ if model.is_replay() => format!("was running: {name}"),
-        _ => format!("running: {name} — c cancels it, H holds after it"),
+        _ => format!("running: {name}{}", keys(model, " — c cancels it, H holds after it")),
     };
     (Ink::Active, text)
 }
@@ -244,7 +244,8 @@ fn idle(model: &Model) -> (Ink, String) {
     match time::phase_left(model, phase) {
         Some(left) if phase.kind == PhaseKind::Monitor && left > 0 => {
             let left = duration(left.unsigned_abs());
-            (Ink::Active, format!("{name}: watching for {left} more, then it goes on — o signs off early"))
+            let early = keys(model, " — o signs off early");
+            (Ink::Active, format!("{name}: watching for {left} more, then it goes on{early}"))
         }
         _ => (Ink::Text, format!("{name}: every step is done")),
     }

@@ -1,1 +1,139 @@
-//! todo
+//! The screen goes away, the run does not: killed, hung up, its terminal closed. And screens that only watch.
+
+use std::time::{Duration, Instant};
+
+use gonogo::run::Event;
+use support::process;
+use support::pty::Terminal;
+
+use super::demo::{book, step};
+use super::{Operator, Scene};
+
+/// A demo at its first question, with its engine.
+fn demo() -> (Scene, Terminal, u32) {
+    let scene = Scene::new();
+    let mut screen = scene.open(&["demo"]);
+    screen.shows("Enter starts: Count the orders");
+    let engine = scene.engine();
+    assert!(process::runs(engine));
+    (scene, screen, engine)
+}
+
+/// The engine still works, and a new screen can operate the run.
+fn the_run_goes_on(scene: &Scene, engine: u32) {
+    let seq = scene.seq();
+    scene.until_after(seq, "a sample after the screen is gone", |event| matches!(event, Event::SampleTaken { .. }));
+    scene.until("the lost screen", |event| matches!(event, Event::ScreenLost { .. }));
+    assert!(process::runs(engine));
+    assert_eq!(scene.engine(), engine, "the same engine");
+    let mut again = scene.open(&["attach", "last"]);
+    again.shows("Enter starts: Count the orders");
+    again.start(scene, "orders-before");
+    again.shows("Enter starts: Let the metrics settle");
+    again.signal("TERM");
+    assert_eq!(again.ends(), 143);
+}
+
+#[test]
+fn a_killed_screen_leaves_the_run_alone() {
+    let (scene, mut screen, engine) = demo();
+    screen.signal("KILL");
+    screen.ends();
+    the_run_goes_on(&scene, engine);
+}
+
+#[test]
+fn a_closed_terminal_ends_the_screen_and_not_the_run() {
+    let (scene, mut screen, engine) = demo();
+    let pid = screen.pid();
+    let before = process::ticks(pid).expect("the screen's time");
+    let closed = Instant::now();
+    screen.close();
+    let mut spent = before;
+    while let Some(ticks) = process::ticks(pid).filter(|_| process::runs(pid)) {
+        spent = ticks;
+        assert!(ticks - before < 100, "a screen without a terminal must not spin: {} ticks", ticks - before);
+        assert!(closed.elapsed() < support::headless::PATIENCE, "the screen does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    println!(
+        "screen gone {} ms after its terminal, {} ticks of the processor",
+        closed.elapsed().as_millis(),
+        spent - before
+    );
+    assert_eq!(screen.ends(), 129);
+    the_run_goes_on(&scene, engine);
+}
+
+#[test]
+fn a_hang_up_ends_the_screen_and_not_the_run() {
+    let (scene, mut screen, engine) = demo();
+    screen.signal("HUP");
+    assert_eq!(screen.ends(), 129);
+    assert!(screen.is_given_back());
+    the_run_goes_on(&scene, engine);
+}
+
+#[test]
+fn a_terminated_screen_gives_the_terminal_back() {
+    let (scene, mut screen, engine) = demo();
+    assert!(screen.in_alternate_screen() && !screen.is_given_back());
+    screen.signal("TERM");
+    assert_eq!(screen.ends(), 143);
+    assert!(screen.is_given_back(), "{}", screen.text());
+    assert!(screen.has("goes on without this screen") && screen.has("gonogo attach"));
+    the_run_goes_on(&scene, engine);
+}
+
+#[test]
+fn leaving_asks_and_the_run_can_be_held_and_resumed() {
+    let (scene, mut screen, engine) = demo();
+    screen.keys("q");
+    screen.shows("leave the run going");
+    screen.keys("\x1b[B");
+    screen.answer("hold the run and stop its engine", "");
+    assert_eq!(screen.ends(), 4);
+    scene.until("the engine's end", |event| matches!(event, Event::EngineStopped { .. }));
+    support::headless::until("the engine is gone", || !process::runs(engine));
+    let mut again = scene.open(&["resume", "last"]);
+    again.shows("HELD");
+    again.keys("H");
+    again.answer("Let the run go on?", "");
+    again.start(&scene, "orders-before");
+    again.keys("q");
+    again.answer("leave the run going", "");
+    assert_eq!(again.ends(), 0);
+    assert_ne!(scene.engine(), engine);
+    assert!(process::runs(scene.engine()));
+}
+
+#[test]
+fn a_watching_screen_can_change_nothing() {
+    let (scene, mut screen, _) = demo();
+    let mut watch = scene.open(&["watch", "last"]);
+    watch.shows("LIVE, WATCHING");
+    watch.shows("Count the orders");
+    let seq = scene.seq();
+    for keys in ["\r", "R", "H", "a", "s", "n"] {
+        watch.keys(keys);
+        watch.shows("this screen only watches");
+        // Any key that means nothing here takes the words away again.
+        watch.keys("\x1b");
+        watch.hides("this screen only watches");
+    }
+    let commanded = |event: &Event| {
+        !matches!(event, Event::SampleTaken { .. } | Event::ScreenAttached { .. } | Event::ScreenLost { .. })
+    };
+    assert!(!scene.entries().iter().any(|entry| entry.seq > seq && commanded(&entry.event)));
+    // What the other does is seen at once.
+    screen.start(&scene, "orders-before");
+    watch.shows("Let the metrics settle");
+    watch.shows("orders-before done");
+    screen.start(&scene, "settle");
+    watch.shows("The service is taking orders (see Signals)");
+    let book = book();
+    screen.tick(&scene, step(&book, "ready"), "");
+    watch.shows("Go / no-go");
+    watch.keys("q");
+    assert_eq!(watch.ends(), 0);
+}
