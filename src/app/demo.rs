@@ -49,6 +49,7 @@ pub async fn demo(args: DemoArgs) -> Done {
         mode: Mode::Live,
         journal: args.place.journal.as_deref(),
         cwd: folder.clone(),
+        answers: &answers,
     };
     let dir = open::create(&order).await?;
     start_service(&folder, &dir)?;

@@ -157,9 +157,9 @@ fn exit_code(ending: Result<Ending, EngineError>) -> Done {
     }
 }
 
-/// The end of the engine's log, for the message that it did not start.
-pub fn last_words(dir: &RunDir) -> String {
-    let log = std::fs::read_to_string(dir.path().join("engine.log")).unwrap_or_default();
-    let tail: Vec<&str> = log.lines().rev().take(5).collect();
-    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+/// What the engine's log says after its first `said` bytes, for the message that it did not start.
+pub fn last_words(dir: &RunDir, said: u64) -> String {
+    let log = std::fs::read(dir.path().join("engine.log")).unwrap_or_default();
+    let news = log.get(usize::try_from(said).unwrap_or(0)..).unwrap_or_default();
+    String::from_utf8_lossy(news).trim().trim_start_matches("gonogo: ").to_owned()
 }

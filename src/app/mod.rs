@@ -13,6 +13,7 @@ mod terminal;
 
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::CommandFactory;
 use color_eyre::eyre::Report;
@@ -50,6 +51,9 @@ impl Stop {
     }
 }
 
+/// True once something could not be written to standard output: a report on a full disk is not done.
+static UNSAID: AtomicBool = AtomicBool::new(false);
+
 pub type Done = Result<u8, Stop>;
 
 /// Runs a command to its exit code. `Err` is for mistakes in gonogo itself.
@@ -60,10 +64,12 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Man => man(),
         command => runtime()?.block_on(with_runtime(command)),
     };
-    Ok(result.unwrap_or_else(|stop| {
+    let code = result.unwrap_or_else(|stop| {
         say_error(&stop.words);
         stop.code
-    }))
+    });
+    let unsaid = UNSAID.load(Ordering::Relaxed);
+    Ok(if unsaid && code == code::DONE { code::INTERNAL } else { code })
 }
 
 async fn with_runtime(command: Cmd) -> Done {
@@ -110,7 +116,12 @@ pub fn say(line: &str) {
 
 pub fn say_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        say_error(&format!("standard output takes no more: {error}"));
+        UNSAID.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A sentence on standard error.

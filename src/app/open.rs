@@ -10,6 +10,7 @@ use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
 use crate::link::Client;
 use crate::run::Event;
+use crate::run::autopilot::Answers;
 use crate::run::event::{FORMAT, Mode, Opened};
 use crate::runbook::{self, Runbook};
 
@@ -22,10 +23,13 @@ pub struct Order<'a> {
     pub journal: Option<&'a Path>,
     /// The folder relative paths of commands start from.
     pub cwd: PathBuf,
+    /// What may be answered without a person; it must fit the runbook.
+    pub answers: &'a Answers,
 }
 
 pub async fn run(args: RunArgs, mode: Mode) -> Done {
     terminal::need(args.headless.headless)?;
+    let answers = headless::answers(&args.headless)?;
     let order = Order {
         runbook: &args.runbook,
         env: args.env.as_deref(),
@@ -33,14 +37,14 @@ pub async fn run(args: RunArgs, mode: Mode) -> Done {
         mode,
         journal: args.place.journal.as_deref(),
         cwd: std::env::current_dir().map_err(Stop::internal)?,
+        answers: &answers,
     };
-    let answers = headless::answers(&args.headless)?;
     let dir = create(&order).await?;
     go(&dir, &args.headless, answers, &args.look).await
 }
 
 /// Runs an opened run: without a screen in this process, else in an engine of its own with a screen here.
-pub async fn go(dir: &RunDir, headless: &Headless, answers: crate::run::autopilot::Answers, look: &Look) -> Done {
+pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look) -> Done {
     if headless.headless {
         return headless::hold(dir, answers, headless.json).await;
     }
@@ -72,6 +76,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
 /// Checks everything that can be checked without touching a target, then writes the run's first entry.
 pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     let book = load(order)?;
+    fit(order.answers, &book)?;
     let environment = environment(&book, order.env)?;
     if order.mode == Mode::Rehearsal && book.environment(&environment).is_some_and(|env| env.protected) {
         let words =
@@ -104,6 +109,12 @@ fn load(order: &Order<'_>) -> Result<Runbook, Stop> {
         .map_err(|problems| Stop::new(code::BAD_RUNBOOK, problems.render(terminal::colour_on_stderr())))
 }
 
+/// Answers to questions that nobody asks are a mistake that would show only in the night.
+fn fit(answers: &Answers, book: &Runbook) -> Result<(), Stop> {
+    let wrong = answers.unfit(book);
+    if wrong.is_empty() { Ok(()) } else { Err(Stop::new(code::USAGE, wrong.join("\n"))) }
+}
+
 /// The environment named, or the only one there is.
 fn environment(book: &Runbook, named: Option<&str>) -> Result<String, Stop> {
     let known: Vec<&str> = book.environments.iter().map(|env| env.name.as_str()).collect();
@@ -128,6 +139,7 @@ fn run_id(book: &Runbook, at: crate::run::Moment) -> String {
 /// Starts the engine as a process of its own, detached from this terminal, and calls it until it answers.
 pub async fn start_engine(dir: &RunDir) -> Result<Client, Stop> {
     let log = dir.open_log().map_err(Stop::internal)?;
+    let said = log.metadata().map_or(0, |log| log.len());
     let program = std::env::current_exe().map_err(Stop::internal)?;
     let mut child = Command::new(program)
         .arg("engine")
@@ -142,14 +154,12 @@ pub async fn start_engine(dir: &RunDir) -> Result<Client, Stop> {
             return Ok(client);
         }
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(Stop::new(
-                code::INTERNAL,
-                format!("the engine ended at once ({status}): {}", engine::last_words(dir)),
-            ));
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(code::INTERNAL);
+            return Err(Stop::new(code, format!("the engine ended at once: {}", engine::last_words(dir, said))));
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    Err(Stop::new(code::INTERNAL, format!("the engine does not answer: {}", engine::last_words(dir))))
+    Err(Stop::new(code::INTERNAL, format!("the engine does not answer: {}", engine::last_words(dir, said))))
 }
 
 pub fn usage(error: impl std::fmt::Display) -> Stop {

@@ -101,7 +101,8 @@ impl Redactor {
     fn field(&self, name: &str, field: &mut Value) -> bool {
         // A first cell that is a number may be a secret all the same.
         let digits = field.is_number() && matches!(name, "value");
-        let hidden = digits.then(|| self.text(&field.to_string())).filter(|text| *text != field.to_string());
+        let plain = field.to_string();
+        let hidden = digits.then(|| self.text(&plain)).filter(|text| *text != plain);
         match hidden {
             Some(text) => {
                 *field = Value::String(text);

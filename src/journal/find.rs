@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::error::JournalError;
 use super::home::{Home, RunDir};
+use super::list::RunInfo;
 
 impl Home {
     /// Errors: [`JournalError::Unknown`] and [`JournalError::Ambiguous`] name the candidates.
@@ -33,10 +34,19 @@ impl Home {
     }
 
     async fn last(&self) -> Result<RunDir, JournalError> {
-        let newest = self.runs().await?.into_iter().next();
-        match newest {
-            Some(run) if run.facts.is_ok() => Ok(run.dir),
-            _ => Err(self.unknown("last").await?),
+        let runs = self.runs().await?;
+        let touched = |run: &RunInfo| std::fs::metadata(run.dir.path()).and_then(|found| found.modified()).ok();
+        let newest = runs.iter().find(|run| run.facts.is_ok());
+        // One that cannot be read must not silently make an older one the last.
+        let unreadable = runs.iter().filter(|run| run.facts.is_err()).max_by_key(|run| touched(run));
+        match (newest, unreadable) {
+            (Some(run), Some(bad)) if touched(bad) <= touched(run) => Ok(run.dir.clone()),
+            (Some(run), None) => Ok(run.dir.clone()),
+            (_, Some(bad)) => {
+                let why = "it is the newest run, and its journal cannot be read; name another run by its id";
+                Err(JournalError::refused(bad.dir.path(), why))
+            }
+            (None, None) => Err(self.unknown("last").await?),
         }
     }
 

@@ -14,6 +14,7 @@ mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod there;
 mod write;
 
 pub use chain::{Anchor, Hash};

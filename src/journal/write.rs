@@ -11,6 +11,7 @@ use super::lock::EngineLock;
 use super::read::Reader;
 use super::store::{self, Blame, signed};
 use super::summary::{self, Summary};
+use super::there::Footprint;
 use super::{guard, reserve};
 use crate::run::event::FORMAT;
 use crate::run::{Entry, Event, Moment, RunState};
@@ -27,6 +28,7 @@ pub struct Writer {
     /// The reserve is spent: room for an end, not for a beginning.
     full: bool,
     poisoned: bool,
+    footprint: Footprint,
     _lock: EngineLock,
 }
 
@@ -74,6 +76,7 @@ impl Writer {
             title: String::new(),
             full: false,
             poisoned: false,
+            footprint: Footprint::default(),
             _lock: lock,
         })
     }
@@ -115,6 +118,7 @@ impl Writer {
             state,
             full: false,
             poisoned: false,
+            footprint: Footprint::default(),
             _lock: lock,
         })
     }
@@ -150,6 +154,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.poisoned = true;
+        self.footprint.check(self.dir.db())?;
         let batch = self.seal(events)?;
         match self.commit(&batch).await {
             Err(full) if full.is_full() && reserve::release(&self.dir.reserve_file()) => {
@@ -160,6 +165,7 @@ impl Writer {
             committed => committed?,
         }
         self.end = batch.end;
+        self.footprint = Footprint::take(self.dir.db());
         self.poisoned = false;
         Ok(batch.entries)
     }

@@ -27,6 +27,36 @@ pub struct Answers {
     pub confirm: Option<String>,
 }
 
+impl Answers {
+    /// What in it names nothing of the runbook, or says neither go nor no-go: one sentence each.
+    pub fn unfit(&self, book: &Runbook) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, given) in &self.answers {
+            let Some(Verb::Checklist(items)) = book.step(&StepId(id.clone())).map(|step| &step.verb) else {
+                wrong.push(format!("answers: the runbook has no checklist {id}"));
+                continue;
+            };
+            let unknown = given.keys().filter(|ask| !items.iter().any(|item| item.ask == **ask));
+            wrong.extend(unknown.map(|ask| format!("answers: checklist {id} does not ask {ask:?}")));
+        }
+        for (id, given) in &self.polls {
+            let Some(Verb::Poll(roles)) = book.step(&StepId(id.clone())).map(|step| &step.verb) else {
+                wrong.push(format!("polls: the runbook has no poll {id}"));
+                continue;
+            };
+            for (role, vote) in given {
+                if !roles.contains(role) {
+                    wrong.push(format!("polls: {role} has no vote in {id}"));
+                }
+                if vote != "go" && !vote.starts_with("no-go: ") {
+                    wrong.push(format!("polls: {id}, {role}: write \"go\" or \"no-go: REASON\", not {vote:?}"));
+                }
+            }
+        }
+        wrong
+    }
+}
+
 /// What the autopilot does next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Move {

@@ -251,6 +251,9 @@ impl Desk<'_> {
     fn tick(self, id: StepId, item: usize, answer: Option<String>) -> Ruling {
         let step = self.answering(&id)?;
         let Verb::Checklist(items) = &step.verb else { return Err(format!("step {id} is no checklist")) };
+        if self.state.steps.get(&id).is_some_and(|run| run.ticks.contains_key(&item)) {
+            return Err("that item is ticked already: untick it first".to_owned());
+        }
         let asked = items.get(item).ok_or_else(|| format!("step {id} has no item {}", item + 1))?;
         let answer = answer.map(|text| clip(&text)).filter(|text| !text.is_empty());
         if asked.answer_required && answer.is_none() {
@@ -272,6 +275,14 @@ impl Desk<'_> {
         let Verb::Poll(roles) = &step.verb else { return Err(format!("step {id} is no poll")) };
         if !roles.contains(&role) {
             return Err(format!("{role} has no vote in {id}"));
+        }
+        let before = self.state.steps.get(&id).and_then(|run| run.votes.get(&role));
+        if let Some(before) = before {
+            if before.go == go {
+                return Err(format!("{role} has said so already"));
+            }
+            // A change of mind is one only for who has seen the first vote.
+            self.step(&id)?;
         }
         let reason = if go { clip(&reason) } else { words(reason, "a no-go needs a reason")? };
         let mut events = vec![Event::Voted { step: id.clone(), role: role.clone(), go, reason, by: self.by.clone() }];

@@ -32,7 +32,7 @@ pub fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
         0 => format!("{ms} ms"),
-        0..10 => format!("{seconds}.{} s", ms % 1000 / 100),
+        1..10 => format!("{seconds}.{} s", ms % 1000 / 100),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
         3_600..172_800 => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),

@@ -13,10 +13,10 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// `cancelled by the operator`, `timed out after 20m`.
+    /// `cancelled`, `timed out after 20m`.
     pub fn words(self) -> String {
         match self {
-            Self::Operator => "cancelled by the operator".to_owned(),
+            Self::Operator => "cancelled".to_owned(),
             Self::Timeout(limit) => format!("timed out after {}", humantime::format_duration(limit)),
         }
     }

@@ -216,7 +216,7 @@ async fn who_ignores_term_is_killed_with_its_group() {
         text.trim().parse::<u32>().expect("a pid")
     };
     let (outcome, child) = tokio::join!(command(&deaf, &out, &nothing, stop.clone()), cancel);
-    assert_eq!(fault_summary(&outcome), "cancelled by the operator");
+    assert_eq!(fault_summary(&outcome), "cancelled");
     assert_eq!(fault(&outcome).detail.as_deref(), Some("the script was killed by signal 9 (SIGKILL)"));
     wait::until("the child to be gone", || proc::stat(child).is_none()).await;
 }
@@ -237,14 +237,14 @@ async fn cancel_ends_it_and_the_record_tells() {
         left.pid
     };
     let (outcome, pid) = tokio::join!(work, cancel);
-    assert_eq!(fault_summary(&outcome), "cancelled by the operator");
+    assert_eq!(fault_summary(&outcome), "cancelled");
     assert_eq!(fault(&outcome).detail.as_deref(), Some("the script was killed by signal 15 (SIGTERM)"));
     let left = leftover(&record).expect("a record");
     assert_eq!((left.pid, left.running, left.exit), (pid, false, Some(143)));
 
     stop.cancel();
     let outcome = command(&sleep, &out, &nothing, stop).await;
-    assert_eq!((fault_summary(&outcome), fault(&outcome).effect), ("cancelled by the operator", Effect::None));
+    assert_eq!((fault_summary(&outcome), fault(&outcome).effect), ("cancelled", Effect::None));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod held;
 mod laws;
 mod rollback;
 mod script;

@@ -66,11 +66,20 @@ impl Script {
         };
         script.fact(Event::RunOpened(Box::new(opened)));
         script.engine_starts();
-        script.fact(Event::TargetSeen {
+        script.target_seen();
+        script
+    }
+
+    pub fn target_seen(&mut self) {
+        self.fact(Event::TargetSeen {
             target: "main".into(),
             fingerprint: gonogo::run::event::Fingerprint { database: "paper".into(), ..Default::default() },
         });
-        script
+    }
+
+    /// Time passes with no engine there.
+    pub fn pass(&mut self, ms: u64) {
+        self.ms += ms;
     }
 
     pub fn engine_starts(&mut self) {

@@ -24,7 +24,7 @@ pub use wait::wait;
 /// How long a command that was asked to end (TERM) has until it is killed.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-const CANCELLED: &str = "cancelled by the operator";
+const CANCELLED: &str = "cancelled";
 
 /// What an executor is told of the attempt it carries out.
 #[derive(Clone, Debug)]

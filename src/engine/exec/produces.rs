@@ -23,7 +23,7 @@ pub enum Missing {
     Special(String),
     #[error("{path} cannot be read: {error}")]
     Unreadable { path: String, error: io::Error },
-    #[error("cancelled by the operator while reading {0}")]
+    #[error("cancelled while reading {0}")]
     Cancelled(String),
 }
 

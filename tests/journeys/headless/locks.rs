@@ -82,10 +82,10 @@ async fn a_cancelled_statement_is_over_on_the_server() {
     let folder = desk.run_dir();
     let mut voice = Voice::at(&folder).await;
     voice.say(CommandVerb::Cancel { attempt: first("long") }).await;
-    running.end().exits(4).says("cancelled by the operator");
+    running.end().exits(4).says("cancelled");
     let told = entries(&folder).await;
     assert!(matches!(outcome(&told, "long"), Outcome::Failed { .. }));
-    assert_eq!(fault(&told, "long").summary, "cancelled by the operator");
+    assert_eq!(fault(&told, "long").summary, "cancelled");
     assert_eq!(super::story::started(&told), ["long"], "what a person cancelled is not retried by itself");
     assert!(told.iter().any(|entry| matches!(&entry.event, Event::CancelAsked { by, .. } if by.contains('@'))));
     assert_eq!(cluster.psql(&db, busy), "0");
