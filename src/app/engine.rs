@@ -24,6 +24,7 @@ pub struct Held {
     ending: JoinHandle<(Result<Ending, EngineError>, Writer)>,
     /// Ends when every screen has heard the last bell.
     serving: JoinHandle<()>,
+    dir: RunDir,
 }
 
 impl Held {
@@ -34,6 +35,7 @@ impl Held {
         let _ = self.serving.await;
         // The journal becomes one file, for whoever copies it. What cannot be folded into it stays in its log.
         let _ = writer.close().await;
+        past::file_report(&self.dir).await;
         exit_code(ending)
     }
 }
@@ -75,7 +77,7 @@ pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
     // A thread of its own: nothing that a screen or a probe does on the runtime's threads delays a turn.
     let runtime = tokio::runtime::Handle::current();
     let ending = tokio::task::spawn_blocking(move || runtime.block_on(engine.run()));
-    Ok(Held { book, inbox, bell: heard, ending, serving })
+    Ok(Held { book, inbox, bell: heard, ending, serving, dir: dir.clone() })
 }
 
 /// What screens do, as inputs of the engine.

@@ -6,10 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::app::open::usage;
-use crate::app::{Done, Stop, code, say, say_bytes};
+use crate::app::{Done, Stop, code, say, say_bytes, say_error};
 use crate::cli::{AuditArgs, ReportArgs, ReportFormat, RunsArgs};
 use crate::journal::{Home, JournalError, Reader, RunDir, RunInfo};
 use crate::report;
+use crate::run::event::Mode;
 use crate::run::{Entry, Event, RunState, clean};
 use crate::runbook::{self, Runbook};
 
@@ -51,21 +52,45 @@ fn book(entries: &[Entry]) -> Result<Runbook, Stop> {
     })
 }
 
+/// Writes the report that the runbook promises, once the run is over. Whatever fails is said; the run is what it is.
+pub async fn file_report(dir: &RunDir) {
+    if let Err(stop) = promised_report(dir).await {
+        say_error(&format!(
+            "the promised report was not written: {}; gonogo report {} prints it",
+            stop.words,
+            dir.id()
+        ));
+    }
+}
+
+async fn promised_report(dir: &RunDir) -> Result<(), Stop> {
+    let past = read(dir).await?;
+    let state = RunState::fold(&past.entries);
+    let Some(path) = past.book.report.as_ref().filter(|_| state.ended.is_some()) else { return Ok(()) };
+    let text = report_of(dir, &past, ReportFormat::Md).await?;
+    write_new(&Path::new(&state.opened.cwd).join(path), &text)
+}
+
 pub async fn report(args: &ReportArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
     let past = read(&dir).await?;
-    let proven = Reader::open(&dir).await.map_err(usage)?.verify().await.map_err(unreadable)?;
-    let anchor = report::Anchor { count: proven.count, head: proven.hex() };
-    let text = match args.format {
-        ReportFormat::Md => report::markdown(&past.entries, &past.book, Some(anchor)),
-        ReportFormat::Json => report::json(&past.entries, &past.book, Some(anchor)).map_err(Stop::internal)?,
-    };
+    let text = report_of(&dir, &past, args.format).await?;
     match &args.output {
         Some(path) => write_new(path, &text)?,
         None => say_bytes(text.as_bytes()),
     }
     Ok(code::DONE)
+}
+
+/// The report with the anchor of the journal it was written from.
+async fn report_of(dir: &RunDir, past: &Past, format: ReportFormat) -> Result<String, Stop> {
+    let proven = Reader::open(dir).await.map_err(usage)?.verify().await.map_err(unreadable)?;
+    let anchor = Some(report::Anchor { count: proven.count, head: proven.hex() });
+    match format {
+        ReportFormat::Md => Ok(report::markdown(&past.entries, &past.book, anchor)),
+        ReportFormat::Json => report::json(&past.entries, &past.book, anchor).map_err(Stop::internal),
+    }
 }
 
 /// Writes a new file; one that exists, and a link, is refused.
@@ -120,7 +145,10 @@ fn as_line(run: &RunInfo, width: usize) -> String {
             facts.opened.wall.format("%Y-%m-%d %H:%M"),
             facts.status.word(),
             clean::line(&facts.environment, 20),
-            clean::line(&facts.title, 60)
+            match facts.mode {
+                Mode::Live => clean::line(&facts.title, 60),
+                Mode::Rehearsal => format!("{} (rehearsal)", clean::line(&facts.title, 60)),
+            }
         ),
         Err(error) => format!("{id:width$}  unreadable: {}", clean::line(&error.to_string(), 200)),
     }

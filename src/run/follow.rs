@@ -232,6 +232,9 @@ fn done_words(book: &Runbook, state: &RunState) -> String {
     let passed_over =
         book.steps().filter(|step| matches!(state.status(&step.id), StepStatus::Failed | StepStatus::Broke)).count();
     match passed_over {
+        0 if state.opened.mode == Mode::Rehearsal => {
+            "rehearsed forward, back and forward again; the database is left migrated".to_owned()
+        }
         0 => "every step done".to_owned(),
         1 => "done; 1 failed step was passed over (on_fail = continue)".to_owned(),
         n => format!("done; {n} failed steps were passed over (on_fail = continue)"),

@@ -58,6 +58,8 @@ pub struct Runbook {
     pub rollbacks: Vec<RollbackPlan>,
     pub criteria: Vec<Criterion>,
     pub followups: Vec<Followup>,
+    /// A file the report is written to when the run ends; relative to the folder the run was opened in.
+    pub report: Option<String>,
     pub source: Source,
 }
 

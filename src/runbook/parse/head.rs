@@ -45,6 +45,7 @@ pub(super) fn names(table: &Reader<'_, '_>, runbook: &mut Runbook) {
         runbook.id = id;
     }
     runbook.title = table.label("title").unwrap_or_else(|| runbook.id.clone());
+    runbook.report = table.label("report");
 }
 
 pub(super) fn window(table: &Reader<'_, '_>) -> Window {

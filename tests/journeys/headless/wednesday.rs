@@ -116,6 +116,8 @@ fn every_step_ended_well(entries: &[Entry]) {
 fn the_reports_hold_everything(desk: &Desk, entries: &[Entry], report: &Value) {
     let book = gonogo::runbook::load(&folder(), &Default::default()).unwrap();
     let markdown = desk.run(&["report", "--format", "md"]).exits(0).out;
+    let promised = std::fs::read_to_string(desk.path("WEEK_1_WEDNESDAY_REPORT.md")).unwrap();
+    assert_eq!(promised, markdown, "the promised report was written when the run was over");
     let steps: Vec<&str> =
         report["steps"].as_array().unwrap().iter().map(|step| step["id"].as_str().unwrap()).collect();
     let wanted: Vec<&str> = book.steps().map(|step| step.id.0.as_str()).collect();
