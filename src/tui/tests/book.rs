@@ -193,6 +193,7 @@ pub fn book() -> Runbook {
             title: "43 tables remain".to_owned(),
             when: expr("steps['tables-after'].value == 43"),
         }],
+        report: None,
         followups: vec![Followup {
             id: "backup".to_owned(),
             title: "Delete the backup".to_owned(),

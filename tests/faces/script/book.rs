@@ -153,6 +153,7 @@ pub fn runbook() -> Runbook {
             title: "43 tables remain".into(),
             when: expr("steps['tables-after'].value == 43"),
         }],
+        report: None,
         followups: vec![Followup {
             id: "delete-backup".into(),
             title: "Delete the backup".into(),
