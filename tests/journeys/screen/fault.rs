@@ -142,7 +142,7 @@ fn the_replay_shows_the_same(scene: &Scene, alarm: &Picture, live: &[Picture]) {
                 .collect::<Vec<_>>(),
         )
     };
-    let differ = || both.iter().filter(|second| !same(second)).filter_map(|second| rows(second));
+    let differ = || both.iter().filter(|second| !same(second)).filter_map(rows);
     assert!(both.len() >= 12, "the countdown, the way back and the recovery take longer: {both:?}");
     assert!(
         agreed * 3 >= both.len(),
