@@ -1,5 +1,6 @@
 //! From text to a finite number, and the short words for what is none.
 
+pub use crate::run::words::millis;
 use std::time::Duration;
 
 use crate::run::NoData;
@@ -45,10 +46,6 @@ pub fn words(duration: Duration) -> String {
         _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         _ => format!("{ms} ms"),
     }
-}
-
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::event::{Event, HoldCause, Moment};
 use super::state::{RunState, StepStatus};
+pub use super::words::millis;
 use crate::runbook::{OnFail, Phase, PhaseKind, Runbook, Step, StepId, Undo};
 
 /// What a rollback has to deal with.
@@ -117,8 +118,4 @@ pub fn confirmation_word(book: &Runbook, state: &RunState) -> Option<String> {
 /// A hold, said by gonogo itself.
 pub fn held(cause: HoldCause) -> Event {
     Event::Held { cause, by: super::GONOGO.to_owned() }
-}
-
-pub fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ mod record;
 mod show;
 mod wait;
 
+use crate::run::words::millis;
 use std::time::Duration;
 
 use crate::child;
@@ -81,10 +82,6 @@ fn failed(fault: Fault, facts: Option<Facts>, verdict: Option<Verdict>) -> Outco
 
 fn done(facts: Facts, verdict: Option<Verdict>) -> Outcome {
     Outcome::Done { facts: Box::new(facts), verdict }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
