@@ -4,6 +4,7 @@ pub mod app;
 pub mod child;
 pub mod cli;
 pub mod engine;
+pub mod failpoint;
 pub mod feed;
 pub mod journal;
 pub mod link;

@@ -30,13 +30,7 @@ async fn run(target: &Arc<Target>, sql: &str) -> (Facts, Vec<Vec<Option<String>>
     let work = tokio::spawn(async move {
         let statements = [Statement { sql, line: 1 }];
         let counter = AtomicU64::new(0);
-        let job = SqlJob {
-            label: "large",
-            statements: &statements,
-            transaction: true,
-            timeout: None,
-            counter: Some(&counter),
-        };
+        let job = SqlJob { counter: Some(&counter), ..SqlJob::plain("large", &statements, true) };
         let outcome = target.run(&job, &out, &|_: &Facts| Ok(None), CancellationToken::new()).await;
         (outcome, counter.load(Ordering::Relaxed))
     });
@@ -55,11 +49,8 @@ async fn run(target: &Arc<Target>, sql: &str) -> (Facts, Vec<Vec<Option<String>>
 #[tokio::test]
 async fn large_results_are_bounded() {
     let Some(cluster) = postgres::shared() else { return };
-    let spec = TargetSpec {
-        url: Secret::Env("DATABASE_URL".to_owned()),
-        lock_timeout: Duration::from_secs(30),
-        statement_timeout: Duration::from_secs(300),
-    };
+    let spec =
+        TargetSpec { lock_timeout: Duration::from_secs(30), ..TargetSpec::new(Secret::Env("DATABASE_URL".to_owned())) };
     let target = Arc::new(Target::open("main", &spec, cluster.url("postgres").into(), "gonogo r1").await.unwrap());
     run(&target, "select 1").await;
 

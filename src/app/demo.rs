@@ -87,9 +87,9 @@ async fn build(folder: &Path) -> Result<(), Stop> {
 async fn shop(folder: &Path, options: &str) -> Result<Target, Stop> {
     let url = format!("sqlite:{}{options}", folder.join("shop.db").display());
     let spec = TargetSpec {
-        url: Secret::Plain(url.clone()),
         lock_timeout: Duration::from_secs(2),
         statement_timeout: Duration::from_secs(5),
+        ..TargetSpec::new(Secret::Plain(url.clone()))
     };
     Target::open("shop", &spec, url.into(), "demo service").await.map_err(Stop::internal)
 }
@@ -98,8 +98,7 @@ async fn write(shop: &Target, statements: Vec<Statement>) -> Outcome {
     let (out, mut unheard) = mpsc::channel(64);
     tokio::spawn(async move { while unheard.recv().await.is_some() {} });
     let judge = |_: &Facts| -> Result<Option<Verdict>, Fault> { Ok(None) };
-    let job =
-        SqlJob { label: "demo service", statements: &statements, transaction: true, timeout: None, counter: None };
+    let job = SqlJob::plain("demo service", &statements, true);
     shop.run(&job, &out, &judge, CancellationToken::new()).await
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,15 @@ use crate::run::event::{Resolved, Statement};
 use crate::run::{Attempt, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Secret, Step, Verb};
-use crate::target::SqlJob;
+use crate::target::{LedgerEntry, SqlJob, Witness};
 
 /// Everything an attempt needs, detached from the engine.
 pub struct Job {
     pub attempt: Attempt,
+    /// Its row in a target's ledger.
+    pub entry: LedgerEntry,
+    /// Told when the journal holds that its COMMIT is about to be sent.
+    pub witnessed: Arc<tokio::sync::Notify>,
     pub resolved: Resolved,
     pub step: Step,
     pub context: Context,
@@ -59,6 +64,24 @@ pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) ->
 
 type Ended = Result<Outcome, String>;
 
+/// The journal as an attempt's witness: the chunk takes the road of all output, and the engine tells when it is stored.
+struct Journal {
+    out: mpsc::Sender<Chunk>,
+    witnessed: Arc<tokio::sync::Notify>,
+}
+
+impl Witness for Journal {
+    fn witness(&self, chunk: Chunk) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let gone = || "the journal is closed".to_owned();
+            self.out.send(chunk).await.map_err(|_| gone())?;
+            // An engine that cannot write any more ends, and this task with it.
+            self.witnessed.notified().await;
+            Ok(())
+        })
+    }
+}
+
 impl Job {
     fn order(&self) -> Order {
         Order {
@@ -83,8 +106,14 @@ impl Job {
     ) -> Ended {
         let target = self.doors.target(target).ok_or_else(|| format!("target {target} is not connected"))?;
         let label = self.doors.label(&self.attempt);
-        let counter = Some(&*self.rows);
-        let job = SqlJob { label: &label, statements, transaction, timeout: self.step.timeout, counter };
+        let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
+        let job = SqlJob {
+            timeout: self.step.timeout,
+            counter: Some(&self.rows),
+            entry: Some(&self.entry),
+            witness: Some(&witness),
+            ..SqlJob::plain(&label, statements, transaction)
+        };
         Ok(target.run(&job, out, &*self.judge, stop).await)
     }
 

@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod doors;
+mod doubt;
 pub mod exec;
 mod job;
 pub mod redact;
+mod resolve;
 pub mod secrets;
 mod takeup;
 mod work;
@@ -20,14 +22,17 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::{JournalError, Writer};
 use crate::run::decide::{Input, decide};
 use crate::run::event::{End, HoldCause, Resolved};
-use crate::run::follow::follow;
+use crate::run::follow::{acting, follow};
 use crate::run::plan::held;
-use crate::run::{Attempt, Command, CommandVerb, Entry, Event, Moment, Progress, RunState};
+use crate::run::{Attempt, Chunk, Command, CommandVerb, Entry, Event, Moment, Outcome, Progress, RunState};
 use crate::runbook::Runbook;
+use crate::target::{Key, LedgerEntry};
 
 use clock::RunClock;
 use doors::Doors;
-use work::Work;
+use doubt::Doubts;
+use resolve::Left;
+use work::{Launch, Work};
 
 /// How often the engine looks at its clocks when nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -97,6 +102,7 @@ pub struct Engine {
     bell: watch::Sender<u64>,
     doors: Doors,
     work: Work,
+    doubts: Doubts,
     stop: CancellationToken,
     by: String,
     host: String,
@@ -111,7 +117,8 @@ impl Engine {
         let (reports, own) = mpsc::channel(TURN);
         let stop = CancellationToken::new();
         let doors = Doors::new(setup.book.clone(), &setup.state, setup.run_dir.clone(), reports.clone(), stop.clone());
-        let work = Work::new(reports, setup.progress);
+        let work = Work::new(reports.clone(), setup.progress);
+        let doubts = Doubts::new(reports);
         Ok(Self {
             book: setup.book,
             writer: setup.writer,
@@ -123,6 +130,7 @@ impl Engine {
             bell: setup.bell,
             doors,
             work,
+            doubts,
             stop,
             by: setup.by,
             host: setup.host,
@@ -197,16 +205,16 @@ impl Engine {
             zero_ms: self.clock.zero(),
             by: self.by.clone(),
         };
-        let left = takeup::leftovers(self.book.clone(), self.state.clone(), self.doors.clone()).await;
+        let left = takeup::leftovers(takeup::left_open(&self.book, &self.state, &self.doors)).await;
         let mut facts = vec![Input::Fact(started)];
-        facts.extend(left.into_iter().map(Input::Fact));
+        facts.extend(left.ended.into_iter().map(Input::Fact));
         facts.extend(takeup::stopped_countdowns(&self.state).into_iter().map(Input::Fact));
         self.turn(facts).await?;
         self.doors.open_targets();
         self.doors.start_probes();
-        for (attempt, resolved) in takeup::waiting(&self.state) {
+        for (attempt, resolved) in left.going_on {
             let started = self.state.steps.get(&attempt.step).and_then(|run| run.started).unwrap_or_default();
-            self.work.launch(&self.book, &self.state, &self.doors, &attempt, &resolved, started, self.clock);
+            self.launch(&attempt, &resolved, started);
         }
         Ok(())
     }
@@ -288,14 +296,40 @@ impl Engine {
         batch.push(Noted { entry, order });
     }
 
+    fn launch(&mut self, attempt: &Attempt, resolved: &Resolved, started: Moment) {
+        let end = self.writer.head();
+        let key = Key { run: self.state.opened.run.clone(), attempt: attempt.clone() };
+        let order = Launch {
+            entry: LedgerEntry { key, seq: end.count, head: end.hex() },
+            resolved: resolved.clone(),
+            started,
+            clock: self.clock,
+        };
+        self.work.launch(&self.book, &self.state, &self.doors, order);
+    }
+
+    /// What may be decided later is looked at again until it is.
+    fn doubt(&mut self, attempt: &Attempt) {
+        let step = acting(&self.book, attempt);
+        let left = step.and_then(|step| Left::new(&self.book, &self.state, &self.doors, attempt, step));
+        if let Some(left) = left {
+            self.doubts.watch(left, &self.stop);
+        }
+    }
+
     /// The effect that a committed event orders.
     fn act(&mut self, noted: &Noted) {
         match (&noted.entry.event, &noted.order) {
-            (Event::StepStarted { attempt, .. }, Some(resolved)) => {
-                let (book, state) = (&self.book, &self.state);
-                self.work.launch(book, state, &self.doors, attempt, resolved, noted.entry.at, self.clock);
+            (Event::StepStarted { attempt, .. }, Some(resolved)) => self.launch(attempt, resolved, noted.entry.at),
+            (Event::StepEnded { attempt, outcome }, _) => {
+                self.work.ended(attempt);
+                self.doubts.over(attempt);
+                if matches!(outcome, Outcome::Unknown { .. }) {
+                    self.doubt(attempt);
+                }
             }
-            (Event::StepEnded { attempt, .. }, _) => self.work.ended(attempt),
+            (Event::Settled { attempt, .. }, _) => self.doubts.over(attempt),
+            (Event::Output { attempt, chunk: Chunk::Judged { .. } }, _) => self.work.witnessed(attempt),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
             (Event::Released { .. }, _) => self.doors.reopen_lost(&self.state),
             _ => {}
@@ -311,5 +345,8 @@ struct Noted {
 
 /// Inputs that nobody waits for at the keyboard.
 fn is_patient(input: &Input) -> bool {
-    matches!(input, Input::Sample { .. } | Input::Chunk { .. })
+    match input {
+        Input::Chunk { chunk: Chunk::Judged { .. }, .. } => false,
+        input => matches!(input, Input::Sample { .. } | Input::Chunk { .. }),
+    }
 }

@@ -1,20 +1,22 @@
-//! Taking a run up: its clock goes on, and what a crash left open becomes a question, with all that is known.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Taking a run up: its clock goes on, and what a crash left open is resolved, goes on, or becomes a question.
 
 use super::clock::{self, RunClock};
 use super::doors::Doors;
-use super::exec::{self, Leftover};
+use super::resolve::{self, Found, Left};
 use crate::run::event::{HoldCause, Resolved};
 use crate::run::follow::acting;
 use crate::run::plan::held;
-use crate::run::state::{StepRun, StepStatus};
-use crate::run::{Attempt, Event, GONOGO, Outcome, RunState, describe};
+use crate::run::{Attempt, Event, GONOGO, RunState};
 use crate::runbook::Runbook;
 
-/// How long taking up waits for a target to tell what it knows.
-const LOOK: Duration = Duration::from_secs(10);
+/// What a crash left open.
+#[derive(Default)]
+pub struct Leftovers {
+    /// Attempts that are decided now, or in doubt.
+    pub ended: Vec<Event>,
+    /// Attempts that this engine takes up where they are.
+    pub going_on: Vec<(Attempt, Resolved)>,
+}
 
 /// The run's clock, continued.
 pub fn clock(state: &RunState) -> RunClock {
@@ -32,89 +34,26 @@ pub fn stopped_countdowns(state: &RunState) -> Vec<Event> {
     events
 }
 
-/// The attempts that are open although nobody runs them: each ends unknown. Human steps simply go on, and a wait is
-/// taken up again (`waiting`): neither can have done anything unseen.
-pub async fn leftovers(book: Arc<Runbook>, state: RunState, doors: Doors) -> Vec<Event> {
-    let mut events = Vec::new();
-    for (attempt, run) in left_open(&book, &state) {
-        let before = run.outcome.clone();
-        let last_ms = run.ended.unwrap_or(state.at).ms;
-        let known = known(last_ms, run, doors.clone(), attempt.clone()).await;
-        let outcome = Outcome::Unknown { known };
-        if before.as_ref() != Some(&outcome) {
-            events.push(Event::StepEnded { attempt, outcome });
+/// Looks at every attempt that is open although nobody runs it. Human steps simply go on. One that is in doubt already
+/// is looked at again: what was seen then may be over now.
+pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
+    let mut found = Leftovers::default();
+    for left in lefts {
+        match (resolve::look(&left).await, left.run.resolved) {
+            (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
+            (Found::Ended(outcome), _) => found.ended.push(Event::StepEnded { attempt: left.attempt, outcome }),
+            (Found::GoesOn, Some(resolved)) => found.going_on.push((left.attempt, resolved)),
+            (Found::GoesOn, None) => {}
         }
     }
-    events
+    found
 }
 
-fn left_open(book: &Runbook, state: &RunState) -> Vec<(Attempt, StepRun)> {
-    let mut left = Vec::new();
-    for attempt in &state.open {
-        let Some(run) = state.steps.get(&attempt.step) else { continue };
-        let human = acting(book, attempt).is_none_or(|step| step.verb.is_human());
-        let waits = matches!(run.resolved, Some(Resolved::Wait { .. }));
-        // One that is in doubt already is looked at again: what was seen then may be over now.
-        if !human && !waits {
-            left.push((attempt.clone(), run.clone()));
-        }
-    }
-    left
-}
-
-/// Waits that were running: their time simply goes on.
-pub fn waiting(state: &RunState) -> Vec<(Attempt, Resolved)> {
-    let running = state
-        .open
-        .iter()
-        .filter(|attempt| matches!(state.status(&attempt.step), StepStatus::Running | StepStatus::Undoing));
-    running
-        .filter_map(|attempt| Some((attempt.clone(), state.steps.get(&attempt.step)?.resolved.clone()?)))
-        .filter(|(_, resolved)| matches!(resolved, Resolved::Wait { .. }))
+/// The attempts that are open although nobody runs them.
+pub fn left_open(book: &Runbook, state: &RunState, doors: &Doors) -> Vec<Left> {
+    let acted = state.open.iter().filter_map(|attempt| Some((attempt, acting(book, attempt)?)));
+    acted
+        .filter(|(_, step)| !step.verb.is_human())
+        .filter_map(|(attempt, step)| Left::new(book, state, doors, attempt, step))
         .collect()
-}
-
-/// Everything that can be said of an attempt whose engine died.
-async fn known(last_ms: u64, run: StepRun, doors: Doors, attempt: Attempt) -> String {
-    let started = run.started.unwrap_or_default();
-    let last = describe::duration(last_ms.saturating_sub(started.ms));
-    let mut parts = vec![format!("its engine died; the journal's last word came {last} after its start")];
-    match &run.resolved {
-        Some(Resolved::Sql { target, statements, transaction }) => {
-            parts.push(match (*transaction, statements.len()) {
-                (true, _) => "it ran in one transaction: all of it happened or nothing".to_owned(),
-                (false, 1) => "its one statement ran outside a transaction".to_owned(),
-                (false, all) => format!(
-                    "outside a transaction; statement {} of {all} was the last known to be sent",
-                    run.output.statement
-                ),
-            });
-            parts.push(
-                match tokio::time::timeout(LOOK, doors.clone().leftover_sessions(target.clone(), doors.label(&attempt)))
-                    .await
-                {
-                    Ok(Ok(sessions)) if sessions.is_empty() => "the server has no session of it any more".to_owned(),
-                    Ok(Ok(sessions)) => format!("the server still has a session of it: {}", sessions.join("; ")),
-                    Ok(Err(error)) => format!("the server could not be asked: {error}"),
-                    Err(_) => "the server did not answer".to_owned(),
-                },
-            );
-        }
-        Some(Resolved::Run { .. } | Resolved::Shell { .. }) => {
-            parts.push(match exec::leftover(&exec::record_path(&doors.records(), &attempt)) {
-                Some(left) if left.running => {
-                    format!("its process {} still runs, since {} s", left.pid, left.age.as_secs())
-                }
-                Some(Leftover { exit: Some(exit), pid, .. }) => format!("its process {pid} ended with exit {exit}"),
-                Some(left) => format!("its process {} is gone", left.pid),
-                None => "no process of it was recorded: it may never have begun".to_owned(),
-            });
-        }
-        Some(Resolved::Http { method, .. }) => {
-            parts.push(format!("the {method} request may or may not have been sent and obeyed"));
-        }
-        Some(Resolved::Notify { .. }) => parts.push("the message may or may not have been sent".to_owned()),
-        _ => {}
-    }
-    parts.join("; ")
 }

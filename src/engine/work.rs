@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::RunClock;
@@ -17,6 +17,7 @@ use crate::run::event::Resolved;
 use crate::run::follow::acting;
 use crate::run::{Attempt, Chunk, Moment, Progress, RunState, context};
 use crate::runbook::Runbook;
+use crate::target::LedgerEntry;
 
 /// How often a running attempt tells how far it is.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -27,7 +28,23 @@ const CHUNKS: usize = 64;
 pub struct Work {
     reports: mpsc::Sender<Input>,
     progress: broadcast::Sender<Progress>,
-    running: BTreeMap<Attempt, CancellationToken>,
+    running: BTreeMap<Attempt, Running>,
+}
+
+/// A hand on an attempt that runs.
+struct Running {
+    stop: CancellationToken,
+    /// Told when the journal holds that its COMMIT is about to be sent.
+    witnessed: Arc<Notify>,
+}
+
+/// An attempt that the journal has ordered.
+pub struct Launch {
+    /// Its row in a target's ledger, which names the attempt.
+    pub entry: LedgerEntry,
+    pub resolved: Resolved,
+    pub started: Moment,
+    pub clock: RunClock,
 }
 
 impl Work {
@@ -36,26 +53,21 @@ impl Work {
     }
 
     /// Does what a committed `StepStarted` orders. Human steps are done by people.
-    #[expect(clippy::too_many_arguments, reason = "an attempt is a step, in a run, at a time, through doors")]
-    pub fn launch(
-        &mut self,
-        book: &Runbook,
-        state: &RunState,
-        doors: &Doors,
-        attempt: &Attempt,
-        resolved: &Resolved,
-        started: Moment,
-        clock: RunClock,
-    ) {
+    pub fn launch(&mut self, book: &Runbook, state: &RunState, doors: &Doors, order: Launch) {
+        let Launch { entry, resolved, started, clock } = order;
+        let attempt = &entry.key.attempt;
         let Some(step) = acting(book, attempt) else { return };
         if matches!(resolved, Resolved::Human | Resolved::Unready) {
             return;
         }
         let stop = CancellationToken::new();
-        self.running.insert(attempt.clone(), stop.clone());
+        let witnessed = Arc::new(Notify::new());
+        let running = Running { stop: stop.clone(), witnessed: Arc::clone(&witnessed) };
+        self.running.insert(attempt.clone(), running);
         let meter = Meter::new(attempt.clone(), started, clock);
         let job = Job {
             attempt: attempt.clone(),
+            witnessed,
             resolved: resolved.clone(),
             step: step.clone(),
             // Rendered once more for the file it promises; the values are those of the start.
@@ -65,8 +77,9 @@ impl Work {
             doors: doors.clone(),
             rows: meter.rows.clone(),
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
+            entry,
         };
-        let ticking = self.report_progress(&meter, doors, resolved);
+        let ticking = self.report_progress(&meter, doors, &resolved);
         let reports = self.reports.clone();
         let redactor = doors.redactor().clone();
         tokio::spawn(async move {
@@ -115,8 +128,15 @@ impl Work {
     }
 
     pub fn cancel(&self, attempt: &Attempt) {
-        if let Some(stop) = self.running.get(attempt) {
-            stop.cancel();
+        if let Some(running) = self.running.get(attempt) {
+            running.stop.cancel();
+        }
+    }
+
+    /// The journal holds that its COMMIT is about to be sent.
+    pub fn witnessed(&self, attempt: &Attempt) {
+        if let Some(running) = self.running.get(attempt) {
+            running.witnessed.notify_one();
         }
     }
 
@@ -127,8 +147,8 @@ impl Work {
 
     /// The engine lets go: what still runs is stopped.
     pub fn stop_all(&self) {
-        for stop in self.running.values() {
-            stop.cancel();
+        for running in self.running.values() {
+            running.stop.cancel();
         }
     }
 }

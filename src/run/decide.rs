@@ -38,7 +38,13 @@ pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Ve
         Input::Chunk { .. } => Vec::new(),
         Input::Ended { attempt, outcome } if is_open(state, &attempt) => {
             let outcome = fault::complete(book, state, &attempt, outcome);
-            vec![Event::StepEnded { attempt, outcome }]
+            // A doubt that is decided lifts its own hold.
+            let decided = !matches!(outcome, Outcome::Unknown { .. });
+            let about = state.hold.as_ref().filter(|hold| is_in_doubt(&hold.cause, &attempt) && decided);
+            let mut events: Vec<Event> =
+                about.map(|_| Event::Released { by: super::GONOGO.to_owned() }).into_iter().collect();
+            events.insert(0, Event::StepEnded { attempt, outcome });
+            events
         }
         Input::Ended { .. } => Vec::new(),
         Input::Command(command) => {
@@ -50,6 +56,10 @@ pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Ve
             }
         }
     }
+}
+
+fn is_in_doubt(cause: &HoldCause, attempt: &Attempt) -> bool {
+    matches!(cause, HoldCause::InDoubt { attempt: doubted } if doubted == attempt)
 }
 
 fn is_open(state: &RunState, attempt: &Attempt) -> bool {

@@ -44,6 +44,9 @@ pub struct Facts {
     pub answers: BTreeMap<String, String>,
     /// Milliseconds the attempt took.
     pub ms: u64,
+    /// How its end is known, where no engine saw it: "the ledger of main has its row".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<String>,
 }
 
 /// Keeps a JSON null (an SQL NULL) apart from an absent value.
@@ -95,6 +98,21 @@ pub enum Chunk {
         stream: String,
         text: String,
     },
+    /// A transaction that was judged good and is about to be committed: journaled before COMMIT is sent. An attempt
+    /// without it has never committed. `xid`: its number; none where it wrote nothing.
+    Judged {
+        xid: Option<String>,
+        facts: Box<Facts>,
+        verdict: Option<Verdict>,
+    },
+}
+
+/// A judged transaction as the state of a run remembers it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    pub xid: Option<String>,
+    pub facts: Facts,
+    pub verdict: Option<Verdict>,
 }
 
 /// Whether the thing that a failed attempt tried may have happened all the same.

@@ -1,7 +1,7 @@
 //! `RunState::apply`: the only fold. What an entry means for what a run is.
 
 use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
-use super::facts::Outcome;
+use super::facts::{Chunk, Judged, Outcome};
 use super::limits;
 use super::output::OutputLog;
 use super::state::{
@@ -199,10 +199,15 @@ impl RunState {
                 step.claim = None;
                 step.cancel_asked = false;
                 step.output = OutputLog::default();
+                step.judged = None;
             }
             Event::Output { attempt, chunk } => {
                 // Output does not make a confirm stale: `changed` stays.
-                self.steps.entry(attempt.step.clone()).or_default().output.push(chunk);
+                let step = self.steps.entry(attempt.step.clone()).or_default();
+                step.output.push(chunk);
+                if let Chunk::Judged { xid, facts, verdict } = chunk {
+                    step.judged = Some(Judged { xid: xid.clone(), facts: (**facts).clone(), verdict: verdict.clone() });
+                }
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),
             Event::StepSkipped { step, by, reason } => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::event::{Attempt, End, Fingerprint, HoldCause, Moment, Opened, Resolved};
-use super::facts::{Effect, Facts, NoData, Outcome};
+use super::facts::{Effect, Facts, Judged, NoData, Outcome};
 use super::output::OutputLog;
 use crate::runbook::{StepId, TriggerAction};
 
@@ -112,6 +112,8 @@ pub struct StepRun {
     pub votes: BTreeMap<String, Vote>,
     pub edited: Option<String>,
     pub output: OutputLog,
+    /// Its COMMIT was about to be sent.
+    pub judged: Option<Judged>,
     pub cancel_asked: bool,
     /// The entry that last changed it: a confirm that saw less is refused.
     pub changed: u64,

@@ -12,6 +12,7 @@ mod notice;
 mod place;
 mod postgres;
 mod problem;
+mod proof;
 mod raw;
 mod shape;
 mod sqlite;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::TargetError;
 pub use self::place::locate;
+pub use self::proof::{Key, LedgerEntry, Resolution, Witness};
 
 use self::address::Address;
 use self::postgres::Postgres;
@@ -39,7 +41,7 @@ use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::TargetSpec;
 
 /// A script to run for one attempt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SqlJob<'a> {
     /// The attempt in words; with the target's base it names the session on the server.
     pub label: &'a str,
@@ -51,6 +53,17 @@ pub struct SqlJob<'a> {
     pub timeout: Option<Duration>,
     /// Counts rows as they arrive, kept or not: what a progress line shows between two chunks.
     pub counter: Option<&'a AtomicU64>,
+    /// Its row in the ledger; none: the attempt of no run, which nobody resolves.
+    pub entry: Option<&'a LedgerEntry>,
+    /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
+    pub witness: Option<&'a dyn Witness>,
+}
+
+impl<'a> SqlJob<'a> {
+    /// A script without limits, proofs and progress of its own.
+    pub fn plain(label: &'a str, statements: &'a [Statement], transaction: bool) -> Self {
+        Self { label, statements, transaction, timeout: None, counter: None, entry: None, witness: None }
+    }
 }
 
 /// A session that works (or idles) under an attempt's name.

@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 fn spec() -> TargetSpec {
     TargetSpec {
-        url: Secret::Env("DATABASE_URL".to_owned()),
         lock_timeout: Duration::from_secs(30),
         statement_timeout: Duration::from_secs(120),
+        ..TargetSpec::new(Secret::Env("DATABASE_URL".to_owned()))
     }
 }
 
@@ -112,7 +112,7 @@ async fn run_judged(
 }
 
 fn job<'a>(label: &'a str, statements: &'a [Statement], transaction: bool) -> SqlJob<'a> {
-    SqlJob { label, statements, transaction, timeout: None, counter: None }
+    SqlJob::plain(label, statements, transaction)
 }
 
 async fn run(target: &Target, texts: &[&str]) -> Ran {

@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 fn spec() -> TargetSpec {
     TargetSpec {
-        url: Secret::Plain("sqlite:x.db".to_owned()),
         lock_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(60),
+        ..TargetSpec::new(Secret::Plain("sqlite:x.db".to_owned()))
     }
 }
 
@@ -99,13 +99,7 @@ fn plainly() -> How {
 async fn run(target: &Target, texts: &[&str], how: How) -> Ran {
     let statement = |sql: &&str| Statement { sql: (*sql).to_owned(), line: 1 };
     let statements: Vec<_> = texts.iter().map(statement).collect();
-    let job = SqlJob {
-        label: "step",
-        statements: &statements,
-        transaction: how.transaction,
-        timeout: how.timeout,
-        counter: None,
-    };
+    let job = SqlJob { timeout: how.timeout, ..SqlJob::plain("step", &statements, how.transaction) };
     let (stop, passes) = (CancellationToken::new(), how.passes);
     let judge = move |_: &Facts| {
         Ok(passes.map(|passed| Verdict { expect: "rows == 1".to_owned(), passed, saw: "rows = 2".to_owned() }))

@@ -10,10 +10,8 @@ use super::{Given, Notes, Owner, values};
 use crate::runbook::expr::{self, FACT_NAMES, Place};
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
-use crate::runbook::{Environment, Runbook, Secret, TargetSpec, Var, Window};
+use crate::runbook::{Environment, LedgerUse, MaxBlocked, Runbook, Secret, TargetSpec, Var, Window};
 
-const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Names that mean something in every expression.
 const RESERVED: &[&str] = &[
     "run", "steps", "target", "loop", "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is",
@@ -268,18 +266,38 @@ fn environment(name: String, table: Reader<'_, '_>) -> Environment {
 /// `"env:X"`, or a table with `url`.
 fn target(notes: &Notes<'_>, node: &Node<'_>, name: &str) -> Option<TargetSpec> {
     if let DeValue::String(_) = node.value {
-        return Some(TargetSpec {
-            url: address(notes, &notes.text_of(node, name)?)?,
-            lock_timeout: LOCK_TIMEOUT,
-            statement_timeout: STATEMENT_TIMEOUT,
-        });
+        return Some(TargetSpec::new(address(notes, &notes.text_of(node, name)?)?));
     }
     let table = notes.table_of(node, name, "a target")?;
     let url = table.need_text("url", "url = \"env:DATABASE_URL\"").and_then(|text| address(notes, &text));
-    let lock_timeout = positive(&table, "lock_timeout").unwrap_or(LOCK_TIMEOUT);
-    let statement_timeout = positive(&table, "statement_timeout").unwrap_or(STATEMENT_TIMEOUT);
+    // Where the address is wrong the other keys are still worth reading.
+    let default = TargetSpec::new(url.clone().unwrap_or(Secret::Plain(String::new())));
+    let spec = TargetSpec {
+        lock_timeout: positive(&table, "lock_timeout").unwrap_or(default.lock_timeout),
+        statement_timeout: positive(&table, "statement_timeout").unwrap_or(default.statement_timeout),
+        lock_tries: table.whole("lock_tries", 1..=100).unwrap_or(default.lock_tries),
+        max_blocked: max_blocked(&table, default.max_blocked),
+        ledger: ledger(&table),
+        concurrent: table.flag("concurrent").unwrap_or(false),
+        ..default
+    };
     table.finish();
-    Some(TargetSpec { url: url?, lock_timeout, statement_timeout })
+    url.is_some().then_some(spec)
+}
+
+/// `{ sessions = 20, lasting = "5s" }`
+fn max_blocked(table: &Reader<'_, '_>, default: MaxBlocked) -> MaxBlocked {
+    let Some(inner) = table.table("max_blocked", "`max_blocked`") else { return default };
+    let sessions = inner.whole("sessions", 1..=100_000).unwrap_or(default.sessions);
+    let lasting = positive(&inner, "lasting").unwrap_or(default.lasting);
+    inner.finish();
+    MaxBlocked { sessions, lasting }
+}
+
+fn ledger(table: &Reader<'_, '_>) -> LedgerUse {
+    const CHOICES: &[(&str, LedgerUse)] =
+        &[("found", LedgerUse::Found), ("create", LedgerUse::Create), ("never", LedgerUse::Never)];
+    values::one_of(table, "ledger", CHOICES).unwrap_or_default()
 }
 
 fn address(notes: &Notes<'_>, text: &Located) -> Option<Secret> {

@@ -6,6 +6,7 @@ mod activity;
 mod commit;
 mod env;
 mod fault;
+mod ledger;
 mod line;
 mod script;
 mod session;

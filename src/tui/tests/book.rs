@@ -149,11 +149,7 @@ fn triggers() -> Vec<Trigger> {
 
 /// The runbook. Its window starts at 03:00 UTC and lasts four hours.
 pub fn book() -> Runbook {
-    let target = TargetSpec {
-        url: Secret::Env("PROD_DATABASE_URL".to_owned()),
-        lock_timeout: Duration::from_secs(3),
-        statement_timeout: Duration::from_secs(300),
-    };
+    let target = TargetSpec::new(Secret::Env("PROD_DATABASE_URL".to_owned()));
     let environment = |name: &str, protected| Environment {
         name: name.to_owned(),
         protected,

@@ -110,14 +110,7 @@ pub fn runbook() -> Runbook {
             name: "production".into(),
             protected: true,
             approvals: 1,
-            targets: vec![(
-                "main".into(),
-                TargetSpec {
-                    url: Secret::Env("PROD_DATABASE_URL".into()),
-                    lock_timeout: Duration::from_secs(3),
-                    statement_timeout: Duration::from_secs(300),
-                },
-            )],
+            targets: vec![("main".into(), TargetSpec::new(Secret::Env("PROD_DATABASE_URL".into())))],
         }],
         probes: vec![probe("error_rate", "Error rate", "%"), probe("connections", "Connections", "")],
         triggers: vec![Trigger {
