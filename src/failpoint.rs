@@ -4,7 +4,16 @@
 //! Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP: a test looks, then sends CONT), `error` (the place reports a failure).
 
 /// Every place, so that a test can go through them all.
-pub const NAMES: &[&str] = &[];
+pub const NAMES: &[&str] = &[
+    "target.begin.after",
+    "target.commit.answered",
+    "target.commit.before",
+    "target.ledger.written",
+    "target.sqlite.commit.answered",
+    "target.sqlite.commit.before",
+    "target.statements.after",
+    "target.witness.before",
+];
 
 /// Passes the place `name`. True: the test wants it to fail.
 #[cfg(debug_assertions)]

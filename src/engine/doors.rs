@@ -147,10 +147,28 @@ impl Doors {
         Target::open(name, spec, url, &label).await.map_err(|error| self.redactor.text(&error.to_string()))
     }
 
+    /// The target as it is now: the one that was reached, or a fresh contact with the same database.
+    pub async fn visit(&self, name: &str) -> Result<Arc<Target>, String> {
+        if let Some(target) = self.target(name) {
+            return Ok(target);
+        }
+        let target = self.connect(name).await?;
+        let now = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
+        if let Some(before) = self.known.get(name) {
+            same(before, &now)?;
+        }
+        Ok(Arc::new(target))
+    }
+
+    /// Who the target was when the journal last saw it.
+    pub fn known(&self, name: &str) -> Option<Fingerprint> {
+        self.known.get(name).cloned()
+    }
+
     /// What the server still does for an attempt of an engine that died.
-    pub async fn leftover_sessions(self, target: String, label: String) -> Result<Vec<String>, String> {
-        let target = self.connect(&target).await?;
-        let looks = target.look(&label).await.map_err(|error| error.to_string())?;
+    pub async fn leftover_sessions(&self, target: &str, attempt: &Attempt) -> Result<Vec<String>, String> {
+        let target = self.visit(target).await?;
+        let looks = target.look(&self.label(attempt)).await.map_err(|error| error.to_string())?;
         Ok(looks.iter().map(words).collect())
     }
 

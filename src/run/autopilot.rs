@@ -76,6 +76,9 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     if runs_by_itself(book, state) {
         return Move::Wait;
     }
+    if let Some(step) = interrupted(state).filter(|_| answers.yes) {
+        return Move::Do(CommandVerb::Retry { step });
+    }
     if let Some(hold) = &state.hold {
         return Move::Stuck(super::words::hold(&hold.cause));
     }
@@ -87,6 +90,16 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
         Some(step) => at_step(state, step, answers),
         None => Move::Wait,
     }
+}
+
+/// The step that a hold is about, where its attempt only lost its engine and is proven not to have happened.
+fn interrupted(state: &RunState) -> Option<StepId> {
+    let id = match &state.hold.as_ref()?.cause {
+        HoldCause::Step { step } => step,
+        HoldCause::Undo { attempt } => &attempt.step,
+        _ => return None,
+    };
+    state.steps.get(id)?.was_interrupted().then(|| id.clone())
 }
 
 /// Why a run that stands held may be taken up again by `--yes`: only where a person or

@@ -99,9 +99,10 @@ pub enum Chunk {
         text: String,
     },
     /// A transaction that was judged good and is about to be committed: journaled before COMMIT is sent. An attempt
-    /// without it has never committed. `xid`: its number; none where it wrote nothing.
+    /// without it has never committed. `xid`: its number; none where it has none. `ledger`: its row is written with it.
     Judged {
         xid: Option<String>,
+        ledger: bool,
         facts: Box<Facts>,
         verdict: Option<Verdict>,
     },
@@ -111,6 +112,7 @@ pub enum Chunk {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     pub xid: Option<String>,
+    pub ledger: bool,
     pub facts: Facts,
     pub verdict: Option<Verdict>,
 }
@@ -153,6 +155,9 @@ pub struct Fault {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub safe: String,
     pub effect: Effect,
+    /// Its engine died, and it is proven that nothing of it happened: trying again is safe.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Cause and fix, where the runbook's `trouble` knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<(String, String)>,

@@ -205,8 +205,13 @@ impl RunState {
                 // Output does not make a confirm stale: `changed` stays.
                 let step = self.steps.entry(attempt.step.clone()).or_default();
                 step.output.push(chunk);
-                if let Chunk::Judged { xid, facts, verdict } = chunk {
-                    step.judged = Some(Judged { xid: xid.clone(), facts: (**facts).clone(), verdict: verdict.clone() });
+                if let Chunk::Judged { xid, ledger, facts, verdict } = chunk {
+                    step.judged = Some(Judged {
+                        xid: xid.clone(),
+                        ledger: *ledger,
+                        facts: (**facts).clone(),
+                        verdict: verdict.clone(),
+                    });
                 }
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),

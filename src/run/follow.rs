@@ -129,7 +129,8 @@ fn back(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
             (failed, run.tries_this_leg(), step.retries)
         }
     };
-    if !failed {
+    // An undo that only lost its engine goes on as it began: by itself.
+    if !failed || run.was_interrupted() {
         let skipped = if plan_step { left_out(book, state, step) } else { None };
         return skipped.unwrap_or_else(|| prepare::start(book, state, step, direction, GONOGO));
     }
@@ -246,7 +247,7 @@ fn at_step(book: &Runbook, state: &RunState, phase: &Phase, step: &Step, now: Mo
     match run.status {
         StepStatus::Running => run.attempt.map(|attempt| finish_human(book, state, &attempt)).unwrap_or_default(),
         StepStatus::Pending | StepStatus::Undone => pending(book, state, phase, step),
-        StepStatus::Failed | StepStatus::Broke => failed(book, state, step, &run, now),
+        StepStatus::Failed | StepStatus::Broke => failed(book, state, phase, step, &run, now),
         _ => Vec::new(),
     }
 }
@@ -255,8 +256,15 @@ fn pending(book: &Runbook, state: &RunState, phase: &Phase, step: &Step) -> Vec<
     if let Some(events) = left_out(book, state, step) {
         return events;
     }
-    let starts_itself = step.verb.is_human() || state.auto || phase.advance == Advance::Auto;
-    if starts_itself { prepare::start(book, state, step, Direction::Forward, GONOGO) } else { Vec::new() }
+    if starts_itself(state, phase, step) {
+        prepare::start(book, state, step, Direction::Forward, GONOGO)
+    } else {
+        Vec::new()
+    }
+}
+
+fn starts_itself(state: &RunState, phase: &Phase, step: &Step) -> bool {
+    step.verb.is_human() || state.auto || phase.advance == Advance::Auto
 }
 
 /// What `only` and `only_if` make of a step whose turn it is; none: it is to be done.
@@ -273,9 +281,12 @@ fn left_out(book: &Runbook, state: &RunState, step: &Step) -> Option<Vec<Event>>
     }
 }
 
-fn failed(book: &Runbook, state: &RunState, step: &Step, run: &StepRun, now: Moment) -> Vec<Event> {
+fn failed(book: &Runbook, state: &RunState, phase: &Phase, step: &Step, run: &StepRun, now: Moment) -> Vec<Event> {
     // Closed by a person's claim: nothing happens by itself any more.
     let Some(failed_ms) = run.failed_ms else { return vec![held(HoldCause::Step { step: step.id.clone() })] };
+    if run.was_interrupted() && starts_itself(state, phase, step) {
+        return prepare::start(book, state, step, Direction::Forward, GONOGO);
+    }
     if run.tries_this_leg() <= step.retries && !run.cancel_asked {
         if now.ms < failed_ms + back_off_ms(run.tries) {
             return Vec::new();

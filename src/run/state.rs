@@ -139,6 +139,12 @@ impl StepRun {
         }
     }
 
+    /// True where its last attempt only lost its engine, and it is proven that nothing of it happened.
+    pub fn was_interrupted(&self) -> bool {
+        let failed = matches!(self.status, StepStatus::Failed | StepStatus::UndoFailed);
+        failed && matches!(&self.outcome, Some(Outcome::Failed { fault, .. }) if fault.interrupted)
+    }
+
     /// True where the run goes past it.
     pub fn is_over(&self) -> bool {
         matches!(self.status, StepStatus::Done | StepStatus::Skipped)

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::TargetError;
 pub use self::place::locate;
-pub use self::proof::{Key, LedgerEntry, Resolution, Witness};
+pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
 
 use self::address::Address;
 use self::postgres::Postgres;
@@ -190,6 +190,74 @@ impl Target {
             }),
             Kind::Sqlite(_) => Ok(false),
         }
+    }
+
+    /// Whether gonogo's ledger is in the database, and usable.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn ledger_state(&self) -> Result<LedgerState, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("the ledger", target.ledger_state().await),
+            Kind::Sqlite(target) => self.asked("the ledger", target.ledger_state().await),
+        }
+    }
+
+    /// The statements that make the ledger, as they will be sent.
+    pub fn ledger_schema(&self) -> &'static [&'static str] {
+        match &self.kind {
+            Kind::Postgres(_) => postgres::SCHEMA,
+            Kind::Sqlite(_) => sqlite::SCHEMA,
+        }
+    }
+
+    /// Makes the ledger, all or nothing; `environment` is what the database will say it is. One that is there stays.
+    ///
+    /// # Errors
+    /// The database refuses, or cannot be asked.
+    pub async fn create_ledger(&self, environment: &str) -> Result<(), TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("to make the ledger", target.create_ledger(environment).await),
+            Kind::Sqlite(target) => self.asked("to make the ledger", target.create_ledger(environment).await),
+        }
+    }
+
+    /// Takes the ledger away, with every proof in it.
+    ///
+    /// # Errors
+    /// The database refuses, or cannot be asked.
+    pub async fn drop_ledger(&self) -> Result<(), TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("to drop the ledger", target.drop_ledger().await),
+            Kind::Sqlite(target) => self.asked("to drop the ledger", target.drop_ledger().await),
+        }
+    }
+
+    /// Decides a transaction whose end nobody saw, by writing where it can; bounded in time.
+    pub async fn resolve(&self, key: &Key, past: &Past) -> Resolution {
+        match &self.kind {
+            Kind::Postgres(target) => target.resolve(key, past).await,
+            Kind::Sqlite(target) => target.resolve(key, past).await,
+        }
+    }
+
+    /// Of `keys`, those of which the ledger holds no committed row: after a failover, what the new server never got.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn missing(&self, keys: &[Key]) -> Result<Vec<Key>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("the ledger", target.missing(keys).await),
+            Kind::Sqlite(target) => self.asked("the ledger", target.missing(keys).await),
+        }
+    }
+
+    fn asked<T>(&self, what: &str, answer: Result<T, problem::Problem>) -> Result<T, TargetError> {
+        answer.map_err(|problem| TargetError::Ask {
+            target: self.name.clone(),
+            what: format!("it could not be asked: {what}"),
+            why: problem.words(),
+        })
     }
 
     /// The target as environment of a command: libpq's variables (and a private password file in `dir`, mode 0600,

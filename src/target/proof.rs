@@ -2,6 +2,8 @@
 
 use futures_util::future::BoxFuture;
 
+use crate::run::event::Fingerprint;
+use crate::run::facts::Judged;
 use crate::run::{Attempt, Chunk, Direction};
 
 /// An attempt as a target's ledger names it: the forward transaction and whoever resolves it compete for this key.
@@ -43,4 +45,27 @@ pub enum Resolution {
     NotDone(String),
     /// Not decided: what stands in the way, in words.
     Open(String),
+}
+
+/// What is known of an attempt before its target is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// What the journal holds of its COMMIT: none, and it was never sent.
+    pub judged: Option<Judged>,
+    /// The server it ran on: a transaction's number means something there only.
+    pub server: Option<Fingerprint>,
+}
+
+/// Whether a target holds gonogo's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    Absent,
+    /// `environment`: what the database says it is.
+    Ready {
+        environment: Option<String>,
+    },
+    /// There is something, and it cannot be used.
+    Unusable {
+        why: String,
+    },
 }

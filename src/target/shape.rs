@@ -99,6 +99,11 @@ impl Shape {
         self.first == "COPY" && self.stdio
     }
 
+    /// `SET TRANSACTION …`, which PostgreSQL takes only before the first query of a transaction.
+    pub fn sets_transaction(&self) -> bool {
+        self.first == "SET" && self.second == "TRANSACTION"
+    }
+
     /// RESET ALL and its kin: settings that were made for the session are gone after it.
     pub fn resets_session(&self) -> bool {
         matches!((self.first.as_str(), self.second.as_str()), ("RESET" | "DISCARD", "ALL"))

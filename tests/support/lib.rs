@@ -4,3 +4,4 @@ pub mod headless;
 pub mod postgres;
 pub mod process;
 pub mod pty;
+pub mod sitter;

@@ -5,6 +5,7 @@
 
 mod commits;
 mod ends;
+mod ledger;
 mod proxy;
 mod scripts;
 mod sessions;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Postgres;
 use crate::run::clean;
+use crate::run::event::Fingerprint;
 use crate::target::Look;
 use crate::target::problem::Problem;
 
@@ -152,10 +153,12 @@ impl Postgres {
     }
 
     /// What became of transaction `xid`, asked until it is decided or `patience` is over.
-    pub(super) async fn fate(&self, xid: &str, patience: Duration) -> Fate {
+    /// `server`: the one it ran on, where that is not the one this target was opened on.
+    pub(super) async fn fate(&self, xid: &str, server: Option<&Fingerprint>, patience: Duration) -> Fate {
+        let server = server.unwrap_or(&self.opened);
         let started = Instant::now();
         loop {
-            let fate = self.fate_now(xid).await;
+            let fate = self.fate_now(xid, server).await;
             match fate {
                 Fate::Open(_) if started.elapsed() < patience => sleep(POLL).await,
                 fate => return fate,
@@ -163,12 +166,12 @@ impl Postgres {
         }
     }
 
-    async fn fate_now(&self, xid: &str) -> Fate {
+    async fn fate_now(&self, xid: &str, server: &Fingerprint) -> Fate {
         let status = match self.control.ask("select pg_xact_status($1::text::xid8)", &[xid]).await {
             Ok(rows) => rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()),
             Err(problem) => return Fate::Open(format!("the server cannot be asked: {}", problem.words())),
         };
-        if let Some(other) = self.other_server().await {
+        if let Some(other) = self.other_server(server).await {
             return Fate::Open(other);
         }
         match status.as_deref() {
@@ -181,10 +184,10 @@ impl Postgres {
 
     /// Why an answer may come from another server than the one that the transaction ran on: after a failover its
     /// transaction numbers mean something else.
-    async fn other_server(&self) -> Option<String> {
+    async fn other_server(&self, server: &Fingerprint) -> Option<String> {
         let (system_id, timeline) = self.identity().await;
         let timeline = timeline.and_then(|timeline| timeline.parse().ok());
-        let differs = system_id != self.opened.system_id || timeline != self.opened.timeline;
+        let differs = system_id != server.system_id || timeline != server.timeline;
         differs.then(|| "another server answers now (system identifier or timeline differ): a failover?".to_owned())
     }
 }

@@ -1,26 +1,26 @@
-//! COMMIT, and the proof of what it did. The driver says "fine" also where the server answered ROLLBACK, so the
-//! transaction's own number is asked for afterwards; where the answer was lost, it is asked for elsewhere.
-//!
-//! A ledger row in the target would be a stronger proof than the number (it survives a failover); its insert belongs
-//! behind BEGIN, its reading into [`decide`].
+//! From BEGIN to the certain end of a transaction. Its row in the ledger is written in it, the journal knows of its COMMIT
+//! before it is sent, and afterwards the row is read back: the driver says "fine" also where the server answered ROLLBACK.
+//! Without a ledger the transaction's own number is asked for, which is the weaker proof: it means something only on this
+//! server and for as long as the server remembers it.
 
 use std::time::Duration;
 
-use sqlx::Row;
 use tokio::time::timeout;
 
 use super::Postgres;
 use super::activity::Fate;
+use super::ledger::{self, Barred};
 use super::session::Session;
+use crate::failpoint;
 use crate::target::problem::Problem;
-use crate::target::raw;
+use crate::target::{LedgerEntry, Resolution, raw};
 
 /// How long the server is asked for a transaction's fate.
-pub(super) const DECIDE: Duration = Duration::from_secs(10);
+const DECIDE: Duration = Duration::from_secs(10);
 
 /// Begins the transaction and leaves a mark that ends with it, without taking a snapshot: the script may still
 /// say `set transaction`.
-pub(super) const BEGIN: &str = "begin; set local gonogo.transaction = 'open'";
+const BEGIN: &str = "begin; set local gonogo.transaction = 'open'";
 const STATE: &str = "select current_setting('gonogo.transaction', true), pg_current_xact_id_if_assigned()::text";
 
 #[derive(Debug)]
@@ -34,56 +34,146 @@ pub(super) enum Commit {
     Harmless(Problem),
     /// The script itself had ended the transaction before.
     EndedByScript,
+    /// The attempt's row may not be written; why.
+    Barred(Problem),
+    /// The journal does not take it; why. COMMIT was not sent.
+    Unwitnessed(String),
     Unknown(String),
 }
 
-/// What is to be committed: asked before COMMIT, while the session can still answer.
-pub(super) enum Proof {
-    /// Its transaction number; none where nothing was written.
-    Number(Option<String>),
-    Refused(Commit),
+/// A transaction on its way.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// Its row, where one is to be written.
+    entry: Option<LedgerEntry>,
+    /// Its number, once it has one. With a ledger: the one under which its row was written.
+    number: Option<String>,
+    written: bool,
 }
 
-/// Looks whether the transaction is still the one that was begun, and notes its number. `marked`: false where the
-/// script reset the session's settings, and the mark with them.
-pub(super) async fn prove(session: &mut Session, marked: bool) -> Proof {
-    match session.texts::<2>(STATE).await {
-        Ok([mark, _]) if marked && mark.as_deref() != Some("open") => {
+impl Proof {
+    /// `entry`: none where no ledger is to know of it.
+    pub fn new(target: &Postgres, entry: Option<&LedgerEntry>) -> Self {
+        Self { entry: entry.filter(|_| target.has_ledger()).cloned(), ..Self::default() }
+    }
+
+    pub async fn begin(&self, session: &mut Session) -> Result<(), Problem> {
+        session.command(BEGIN).await
+    }
+
+    /// Its number, and whether a row in the ledger goes with it: what the journal is told.
+    pub fn told(&self) -> (Option<String>, bool) {
+        (self.number.clone(), self.written)
+    }
+
+    /// Writes the attempt's row, once.
+    pub async fn write(&mut self, target: &Postgres, session: &mut Session) -> Result<(), Problem> {
+        let Some(entry) = self.entry.as_ref().filter(|_| !self.written) else { return Ok(()) };
+        match ledger::claim(session, entry, target.epoch()).await {
+            Ok(xid) => {
+                self.number = Some(xid);
+                self.written = true;
+                Ok(())
+            }
+            Err(Barred::Stale(owner)) => Err(Problem {
+                hint: Some("this engine must not touch the database any more: let go of the run".to_owned()),
+                ..Problem::own(format!("the run was taken over by {owner}"))
+            }),
+            Err(Barred::Closed) => Err(Problem::own("this attempt is closed already: its key in the ledger is taken")),
+            Err(Barred::Problem(problem)) => Err(problem),
+        }
+    }
+
+    /// Looks whether the transaction is still the one that was begun. `marked`: false where the script reset the
+    /// session's settings, and the mark with them. A transaction that wrote although it was to read gets its row now.
+    pub async fn check(&mut self, target: &Postgres, session: &mut Session, marked: bool) -> Result<(), Commit> {
+        let [mark, number] = match session.texts::<2>(STATE).await {
+            Ok(state) => state,
+            Err(problem) if problem.lost => return Err(Commit::Lost(problem)),
+            Err(problem) => {
+                let _ = session.roll_back().await;
+                return Err(Commit::RolledBack(problem));
+            }
+        };
+        let other = self.written && number != self.number;
+        if other || (marked && mark.as_deref() != Some("open")) {
             // Whatever is open now is none of ours; closing the session would take it back too.
             let _ = session.roll_back().await;
-            Proof::Refused(Commit::EndedByScript)
+            return Err(Commit::EndedByScript);
         }
-        Ok([_, number]) => Proof::Number(number),
-        Err(problem) if problem.lost => Proof::Refused(Commit::Lost(problem)),
-        Err(problem) => {
-            let _ = session.roll_back().await;
-            Proof::Refused(Commit::RolledBack(problem))
+        self.number = number;
+        if self.number.is_some() {
+            self.write(target, session).await.map_err(|problem| match problem.lost {
+                true => Commit::Lost(problem),
+                false => Commit::Barred(problem),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends COMMIT and finds out what it did.
+    pub async fn commit(&self, target: &Postgres, session: &mut Session) -> Commit {
+        failpoint::hit("target.commit.before");
+        let answer = raw::command(&mut session.conn, "commit").await.map_err(Problem::of_postgres);
+        failpoint::hit("target.commit.answered");
+        match (answer, &self.number) {
+            (Ok(()), None) => Commit::Done,
+            (Ok(()), Some(_)) => self.confirm(target, session).await,
+            (Err(problem), _) if !problem.lost => Commit::RolledBack(problem),
+            (Err(problem), None) => Commit::Harmless(problem),
+            (Err(problem), Some(_)) => self.decide(target, &problem.words()).await,
         }
     }
-}
 
-/// Sends COMMIT and finds out what it did.
-pub(super) async fn commit(target: &Postgres, session: &mut Session, number: Option<&str>) -> Commit {
-    let answer = raw::command(&mut session.conn, "commit").await.map_err(Problem::of_postgres);
-    match (answer, number) {
-        (Ok(()), None) => Commit::Done,
-        (Ok(()), Some(number)) => confirm(target, session, number).await,
-        (Err(problem), _) if !problem.lost => Commit::RolledBack(problem),
-        (Err(problem), None) => Commit::Harmless(problem),
-        (Err(problem), Some(number)) => decide(target, number, &problem.words()).await,
+    /// COMMIT was answered: with what, only the server's own memory tells.
+    async fn confirm(&self, target: &Postgres, session: &mut Session) -> Commit {
+        let committed = match timeout(DECIDE, self.read_back(session)).await {
+            Ok(Ok(committed)) => committed,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match committed {
+            Some(true) => Commit::Done,
+            Some(false) => Commit::RolledBack(answered_rollback()),
+            None => self.decide(target, "COMMIT was answered, but its confirmation was not").await,
+        }
     }
-}
 
-async fn confirm(target: &Postgres, session: &mut Session, number: &str) -> Commit {
-    let query = sqlx::query("select pg_xact_status($1::text::xid8)").persistent(false).bind(number);
-    let status = match timeout(DECIDE, query.fetch_one(&mut session.conn)).await {
-        Ok(Ok(row)) => row.try_get::<Option<String>, _>(0).ok().flatten(),
-        _ => None,
-    };
-    match status.as_deref() {
-        Some("committed") => Commit::Done,
-        Some("aborted") => Commit::RolledBack(answered_rollback()),
-        _ => decide(target, number, "COMMIT was answered, but its confirmation was not").await,
+    async fn read_back(&self, session: &mut Session) -> Result<Option<bool>, Problem> {
+        if let Some(entry) = self.entry.as_ref().filter(|_| self.written) {
+            let row = ledger::read(session, &entry.key).await?;
+            return Ok(Some(row.is_some_and(|row| row.done && row.xid == self.number)));
+        }
+        let number = self.number.clone().unwrap_or_default();
+        let rows = session.rows("select pg_xact_status($1::text::xid8)", &[&number]).await?;
+        Ok(match rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).as_deref() {
+            Some("committed") => Some(true),
+            Some("aborted") => Some(false),
+            _ => None,
+        })
+    }
+
+    /// What became of a transaction whose COMMIT was sent and whose answer was lost.
+    pub async fn decide(&self, target: &Postgres, why: &str) -> Commit {
+        let aborted = || Commit::RolledBack(Problem::own(format!("lost in COMMIT, and taken back: {why}")));
+        let unknown = |known: String| {
+            let number = self.number.as_deref().unwrap_or("without a number");
+            Commit::Unknown(format!(
+                "COMMIT of transaction {number} was sent, and its answer was lost ({why}); {known}. \
+                 Look at the data, then say whether it happened"
+            ))
+        };
+        if let Some(entry) = self.entry.as_ref().filter(|_| self.written) {
+            return match target.fence(&entry.key).await {
+                Resolution::Done(_) => Commit::Done,
+                Resolution::NotDone(_) => aborted(),
+                Resolution::Open(known) => unknown(known),
+            };
+        }
+        match target.fate(self.number.as_deref().unwrap_or_default(), None, DECIDE).await {
+            Fate::Committed => Commit::Done,
+            Fate::Aborted => aborted(),
+            Fate::Open(known) => unknown(known),
+        }
     }
 }
 
@@ -91,17 +181,5 @@ fn answered_rollback() -> Problem {
     Problem {
         hint: Some("an error inside the transaction was hidden from us; run the statements one by one".to_owned()),
         ..Problem::own("the server answered COMMIT with ROLLBACK")
-    }
-}
-
-/// What became of a transaction whose COMMIT was sent and whose answer was lost.
-pub(super) async fn decide(target: &Postgres, number: &str, why: &str) -> Commit {
-    match target.fate(number, DECIDE).await {
-        Fate::Committed => Commit::Done,
-        Fate::Aborted => Commit::RolledBack(Problem::own(format!("lost in COMMIT, and taken back: {why}"))),
-        Fate::Open(known) => Commit::Unknown(format!(
-            "COMMIT of transaction {number} was sent, and its answer was lost ({why}); {known}. \
-             Look at the data, then say whether it happened"
-        )),
     }
 }

@@ -181,7 +181,7 @@ async fn first(conn: &mut PgConnection, sql: &str) -> Result<(Option<Option<Stri
     Ok((cell, false))
 }
 
-fn texts(row: &PgRow) -> Vec<Option<String>> {
+pub(super) fn texts(row: &PgRow) -> Vec<Option<String>> {
     (0..row.len()).map(|i| text(row, i)).collect()
 }
 

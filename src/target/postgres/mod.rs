@@ -8,17 +8,20 @@ mod env;
 mod fault;
 mod ledger;
 mod line;
+mod resolve;
 mod script;
 mod session;
 mod types;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::ledger::SCHEMA;
 use self::line::Line;
 use self::types::Types;
 use super::address::PgAddress;
@@ -26,7 +29,7 @@ use super::problem::Problem;
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome};
-use crate::runbook::TargetSpec;
+use crate::runbook::{LedgerUse, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
@@ -44,6 +47,11 @@ pub(super) struct Postgres {
     types: Types,
     /// Who the server was when the target was opened.
     opened: Fingerprint,
+    /// Attempts write their rows: the ledger is there, and the runbook does not forbid it.
+    has_ledger: AtomicBool,
+    ledger_never: bool,
+    /// Under which this engine holds the run here; 0: none.
+    epoch: AtomicU64,
 }
 
 impl Postgres {
@@ -58,6 +66,9 @@ impl Postgres {
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
             opened: Fingerprint::default(),
+            has_ledger: AtomicBool::new(false),
+            ledger_never: spec.ledger == LedgerUse::Never,
+            epoch: AtomicU64::new(0),
             address,
         };
         let version = target.control.open().await.map_err(|problem| target.unreachable(&problem))?;
@@ -70,6 +81,7 @@ impl Postgres {
             });
         }
         target.opened = target.fingerprint().await?;
+        target.ledger_state().await.map_err(|problem| target.unreachable(&problem))?;
         Ok(target)
     }
 

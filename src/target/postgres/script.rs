@@ -1,7 +1,7 @@
 //! A step's script on a session of its own: statements one by one, judged before COMMIT, cancelled on the server.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 
 use super::activity::{Backend, Presence};
-use super::commit::{self, Commit, Proof};
+use super::commit::{Commit, Proof};
 use super::session::Session;
 use super::{Postgres, types};
+use crate::failpoint;
 use crate::run::facts::Effect;
 use crate::run::{Chunk, Facts, Fault, Judge, Outcome, Verdict};
+use crate::runbook::sql;
 use crate::target::cell::Cell;
 use crate::target::collect::Collector;
 use crate::target::notice::Ear;
@@ -49,7 +51,7 @@ enum Stage {
     #[default]
     Opening,
     Running(u32),
-    Committing(Option<String>),
+    Committing(Arc<Proof>),
 }
 
 impl Mark {
@@ -89,6 +91,7 @@ pub(super) async fn run(
             session,
             collector: Collector::new(out, job),
             ear,
+            proof: Proof::new(target, job.entry),
         };
         attempt.run().await
     };
@@ -131,7 +134,7 @@ async fn gave_up(target: &Postgres, job: &SqlJob<'_>, watch: &Watch, mark: &Mark
     };
     match mark.stage() {
         Stage::Opening => words::failed(words::fault(stop(), None, 0, Effect::None, NOTHING_SENT), None),
-        Stage::Committing(Some(number)) => match commit::decide(target, &number, "no answer to a cancel").await {
+        Stage::Committing(proof) => match proof.decide(target, "no answer to a cancel").await {
             Commit::Done => {
                 let (facts, verdict) = mark.good.get().cloned().unwrap_or_default();
                 words::done(facts, verdict)
@@ -149,7 +152,6 @@ async fn gave_up(target: &Postgres, job: &SqlJob<'_>, watch: &Watch, mark: &Mark
             let safe = "COMMIT was never sent: the server rolls back once it notices that the connection is gone";
             words::failed(words::fault(stop(), None, n, Effect::None, safe), None)
         }
-        Stage::Committing(None) => words::failed(words::fault(stop(), None, 0, Effect::None, ROLLED_BACK), None),
     }
 }
 
@@ -162,6 +164,7 @@ struct Attempt<'a> {
     session: Session,
     collector: Collector<'a>,
     ear: Ear,
+    proof: Proof,
 }
 
 impl Attempt<'_> {
@@ -173,15 +176,17 @@ impl Attempt<'_> {
     }
 
     async fn transaction(&mut self) -> Outcome {
-        if let Err(problem) = self.session.command(commit::BEGIN).await {
+        if let Err(problem) = self.proof.begin(&mut self.session).await {
             return match self.watch.cause() {
                 Some(_) => self.roll_back(Stop::Problem(problem)).await,
                 None => words::broke(problem.fault(None, Effect::None, NOTHING_SENT)),
             };
         }
+        failpoint::hit("target.begin.after");
         if let Err(stop) = self.statements().await {
             return self.roll_back(stop).await;
         }
+        failpoint::hit("target.statements.after");
         self.collector.count_notices(&mut self.ear).await;
         let facts = self.collector.facts();
         let verdict = match (self.judge)(&facts) {
@@ -199,7 +204,7 @@ impl Attempt<'_> {
             return self.roll_back(Stop::Cause(cause)).await;
         }
         let _ = self.mark.good.set((facts, verdict.clone()));
-        match self.commit().await {
+        match self.commit(verdict.clone()).await {
             Commit::Done => {
                 self.collector.notices(&mut self.ear).await;
                 words::done(self.collector.facts(), verdict)
@@ -208,16 +213,29 @@ impl Attempt<'_> {
         }
     }
 
-    async fn commit(&mut self) -> Commit {
+    async fn commit(&mut self, verdict: Option<Verdict>) -> Commit {
         let resets = |sql: &str| Shape::of(sql).resets_session();
         let marked = !self.job.statements.iter().any(|statement| resets(&statement.sql));
-        match commit::prove(&mut self.session, marked).await {
-            Proof::Refused(commit) => commit,
-            Proof::Number(number) => {
-                self.mark.set(Stage::Committing(number.clone()));
-                commit::commit(self.target, &mut self.session, number.as_deref()).await
-            }
+        if let Err(commit) = self.proof.check(self.target, &mut self.session, marked).await {
+            return commit;
         }
+        if let Err(why) = self.witness(verdict).await {
+            let _ = self.session.roll_back().await;
+            return Commit::Unwitnessed(why);
+        }
+        let proof = Arc::new(std::mem::take(&mut self.proof));
+        self.mark.set(Stage::Committing(Arc::clone(&proof)));
+        proof.commit(self.target, &mut self.session).await
+    }
+
+    /// The journal knows of the COMMIT before it is sent: an attempt that it does not know so has never committed. One
+    /// that wrote nothing has nothing to tell.
+    async fn witness(&mut self, verdict: Option<Verdict>) -> Result<(), String> {
+        let (xid, ledger) = self.proof.told();
+        let Some(witness) = self.job.witness.filter(|_| xid.is_some()) else { return Ok(()) };
+        let facts = Box::new(self.collector.facts());
+        failpoint::hit("target.witness.before");
+        witness.witness(Chunk::Judged { xid, ledger, facts, verdict }).await
     }
 
     async fn not_committed(&mut self, commit: Commit) -> Outcome {
@@ -231,6 +249,15 @@ impl Attempt<'_> {
                 Effect::None,
                 "the connection was lost in COMMIT, but the transaction had written nothing",
             )),
+            Commit::Barred(problem) => {
+                let safe = self.take_back().await;
+                words::broke(problem.fault(None, Effect::None, safe))
+            }
+            Commit::Unwitnessed(why) => words::broke(Fault {
+                summary: format!("the journal did not take it: {why}"),
+                safe: ROLLED_BACK.to_owned(),
+                ..Fault::default()
+            }),
             Commit::EndedByScript => {
                 let fault = Fault {
                     summary: "the script ended its transaction by itself".to_owned(),
@@ -344,6 +371,10 @@ impl Attempt<'_> {
             if let Some(cause) = self.watch.cause() {
                 return Err(Stop::Cause(cause));
             }
+            if self.job.transaction && self.wants_row(&statement.sql) {
+                self.proof.write(self.target, &mut self.session).await.map_err(Stop::Problem)?;
+                failpoint::hit("target.ledger.written");
+            }
             self.collector.begin().await;
             self.mark.set(Stage::Running(self.collector.statement()));
             let result = self.statement(&statement.sql).await;
@@ -352,6 +383,12 @@ impl Attempt<'_> {
             result.map_err(Stop::Problem)?;
         }
         Ok(())
+    }
+
+    /// The row is written before the first statement that may write. `set transaction` must come before any other, and
+    /// what only reads needs no row: should it write all the same, `Proof::check` writes one then.
+    fn wants_row(&self, sql: &str) -> bool {
+        !Shape::of(sql).sets_transaction() && !sql::only_reads(sql)
     }
 
     async fn statement(&mut self, sql: &str) -> Result<(), Problem> {

@@ -49,6 +49,23 @@ impl Session {
         }
     }
 
+    /// Sets one of the session's limits.
+    pub async fn set(&mut self, name: &str, limit: Duration) -> Result<(), Problem> {
+        self.rows("select set_config($1, $2, false)", &[name, &millis(limit)]).await.map(|_| ())
+    }
+
+    /// Asks with values bound as text; every column comes as text.
+    pub async fn rows(&mut self, sql: &'static str, args: &[&str]) -> Result<line::Rows, Problem> {
+        let mut query = sqlx::query(sql).persistent(false);
+        for arg in args {
+            query = query.bind((*arg).to_owned());
+        }
+        match timeout(PATIENCE, query.fetch_all(&mut self.conn)).await {
+            Err(_) => Err(Problem::lost("no answer within 10 s")),
+            Ok(answer) => answer.map(|rows| rows.iter().map(line::texts).collect()).map_err(Problem::of_postgres),
+        }
+    }
+
     /// The cells of the one row that a question of our own brings, by the simple protocol: it takes part in the open
     /// transaction, and in none of its own.
     pub async fn texts<const N: usize>(&mut self, sql: &'static str) -> Result<[Option<String>; N], Problem> {

@@ -4,10 +4,12 @@
 
 mod fault;
 mod gate;
+mod ledger;
 mod row;
 mod script;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -20,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::log::LevelFilter;
 
 use self::gate::Gate;
+pub(super) use self::ledger::SCHEMA;
 use super::address::{SqliteAddress, SqliteMode};
 use super::problem::Problem;
 use super::{SqlJob, TargetError, raw};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome, limits};
-use crate::runbook::TargetSpec;
+use crate::runbook::{LedgerUse, TargetSpec};
 
 /// The variable that names the file to commands.
 const VARIABLE: &str = "GONOGO_SQLITE";
@@ -43,6 +46,9 @@ pub(super) struct Sqlite {
     statement_timeout: Duration,
     /// Answers probes, read-only; none before the first question and after a failed one.
     asker: Mutex<Option<SqliteConnection>>,
+    /// Attempts write their rows: the ledger is there, and the runbook does not forbid it.
+    has_ledger: AtomicBool,
+    ledger_never: bool,
 }
 
 impl Sqlite {
@@ -55,12 +61,15 @@ impl Sqlite {
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
             asker: Mutex::new(None),
+            has_ledger: AtomicBool::new(false),
+            ledger_never: spec.ledger == LedgerUse::Never,
         };
         if target.mode != SqliteMode::Create && !target.path.exists() {
             let why = "there is no such file".to_owned();
             return Err(target.unusable(why, "create it first, or say ?mode=rwc"));
         }
         target.fingerprint().await?;
+        target.ledger_state().await.map_err(|problem| target.unusable(problem.words(), "look at the file"))?;
         Ok(target)
     }
 

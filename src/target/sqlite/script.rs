@@ -9,15 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::{COMMIT_VETOED, INTERRUPT};
 use super::gate::Gate;
-use super::{Sqlite, SqliteMode, row};
+use super::{Sqlite, SqliteMode, ledger, row};
+use crate::failpoint;
 use crate::run::facts::Effect;
-use crate::run::{Chunk, Fault, Judge, Outcome};
+use crate::run::{Chunk, Facts, Fault, Judge, Outcome, Verdict};
+use crate::runbook::sql;
 use crate::target::collect::Collector;
 use crate::target::problem::Problem;
 use crate::target::shape::Shape;
 use crate::target::watch::{Cause, Watch};
 use crate::target::words::{self, BY_ITSELF, FAILED_ALONE, NOTHING_SENT, ROLLED_BACK, Stop};
-use crate::target::{SqlJob, raw, refusal};
+use crate::target::{LedgerEntry, SqlJob, raw, refusal};
 
 /// SQLite's primary code for input and output errors.
 const IO_ERROR: i32 = 10;
@@ -93,6 +95,12 @@ impl Attempt<'_> {
             let fault = words::fault(Stop::Problem(problem), cause, 0, Effect::None, NOTHING_SENT);
             return words::failed(fault, None);
         }
+        let entry = self.row();
+        if let Some(entry) = &entry
+            && let Err(problem) = ledger::claim(&mut self.conn, entry).await
+        {
+            return self.roll_back(Stop::Problem(problem)).await;
+        }
         if let Err(stop) = self.statements().await {
             return self.roll_back(stop).await;
         }
@@ -111,11 +119,36 @@ impl Attempt<'_> {
         if let Some(cause) = self.watch.cause() {
             return self.roll_back(Stop::Cause(cause)).await;
         }
+        if let Err(why) = self.witness(&facts, verdict.as_ref(), entry.is_some()).await {
+            let fault =
+                Fault { safe: self.take_back().await, ..Fault::new(format!("the journal did not take it: {why}")) };
+            return words::broke(fault);
+        }
         self.gate.open();
-        match self.command("commit").await {
+        failpoint::hit("target.sqlite.commit.before");
+        let answer = self.command("commit").await;
+        failpoint::hit("target.sqlite.commit.answered");
+        match answer {
             Ok(()) => words::done(self.collector.facts(), verdict),
             Err(problem) => self.not_committed(problem).await,
         }
+    }
+
+    /// The attempt's row, where it is to be written: what only reads has no effect to prove.
+    fn row(&self) -> Option<LedgerEntry> {
+        let writable = self.target.mode != SqliteMode::ReadOnly;
+        self.job.entry.filter(|_| writable && self.target.has_ledger() && self.writes()).cloned()
+    }
+
+    fn writes(&self) -> bool {
+        !self.job.statements.iter().all(|statement| sql::only_reads(&statement.sql))
+    }
+
+    /// The journal knows of the COMMIT before it is sent.
+    async fn witness(&self, facts: &Facts, verdict: Option<&Verdict>, ledger: bool) -> Result<(), String> {
+        let Some(witness) = self.job.witness.filter(|_| self.writes()) else { return Ok(()) };
+        let facts = Box::new(facts.clone());
+        witness.witness(Chunk::Judged { xid: None, ledger, facts, verdict: verdict.cloned() }).await
     }
 
     async fn not_committed(&mut self, problem: Problem) -> Outcome {

@@ -1,37 +1,12 @@
 //! A step that waits for a lock, and a step that is cancelled: what is seen while it happens, what is safe afterwards.
 
-use std::io::Write;
-use std::process::{Child, Stdio};
-
 use gonogo::link::Down;
 use gonogo::run::command::CommandVerb;
 use gonogo::run::{Event, Outcome};
-use support::postgres::Cluster;
+use support::sitter::Sitter;
 
 use super::story::{Voice, entries, fault, first, outcome};
 use super::{book, desk_with_database};
-
-/// A session that sits in a transaction until it is dropped.
-struct Sitter(Child);
-
-impl Sitter {
-    fn start(cluster: &Cluster, db: &str, sql: &str) -> Self {
-        let mut psql = cluster.psql_command(db);
-        let mut child = psql.env("PGAPPNAME", "sitter").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        writeln!(child.stdin.as_mut().unwrap(), "begin; {sql};").unwrap();
-        let sits = "select count(*) from pg_stat_activity where application_name = 'sitter' and state = 'idle in transaction' \
-                    and datname = current_database()";
-        cluster.until(db, sits, "1");
-        Self(child)
-    }
-}
-
-impl Drop for Sitter {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_wait_names_who_is_in_the_way() {
