@@ -2,6 +2,7 @@
 
 mod check;
 pub mod clean;
+mod environment;
 pub mod expr;
 mod load;
 pub mod model;
@@ -12,6 +13,7 @@ pub mod sql;
 mod suggest;
 mod text;
 
+pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;
 pub use problem::{Problem, Problems};

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod ends;
+mod ledger;
 mod scripts;
 
 use std::time::Duration;
