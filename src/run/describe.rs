@@ -176,6 +176,9 @@ fn ended(attempt: &Attempt, outcome: &Outcome) -> Line {
             for result in seen {
                 text.push_str(&format!(" · {result}"));
             }
+            if let Some(how) = &facts.recovered {
+                text.push_str(&format!(" · known afterwards: {}", phrase(how)));
+            }
             (text, Tone::Good)
         }
         Outcome::Failed { fault, facts, .. } => {

@@ -5,3 +5,4 @@ pub mod postgres;
 pub mod process;
 pub mod pty;
 pub mod sitter;
+mod standby;

@@ -41,9 +41,22 @@ impl Cluster {
             eprintln!("SKIPPED: no PostgreSQL server found; install the Debian package `postgresql`");
             return None;
         };
+        let mut cluster = Self::folder_for(bin, settings);
+        cluster.copy_template();
+        cluster.launch();
+        Some(cluster)
+    }
+
+    /// A cluster with the same settings and no data yet.
+    pub(crate) fn sibling(&self) -> Self {
+        let settings: Vec<(&str, &str)> = self.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        Self::folder_for(self.bin.clone(), &settings)
+    }
+
+    fn folder_for(bin: PathBuf, settings: &[(&str, &str)]) -> Self {
         let owner = owner();
         let dir = tempfile::Builder::new().prefix("gg-pg-").tempdir_in("/tmp").unwrap().keep();
-        let mut cluster = Self {
+        let cluster = Self {
             warden: Some(warden(&bin, &dir, owner)),
             dir,
             bin,
@@ -55,9 +68,7 @@ impl Cluster {
         if let Some((uid, gid)) = owner {
             chown(&cluster.dir, Some(uid), Some(gid)).unwrap();
         }
-        cluster.copy_template();
-        cluster.launch();
-        Some(cluster)
+        cluster
     }
 
     /// `initdb` once per process; a copy of its result is many times faster.
@@ -67,7 +78,7 @@ impl Cluster {
         let template = TEMPLATE.get_or_init(|| {
             fresh = true;
             let data = self.data();
-            let mut initdb = self.command("initdb");
+            let mut initdb = self.server_command("initdb");
             initdb.args(["-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
             done(&mut initdb);
             let template = self.dir.join("template");
@@ -80,7 +91,7 @@ impl Cluster {
     }
 
     /// Starts on a free port; another process may take the port first, so it is tried again.
-    fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         for _ in 0..5 {
             self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if self.try_up() {
@@ -96,7 +107,7 @@ impl Cluster {
         for (name, value) in &self.settings {
             options.push_str(&format!(" -c {name}={value}"));
         }
-        let mut start = self.command("pg_ctl");
+        let mut start = self.server_command("pg_ctl");
         start.args(["-w", "-s", "-t", "60", "-o", &options, "-l"]).arg(self.log()).arg("-D").arg(self.data()).arg("start");
         // The server inherits them; a pipe would keep the test's own output open.
         start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -110,7 +121,7 @@ impl Cluster {
 
     /// Stops it: `fast` or `immediate`.
     pub fn down(&self, mode: &str) {
-        done(self.command("pg_ctl").args(["-w", "-s", "-m", mode, "stop", "-D"]).arg(self.data()));
+        done(self.server_command("pg_ctl").args(["-w", "-s", "-m", mode, "stop", "-D"]).arg(self.data()));
     }
 
     pub fn restart(&self, mode: &str) {
@@ -177,7 +188,7 @@ impl Cluster {
     }
 
     /// A server program of the cluster's version, run as the server's user.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn server_command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         self.demote(&mut command);
         command
@@ -196,7 +207,7 @@ impl Cluster {
         }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 

@@ -215,3 +215,21 @@ async fn a_lost_commit_is_decided_by_its_row() {
     assert!(matches!(ran.outcome, Outcome::Done { .. }), "{:?}", ran.outcome);
     assert_eq!(cluster.psql(&db, "select count(*) from t"), "1");
 }
+
+/// The standby that takes over never got the last row: the attempt is told as missing, and work there is refused.
+#[tokio::test]
+async fn a_failover_that_lost_a_row_is_seen() {
+    let Some(primary) = Cluster::start(&[("synchronous_standby_names", "")]) else { return };
+    let (db, target) = ready(&primary).await;
+    attempt(&target, &["insert into t values (1)"], &entry(1), &Journal::default()).await.facts();
+    let Some(standby) = primary.standby() else { return };
+    standby.until(&db, "select count(*) from t", "1");
+    primary.stop_sending();
+    attempt(&target, &["insert into t values (2)"], &entry(2), &Journal::default()).await.facts();
+    primary.down("immediate");
+    standby.promote();
+    standby.until(&db, "select pg_is_in_recovery()::text", "false");
+    let after = open(&standby, &db).await;
+    assert_ne!(after.fingerprint().await.unwrap().timeline, Some(1));
+    assert_eq!(after.missing(&[entry(1).key, entry(2).key]).await.unwrap(), [entry(2).key]);
+}

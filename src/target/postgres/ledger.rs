@@ -184,7 +184,7 @@ impl Postgres {
     }
 
     async fn try_fence(&self, key: &Key) -> Result<Resolution, Problem> {
-        let mut session = Session::open(self, "resolver").await?;
+        let mut session = Session::open_anywhere(self, "resolver").await?;
         session.set("lock_timeout", ZOMBIE).await?;
         let entry = LedgerEntry { key: key.clone(), seq: 0, head: String::new() };
         let resolution = match insert(&mut session, &entry, self.epoch(), "fenced").await {

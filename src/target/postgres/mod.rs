@@ -34,6 +34,11 @@ use crate::runbook::{LedgerUse, TargetSpec};
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
 
+const SYSTEM: &str = "select system_identifier::text from pg_control_system()";
+/// Of the write-ahead log: a promoted standby's control file still names the old one for a while.
+const TIMELINE: &str = "select case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint()) \
+    else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end::text";
+
 pub(super) struct Postgres {
     name: String,
     base: String,
@@ -111,9 +116,7 @@ impl Postgres {
 
     /// System identifier and timeline, each where this role may ask for it.
     async fn identity(&self) -> (Option<String>, Option<String>) {
-        let system = "select system_identifier::text from pg_control_system()";
-        let timeline = "select timeline_id::text from pg_control_checkpoint()";
-        (self.one(system).await, self.one(timeline).await)
+        (self.one(SYSTEM).await, self.one(TIMELINE).await)
     }
 
     async fn one(&self, sql: &'static str) -> Option<String> {

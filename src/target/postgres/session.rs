@@ -26,7 +26,17 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// A session for work: on the very server that the target was opened on.
     pub async fn open(target: &Postgres, attempt: &str) -> Result<Self, Problem> {
+        Self::open_on(target, attempt, true).await
+    }
+
+    /// A session for what is true of the database wherever it lives now: also on the server that took over.
+    pub async fn open_anywhere(target: &Postgres, name: &str) -> Result<Self, Problem> {
+        Self::open_on(target, name, false).await
+    }
+
+    async fn open_on(target: &Postgres, attempt: &str, same_timeline: bool) -> Result<Self, Problem> {
         let label = target.label(attempt);
         let mut conn = line::connect(&target.address, &label).await?;
         let setup = set_up(&mut conn, target);
@@ -34,7 +44,31 @@ impl Session {
             Err(_) => return Err(Problem::lost("the session could not be set up within 10 s")),
             Ok(backend) => backend.map_err(Problem::of_postgres)?,
         };
-        Ok(Self { conn, backend })
+        let mut session = Self { conn, backend };
+        session.same_server(target, same_timeline).await?;
+        Ok(session)
+    }
+
+    /// Names and addresses move in a failover: what answers now must be the server that the target was opened on.
+    async fn same_server(&mut self, target: &Postgres, same_timeline: bool) -> Result<(), Problem> {
+        let known = [target.opened.system_id.clone(), target.opened.timeline.map(|timeline| timeline.to_string())];
+        let what = [("system identifier", super::SYSTEM), ("timeline", super::TIMELINE)];
+        let asked = if same_timeline { 2 } else { 1 };
+        for ((name, sql), known) in what.into_iter().zip(known).take(asked) {
+            // What this role may not ask was not known before either.
+            let Some(known) = known else { continue };
+            let now = self.rows(sql, &[]).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+            if now.as_ref() != Some(&known) {
+                return Err(Problem {
+                    hint: Some("hold the run and continue it: the target is then looked at anew".to_owned()),
+                    ..Problem::own(format!(
+                        "another server answers than the one this run knows: its {name} was {known}, is {} (a failover?)",
+                        now.as_deref().unwrap_or("unknown")
+                    ))
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the transaction back. Where the server does not answer, closing the connection has the same effect.
