@@ -5,6 +5,10 @@
 
 /// Every place, so that a test can go through them all.
 pub const NAMES: &[&str] = &[
+    "target.batch.begin",
+    "target.batch.commit",
+    "target.batch.committed",
+    "target.batch.work",
     "target.begin.after",
     "target.commit.answered",
     "target.commit.before",

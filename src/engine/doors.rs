@@ -90,6 +90,19 @@ impl Doors {
         self.targets.read().ok()?.get(name).cloned()
     }
 
+    /// The target as soon as it is reached; none where it is not within a while.
+    pub async fn reached(&self, name: &str) -> Option<Arc<Target>> {
+        let reach = async {
+            loop {
+                match self.target(name) {
+                    Some(target) => return target,
+                    None => tokio::time::sleep(LOOK).await,
+                }
+            }
+        };
+        tokio::time::timeout(REACH, reach).await.ok()
+    }
+
     /// The label of an attempt's session on its server.
     pub fn label(&self, attempt: &Attempt) -> String {
         attempt.to_string()
@@ -257,6 +270,8 @@ impl Doors {
 
 /// Between two looks whether a target was reached.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long work that is taken up waits for its target.
+const REACH: Duration = Duration::from_secs(60);
 /// How long a question of a probe may keep its server busy; the probe's own timeout is usually shorter.
 const ASK: Duration = Duration::from_secs(10);
 

@@ -55,7 +55,8 @@ async fn decided(left: &Left) -> Outcome {
     loop {
         tokio::time::sleep(AGAIN).await;
         match resolve::look(left).await {
-            Found::Ended(Outcome::Unknown { .. }) | Found::GoesOn => {}
+            Found::Ended(Outcome::Unknown { .. }) => {}
+            Found::GoesOn => return resolve::to_be_taken_up(left),
             Found::Ended(outcome) => return outcome,
         }
     }

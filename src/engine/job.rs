@@ -1,23 +1,23 @@
 //! One attempt's work, by its verb: from what was resolved to the executor that does it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
 use crate::child;
 use crate::run::event::{Resolved, Statement};
-use crate::run::{Attempt, Chunk, Fault, Judge, Outcome};
+use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Secret, Step, Verb};
-use crate::target::{LedgerEntry, SqlJob, Witness};
+use crate::target::{BatchJob, LedgerEntry, SqlJob, Witness};
 
 /// Everything an attempt needs, detached from the engine.
 pub struct Job {
@@ -35,6 +35,10 @@ pub struct Job {
     pub doors: Doors,
     /// Rows received so far, kept or not.
     pub rows: Arc<AtomicU64>,
+    /// How far its batches are.
+    pub board: Arc<Mutex<Option<Batches>>>,
+    /// Why none of its batches may begin now; none: it has no throttle.
+    pub throttle: Option<watch::Receiver<Option<String>>>,
     /// How long ago it was started: only for a wait that is taken up again.
     pub elapsed: Duration,
 }
@@ -45,6 +49,7 @@ pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) ->
         Resolved::Sql { target, statements, transaction } => {
             job.sql(target, statements, *transaction, &out, stop).await
         }
+        Resolved::Batch { target, order } => job.batch(target, order, &out, stop).await,
         Resolved::Run { argv, connect } => job.command(Act::Argv(argv.clone()), connect.as_deref(), &out, stop).await,
         Resolved::Shell { script, connect } => {
             job.command(Act::Shell(script.clone()), connect.as_deref(), &out, stop).await
@@ -115,6 +120,25 @@ impl Job {
             ..SqlJob::plain(&label, statements, transaction)
         };
         Ok(target.run(&job, out, &*self.judge, stop).await)
+    }
+
+    /// Work in batches may be taken up before its target is reached again.
+    async fn batch(&self, name: &str, order: &BatchOrder, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
+        let target = tokio::select! {
+            target = self.doors.reached(name) => target,
+            () = stop.cancelled() => None,
+        };
+        let target = target.ok_or_else(|| format!("target {name} is not connected"))?;
+        let label = self.doors.label(&self.attempt);
+        let job = BatchJob {
+            label: &label,
+            entry: &self.entry,
+            order,
+            timeout: self.step.timeout,
+            throttle: self.throttle.as_ref(),
+            board: &self.board,
+        };
+        Ok(target.batch(&job, out, &*self.judge, stop).await)
     }
 
     async fn command(

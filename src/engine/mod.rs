@@ -250,6 +250,7 @@ impl Engine {
         for noted in batch {
             self.act(&noted);
         }
+        self.work.weigh(&self.book, &self.state);
         Ok(())
     }
 

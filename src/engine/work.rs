@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::RunClock;
@@ -15,8 +15,9 @@ use super::redact::Redactor;
 use crate::run::decide::Input;
 use crate::run::event::Resolved;
 use crate::run::follow::acting;
-use crate::run::{Attempt, Chunk, Moment, Progress, RunState, context};
-use crate::runbook::Runbook;
+use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, context};
+use crate::runbook::expr::{self, Context};
+use crate::runbook::{Expr, Runbook, Step, Verb};
 use crate::target::LedgerEntry;
 
 /// How often a running attempt tells how far it is.
@@ -36,6 +37,39 @@ struct Running {
     stop: CancellationToken,
     /// Told when the journal holds that its COMMIT is about to be sent.
     witnessed: Arc<Notify>,
+    throttle: Option<Throttle>,
+}
+
+/// The condition under which none of its batches begins, and where the attempt hears of it.
+struct Throttle {
+    when: Expr,
+    why: watch::Sender<Option<String>>,
+}
+
+impl Throttle {
+    fn of(step: &Step, book: &Runbook, state: &RunState) -> Option<Self> {
+        let Verb::Batch(batch) = &step.verb else { return None };
+        let when = batch.throttle.clone()?;
+        let why = watch::Sender::new(None);
+        let throttle = Self { when, why };
+        throttle.weigh(&context::of(book, state));
+        Some(throttle)
+    }
+
+    /// What cannot be judged stops too: silence is no permission.
+    fn weigh(&self, context: &Context) {
+        let when = &self.when;
+        let why = match expr::eval_bool(when, context) {
+            Ok(false) => None,
+            Ok(true) => Some(format!("{} ({})", when.source, expr::explain(when, context))),
+            Err(error) => Some(format!("{} cannot be judged: {error}", when.source)),
+        };
+        self.why.send_if_modified(|before| {
+            let changed = *before != why;
+            *before = why;
+            changed
+        });
+    }
 }
 
 /// An attempt that the journal has ordered.
@@ -62,7 +96,9 @@ impl Work {
         }
         let stop = CancellationToken::new();
         let witnessed = Arc::new(Notify::new());
-        let running = Running { stop: stop.clone(), witnessed: Arc::clone(&witnessed) };
+        let throttle = Throttle::of(step, book, state);
+        let hears = throttle.as_ref().map(|throttle| throttle.why.subscribe());
+        let running = Running { stop: stop.clone(), witnessed: Arc::clone(&witnessed), throttle };
         self.running.insert(attempt.clone(), running);
         let meter = Meter::new(attempt.clone(), started, clock);
         let job = Job {
@@ -76,6 +112,8 @@ impl Work {
             place: format!("{}:{}", state.opened.source.name, step.line),
             doors: doors.clone(),
             rows: meter.rows.clone(),
+            board: meter.board.clone(),
+            throttle: hears,
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
         };
@@ -101,7 +139,7 @@ impl Work {
         let progress = self.progress.clone();
         let meter = meter.clone();
         let target = match resolved {
-            Resolved::Sql { target, .. } => doors.target(target),
+            Resolved::Sql { target, .. } | Resolved::Batch { target, .. } => doors.target(target),
             _ => None,
         };
         let label = doors.label(&meter.attempt);
@@ -121,6 +159,15 @@ impl Work {
             }
         });
         stop
+    }
+
+    /// Judges anew which batches have to wait; after each turn.
+    pub fn weigh(&self, book: &Runbook, state: &RunState) {
+        let mut throttles = self.running.values().filter_map(|running| running.throttle.as_ref()).peekable();
+        if throttles.peek().is_some() {
+            let context = context::of(book, state);
+            throttles.for_each(|throttle| throttle.weigh(&context));
+        }
     }
 
     pub fn ended(&mut self, attempt: &Attempt) {
@@ -196,11 +243,20 @@ struct Meter {
     statement: Arc<Mutex<(u32, u32)>>,
     rows: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    board: Arc<Mutex<Option<Batches>>>,
 }
 
 impl Meter {
     fn new(attempt: Attempt, started: Moment, clock: RunClock) -> Self {
-        Self { attempt, started, clock, statement: Arc::default(), rows: Arc::default(), bytes: Arc::default() }
+        Self {
+            attempt,
+            started,
+            clock,
+            statement: Arc::default(),
+            rows: Arc::default(),
+            bytes: Arc::default(),
+            board: Arc::default(),
+        }
     }
 
     fn count(&self, chunk: &Chunk) {
@@ -226,6 +282,7 @@ impl Meter {
             rows: self.rows.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             elapsed_ms: self.clock.now().ms.saturating_sub(self.started.ms),
+            batches: self.board.lock().ok().and_then(|board| board.clone()),
             waiting,
         }
     }

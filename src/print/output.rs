@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::table::{fit, table};
-use crate::run::{Chunk, clean, limits, words};
+use crate::run::{Batches, Chunk, clean, limits, words};
 
 /// Rows of a result that are shown; the rest is counted.
 const ROWS: usize = 10;
+/// Between two lines of a step in batches.
+const BATCHES_MS: u64 = 10_000;
 
 #[derive(Default)]
 pub struct Pending {
@@ -17,6 +19,8 @@ pub struct Pending {
     received: u64,
     /// Statements of the script.
     of: u32,
+    /// When a step in batches is next told of.
+    next_ms: u64,
     /// Unfinished lines, by stream.
     text: BTreeMap<String, String>,
 }
@@ -45,9 +49,19 @@ impl Pending {
             Chunk::Notice { severity, text } => {
                 vec![fit(&format!("{}: {}", words::name(severity), words::phrase(text)), width)]
             }
+            Chunk::Batch(batches) => self.batches(batches, width),
             Chunk::Judged { .. } => Vec::new(),
             Chunk::Text { stream, text } => self.text(stream, text, width),
         }
+    }
+
+    /// Now and then how far it is: the lines of a long night stay few.
+    fn batches(&mut self, batches: &Batches, width: usize) -> Vec<String> {
+        if batches.ms < self.next_ms {
+            return Vec::new();
+        }
+        self.next_ms = batches.ms.saturating_add(BATCHES_MS);
+        vec![fit(&batches.words(), width)]
     }
 
     /// What is left when the attempt ends.

@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
@@ -106,6 +107,10 @@ pub enum Resolved {
         target: String,
         statements: Vec<Statement>,
         transaction: bool,
+    },
+    Batch {
+        target: String,
+        order: Box<BatchOrder>,
     },
     Run {
         argv: Vec<String>,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::batch::Batches;
+
 /// The names that `expect` and later steps see. Absent: the verb has no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,6 +25,9 @@ pub struct Facts {
     /// Rows written, over all statements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affected: Option<u64>,
+    /// Batches committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +103,8 @@ pub enum Chunk {
         stream: String,
         text: String,
     },
+    /// How far a step in batches is: journaled now and then, the checkpoint is in the target.
+    Batch(Box<Batches>),
     /// A transaction that was judged good and is about to be committed: journaled before COMMIT is sent. An attempt
     /// without it has never committed. `xid`: its number; none where it has none. `ledger`: its row is written with it.
     Judged {

@@ -1,6 +1,7 @@
 //! What can happen in a run and what follows from it: facts, rules and one fold. Pure: `now` is an argument, nothing is done here.
 
 pub mod autopilot;
+pub mod batch;
 pub mod command;
 pub mod context;
 pub mod decide;
@@ -22,6 +23,7 @@ pub mod words;
 
 /// Foreign text made safe to look at; it lives with the language, whose messages need it too.
 pub use crate::runbook::clean;
+pub use batch::{BatchOrder, Batches};
 pub use command::{Command, CommandVerb};
 pub use event::{Attempt, Direction, Entry, Event, Moment};
 pub use facts::{Chunk, Facts, Fault, NoData, Outcome, Verdict};

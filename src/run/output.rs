@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::batch::Batches;
 use super::facts::Chunk;
 use super::limits;
 
@@ -25,6 +26,8 @@ pub struct OutputLog {
     pub of: u32,
     /// Rows of all statements that ended.
     pub rows: u64,
+    /// Of a step in batches.
+    pub batches: Option<Batches>,
 }
 
 impl OutputLog {
@@ -49,6 +52,7 @@ impl OutputLog {
             Chunk::Notice { severity, text } => {
                 self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
+            Chunk::Batch(batches) => self.batches = Some((**batches).clone()),
             Chunk::Judged { .. } => {}
             Chunk::Text { stream, text } => {
                 for part in text.split_inclusive('\n') {

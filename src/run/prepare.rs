@@ -3,7 +3,7 @@
 use super::event::{Attempt, Direction, Event, Resolved, Statement};
 use super::facts::{Facts, Fault, Outcome};
 use super::state::RunState;
-use super::{context, fault};
+use super::{BatchOrder, batch, context, fault};
 use crate::runbook::expr::{self, Context, ExprError, Place};
 use crate::runbook::{HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
 
@@ -15,11 +15,14 @@ pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction
     };
     let edited = state.steps.get(&step.id).and_then(|run| run.edited.as_deref());
     let edited = edited.filter(|_| direction == Direction::Forward);
-    match resolve(book, state, acting, edited) {
-        Ok(resolved) => {
-            let attempt = next_attempt(state, step, direction);
-            vec![Event::StepStarted { attempt, resolved, by: by.to_owned() }]
-        }
+    let attempt = next_attempt(state, step, direction);
+    let resolved = match resolve(book, state, acting, edited) {
+        Ok(Resolved::Batch { target, order }) => batch::continued(state, step, &attempt, *order)
+            .map(|order| Resolved::Batch { target, order: Box::new(order) }),
+        other => other,
+    };
+    match resolved {
+        Ok(resolved) => vec![Event::StepStarted { attempt, resolved, by: by.to_owned() }],
         Err(error) => unready(state, step, direction, by, error.to_string()),
     }
 }
@@ -54,6 +57,11 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
     Ok(match &step.verb {
         Verb::Checklist(_) | Verb::Poll(_) => Resolved::Human,
         Verb::Sql(script) => resolve_sql(book, state, step, script, edited, context)?,
+        Verb::Batch(batch) => {
+            let target = step.target.clone().unwrap_or_default();
+            let order = BatchOrder::new(batch, dialect(book, state, &target), context)?;
+            Resolved::Batch { target, order: Box::new(order) }
+        }
         Verb::Run(argv) => Resolved::Run { argv: all(argv)?, connect: step.target.clone() },
         Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },
         Verb::Http(call) => resolve_http(call, context)?,
@@ -72,6 +80,12 @@ fn resolve_http(call: &HttpCall, context: &Context) -> Result<Resolved, ExprErro
     Ok(Resolved::Http { method: call.method.clone(), url: expr::render(&call.url, Place::Url, context)?, body })
 }
 
+/// Whose SQL the target speaks in this run's environment.
+fn dialect(book: &Runbook, state: &RunState, target: &str) -> sql::Dialect {
+    let environment = book.environment(&state.opened.environment);
+    environment.map_or(sql::Dialect::Postgres, |environment| environment.dialect(target))
+}
+
 fn resolve_sql(
     book: &Runbook,
     state: &RunState,
@@ -81,8 +95,7 @@ fn resolve_sql(
     context: &Context,
 ) -> Result<Resolved, ExprError> {
     let target = step.target.clone().unwrap_or_default();
-    let environment = book.environment(&state.opened.environment);
-    let dialect = environment.map_or(sql::Dialect::Postgres, |environment| environment.dialect(&target));
+    let dialect = dialect(book, state, &target);
     let text = match edited {
         Some(edited) => edited.to_owned(),
         None => expr::render(&script.text, Place::Sql(dialect), context)?,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::Batches;
 use super::event::Attempt;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct Progress {
     /// Bytes of output so far.
     pub bytes: u64,
     pub elapsed_ms: u64,
+    /// Of a step in batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Batches>,
     /// What it waits for: `lock: pid 812 (app, 41 s) update orders …`.
     pub waiting: Option<String>,
 }

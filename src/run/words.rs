@@ -253,6 +253,9 @@ pub fn results(facts: &Facts) -> Vec<String> {
     if let Some(affected) = facts.affected.filter(|n| *n > 0) {
         out.push(format!("{} written", plural(affected, "row")));
     }
+    out.extend(
+        facts.batches.map(|batches| format!("{} batch{}", count(batches), if batches == 1 { "" } else { "es" })),
+    );
     out.extend(facts.exit.map(|exit| format!("exit {exit}")));
     out.extend(facts.status.map(|status| format!("HTTP {status}")));
     if let Some(file) = &facts.file {

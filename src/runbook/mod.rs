@@ -1,5 +1,6 @@
 //! The language of runbooks: its model, its parser, its checks, its templates and expressions. Knows nothing else of ours.
 
+pub mod batch;
 mod check;
 pub mod clean;
 mod environment;
@@ -13,6 +14,7 @@ pub mod sql;
 mod suggest;
 mod text;
 
+pub use batch::{Batch, Sizing};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;

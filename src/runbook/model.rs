@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::batch::Batch;
 use super::environment::Environment;
 use super::sql;
 
@@ -265,7 +266,7 @@ pub struct Step {
     /// Markdown, shown beside the step.
     pub help: Option<String>,
     pub verb: Verb,
-    /// The target `sql` and `file` work on, or that `connect` hands to a command.
+    /// The target `sql`, `file` and `batch` work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
     pub only_if: Option<Expr>,
@@ -292,6 +293,7 @@ pub enum Verb {
     /// Every role says go; one no-go holds.
     Poll(Vec<String>),
     Sql(Script),
+    Batch(Box<Batch>),
     /// argv, never a shell. Each element a template.
     Run(Vec<String>),
     /// For pipelines: run by `bash` with errexit and pipefail. Template, values shell-quoted.
@@ -309,6 +311,7 @@ impl Verb {
             Self::Poll(_) => "poll",
             Self::Sql(script) if script.file.is_some() => "file",
             Self::Sql(_) => "sql",
+            Self::Batch(_) => "batch",
             Self::Run(_) => "run",
             Self::Shell(_) => "shell",
             Self::Http(_) => "http",
@@ -449,7 +452,7 @@ impl Step {
     pub fn changes(&self) -> bool {
         match &self.verb {
             Verb::Sql(script) => !sql::only_reads(&script.text),
-            Verb::Run(_) | Verb::Shell(_) => true,
+            Verb::Batch(_) | Verb::Run(_) | Verb::Shell(_) => true,
             Verb::Http(call) => !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
             Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => false,
         }

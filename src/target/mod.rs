@@ -4,6 +4,7 @@
 //! A new kind of database is one more variant of [`Kind`] and one more folder.
 
 mod address;
+mod batch;
 mod cell;
 mod collect;
 mod error;
@@ -28,6 +29,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub use self::batch::BatchJob;
 pub use self::error::TargetError;
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
@@ -138,6 +140,29 @@ impl Target {
         match &self.kind {
             Kind::Postgres(target) => target.run(job, out, judge, stop).await,
             Kind::Sqlite(target) => target.run(job, out, judge, stop).await,
+        }
+    }
+
+    /// Works through a table in batches on a connection of its own. Never ends in doubt: what is committed is in the
+    /// checkpoint, and the next attempt goes on from there. `stop` ends it at the end of a batch, or soon after.
+    pub async fn batch(
+        &self,
+        job: &BatchJob<'_>,
+        out: &Sender<Chunk>,
+        judge: &Judge,
+        stop: CancellationToken,
+    ) -> Outcome {
+        match &self.kind {
+            Kind::Postgres(target) => target.batch(job, out, judge, stop).await,
+            Kind::Sqlite(target) => target.batch(job, out, judge, stop).await,
+        }
+    }
+
+    /// True where attempts prove themselves by rows of their own.
+    pub fn has_ledger(&self) -> bool {
+        match &self.kind {
+            Kind::Postgres(target) => target.has_ledger(),
+            Kind::Sqlite(target) => target.has_ledger(),
         }
     }
 

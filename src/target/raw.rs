@@ -2,6 +2,7 @@
 //! before; nothing is pasted into it here.
 
 use futures_util::stream::BoxStream;
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Either, Error, Executor, SqlSafeStr};
 
 /// What a statement brings: rows, and after each command the count of its tag.
@@ -23,6 +24,11 @@ where
     E: Executor<'c, Database = DB> + 'c,
 {
     executor.prepare(AssertSqlSafe(sql).into_sql_str()).await
+}
+
+/// One statement made of a runbook's own parts; its values are bound.
+pub(super) fn query<'q, DB: Database>(sql: &str) -> Query<'q, DB, DB::Arguments> {
+    sqlx::query(AssertSqlSafe(sql.to_owned()))
 }
 
 /// Sends one command of our own and throws its answer away.

@@ -1,8 +1,11 @@
 //! What became of an attempt whose end no engine saw: asked of the world by kind, decided only by proof. What cannot be
 //! decided stays in doubt, with everything that is known.
 
+mod batch;
 mod command;
 mod sql;
+
+pub use batch::to_be_taken_up;
 
 use std::sync::Arc;
 
@@ -65,6 +68,7 @@ pub async fn look(left: &Left) -> Found {
         Some(Resolved::Sql { target, statements, transaction }) => {
             sql::look(left, target, statements, *transaction).await
         }
+        Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,
         Some(Resolved::Run { .. } | Resolved::Shell { .. }) => command::look(left),
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))

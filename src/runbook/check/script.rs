@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::runbook::parse::{Notes, Script};
+use crate::runbook::parse::{Notes, Script, Wants};
 use crate::runbook::sql::{self, Dialect, Finding};
 use crate::runbook::{Runbook, expr};
 
@@ -10,7 +10,7 @@ pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
     for script in notes.scripts.take() {
         quotes(notes, runbook, &script);
         let mut findings = of_all(&dialects(runbook, &script), &script);
-        if findings.is_empty() && script.single {
+        if findings.is_empty() && script.wants == Wants::One {
             findings.extend(more_than_one(&script));
         }
         for finding in findings {
@@ -37,7 +37,10 @@ fn dialects(runbook: &Runbook, script: &Script) -> BTreeSet<Dialect> {
 /// What is wrong on every kind of server: what is right on one of them is left to the run.
 fn of_all(dialects: &BTreeSet<Dialect>, script: &Script) -> Vec<Finding> {
     let masked = sql::mask(&script.text.text);
-    let mut all = dialects.iter().map(|dialect| sql::judge(&masked, *dialect, script.transaction));
+    let mut all = dialects.iter().map(|dialect| match script.wants {
+        Wants::Fragment => sql::fragment(&masked, *dialect).into_iter().collect(),
+        Wants::Statements | Wants::One => sql::judge(&masked, *dialect, script.transaction),
+    });
     let first = all.next().unwrap_or_default();
     all.fold(first, |left, right| {
         left.into_iter().filter(|one| right.iter().any(|other| other.message == one.message)).collect()
@@ -50,8 +53,8 @@ fn more_than_one(script: &Script) -> Option<Finding> {
     let second = pieces.get(1)?;
     Some(Finding {
         at: second.offset..second.offset + second.sql.len(),
-        message: "a probe asks one thing: this is its second statement".into(),
-        hint: "make two probes of it".into(),
+        message: "this asks one thing, and here is its second statement".into(),
+        hint: "keep one of them".into(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! From TOML to the model, by hand, so that every mistake is found in one go and every message can point at its place.
 
+mod batch;
 mod ending;
 mod head;
 mod phases;
@@ -77,8 +78,16 @@ pub(super) struct Script {
     pub target: Option<String>,
     /// Environments it runs in; empty: all.
     pub only: Vec<String>,
-    /// A probe's: exactly one statement.
-    pub single: bool,
+    pub wants: Wants,
+}
+
+/// What a piece of SQL has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    Statements,
+    One,
+    /// A part of a statement of ours.
+    Fragment,
 }
 
 /// What is noted while reading.

@@ -7,14 +7,15 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, batch, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{HttpCall, Item, Notify, Script, Secret, Verb};
 
-const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "run", "shell", "http", "wait", "notify"];
-const UNDO_VERBS: &[&str] = &["sql", "file", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["batch", "migrations", "backup", "restore", "snapshot", "explain"];
+const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
+const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
+const UNBUILT: &[&str] = &["migrations", "backup", "restore", "snapshot", "explain"];
+const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// A verb with what hangs on it.
@@ -31,6 +32,7 @@ pub(super) struct Read {
 pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'static str] {
     match verb {
         Verb::Checklist(_) => &["answers", "ms"],
+        Verb::Batch(_) => BATCH_FACTS,
         Verb::Sql(_) => &["value", "rows", "row", "table", "affected", "notices", "ms"],
         Verb::Run(_) | Verb::Shell(_) if produces => &["exit", "stdout", "stderr", "file", "ms"],
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
@@ -45,12 +47,13 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         // Known keys even where they are one too many: that is said already.
         table.node(verb);
     }
-    belongs(table, word, "target", &["sql", "file"], "connect");
+    belongs(table, word, "target", &["sql", "file", "batch"], "connect");
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
+    belongs(table, word, "throttle", &["batch"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
     let target = match word {
-        Some("sql" | "file") => steps::target(table, known, "target", only),
+        Some("sql" | "file" | "batch") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
     };
@@ -64,6 +67,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     let facts = match word {
         Some("run" | "shell") => facts_of(&Verb::Run(Vec::new()), table.has("produces")),
         Some("sql" | "file") => facts_of(&empty_sql(), false),
+        Some("batch") => BATCH_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
         Some(_) => &["ms"],
@@ -120,7 +124,7 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file") => format!("write `{instead}` instead"),
+        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch") => format!("write `{instead}` instead"),
         _ => "leave it out".to_owned(),
     };
     table.refuse(key, message, hint);
@@ -145,6 +149,10 @@ fn read(
             let path = table.need_text("file", "file = \"sql/011.sql\"")?;
             let text = table.notes.file(&path)?;
             Some(Verb::Sql(script(table, owner, only, target, &text, Some(path.text))))
+        }
+        "batch" => {
+            let batch = batch::batch(table, known, owner, only, target.as_ref())?;
+            Some(Verb::Batch(Box::new(batch)))
         }
         "run" => argv(table, "run", owner).map(Verb::Run),
         "shell" => {
@@ -172,7 +180,7 @@ fn script(
         transaction,
         target,
         only: only.to_vec(),
-        single: false,
+        wants: Wants::Statements,
     });
     Script { text: text.text.clone(), line: table.notes.line(text), file, transaction }
 }

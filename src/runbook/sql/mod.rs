@@ -1,5 +1,6 @@
 //! SQL as text: split into statements with their places, and the few things that a step may not hold.
 
+mod fragment;
 mod judge;
 mod postgres;
 mod reads;
@@ -7,6 +8,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use fragment::{assigns, fragment};
 pub use judge::{Finding, judge};
 pub use reads::only_reads;
 

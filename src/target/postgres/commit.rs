@@ -75,10 +75,7 @@ impl Proof {
                 self.written = true;
                 Ok(())
             }
-            Err(Barred::Stale(owner)) => Err(Problem {
-                hint: Some("this engine must not touch the database any more: let go of the run".to_owned()),
-                ..Problem::own(format!("the run was taken over by {owner}"))
-            }),
+            Err(Barred::Stale(owner)) => Err(ledger::stale(&owner)),
             Err(Barred::Closed) => Err(Problem::own("this attempt is closed already: its key in the ledger is taken")),
             Err(Barred::Problem(problem)) => Err(problem),
         }

@@ -37,13 +37,13 @@ pub const SCHEMA: &[&str] = &[
        written timestamptz not null default clock_timestamp(), \
        primary key (run, step, direction, n))",
     "create table gonogo.checkpoint (\
-       run text, step text, direction text, \
+       run text, step text, direction text, n integer, \
        batch bigint not null, \
        reached text, \
        high text, \
        rows bigint not null, \
        written timestamptz not null default clock_timestamp(), \
-       primary key (run, step, direction))",
+       primary key (run, step, direction, n))",
 ];
 
 /// Takes it away again.
@@ -126,7 +126,7 @@ impl Postgres {
     }
 
     /// True where attempts prove themselves by a row of their own.
-    pub(super) fn has_ledger(&self) -> bool {
+    pub fn has_ledger(&self) -> bool {
         self.has_ledger.load(Ordering::Relaxed)
     }
 
@@ -225,14 +225,38 @@ async fn make(session: &mut Session, environment: &str) -> Result<(), Problem> {
     session.command("commit").await
 }
 
+/// Checks in the open transaction that the run is still ours, and keeps it so until the transaction ends.
+async fn held(session: &mut Session, run: &str, epoch: u64) -> Result<(), Barred> {
+    if epoch == 0 {
+        return Ok(());
+    }
+    let [held, owner] = first(session.rows(EPOCH, &[run]).await.map_err(Barred::Problem)?);
+    match held {
+        Some(held) if held == epoch.to_string() => Ok(()),
+        _ => Err(Barred::Stale(owner.unwrap_or_else(|| "nobody knows whom".to_owned()))),
+    }
+}
+
+/// As [`held`], for work that writes no row of its own.
+pub(super) async fn holds(session: &mut Session, run: &str, epoch: u64) -> Result<(), Problem> {
+    held(session, run, epoch).await.map_err(|barred| match barred {
+        Barred::Stale(owner) => stale(&owner),
+        Barred::Closed => Problem::own("it is closed already"),
+        Barred::Problem(problem) => problem,
+    })
+}
+
+/// The run belongs to somebody else now.
+pub(super) fn stale(owner: &str) -> Problem {
+    Problem {
+        hint: Some("this engine must not touch the database any more: let go of the run".to_owned()),
+        ..Problem::own(format!("the run was taken over by {owner}"))
+    }
+}
+
 /// Checks that the run is still ours and writes the attempt's row, in the open transaction; returns its number.
 pub(super) async fn claim(session: &mut Session, entry: &LedgerEntry, epoch: u64) -> Result<String, Barred> {
-    if epoch > 0 {
-        let [held, owner] = first(session.rows(EPOCH, &[&entry.key.run]).await.map_err(Barred::Problem)?);
-        if held.as_deref() != Some(epoch.to_string().as_str()) {
-            return Err(Barred::Stale(owner.unwrap_or_else(|| "nobody knows whom".to_owned())));
-        }
-    }
+    held(session, &entry.key.run, epoch).await?;
     match insert(session, entry, epoch, "done").await {
         Ok(Some(xid)) => Ok(xid),
         Ok(None) => Err(Barred::Problem(Problem::own("the ledger did not take the attempt's row"))),
@@ -271,7 +295,7 @@ fn args(key: &Key) -> [String; 4] {
 }
 
 /// The first row's first cells.
-fn first<const N: usize>(rows: Rows) -> [Option<String>; N] {
+pub(super) fn first<const N: usize>(rows: Rows) -> [Option<String>; N] {
     let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
     std::array::from_fn(|_| row.next().flatten())
 }

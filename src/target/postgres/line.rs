@@ -165,7 +165,7 @@ fn silent(limit: Duration) -> Problem {
 }
 
 /// The first cell (none: no row), and whether the answer was read to its end.
-async fn first(conn: &mut PgConnection, sql: &str) -> Result<(Option<Option<String>>, bool), Problem> {
+pub(super) async fn first(conn: &mut PgConnection, sql: &str) -> Result<(Option<Option<String>>, bool), Problem> {
     let mut stream = raw::send::<Postgres, _>(conn, sql);
     let mut cell = None;
     for _ in 0..DRAINED {

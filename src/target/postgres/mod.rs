@@ -3,6 +3,7 @@
 //! Every session runs in UTC, with ISO dates and UTF-8; a script that needs another zone says `set timezone`.
 
 mod activity;
+mod batch;
 mod commit;
 mod env;
 mod fault;
@@ -25,7 +26,9 @@ pub(super) use self::ledger::SCHEMA;
 use self::line::Line;
 use self::types::Types;
 use super::address::PgAddress;
+use super::batch::{BatchJob, walk};
 use super::problem::Problem;
+use super::watch::Watch;
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome};
@@ -45,6 +48,7 @@ pub(super) struct Postgres {
     address: Arc<PgAddress>,
     lock_timeout: Duration,
     statement_timeout: Duration,
+    lock_tries: u32,
     /// Cancels, watches, and decides what became of a lost COMMIT.
     control: Line,
     /// Answers probes, read-only.
@@ -67,6 +71,7 @@ impl Postgres {
             base: base.to_owned(),
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
+            lock_tries: spec.lock_tries,
             control: Line::new(Arc::clone(&address), label::compose(base, "control"), false),
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
@@ -126,6 +131,17 @@ impl Postgres {
 
     pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
         script::run(self, job, out, judge, stop).await
+    }
+
+    pub async fn batch(
+        &self,
+        job: &BatchJob<'_>,
+        out: &Sender<Chunk>,
+        judge: &Judge,
+        stop: CancellationToken,
+    ) -> Outcome {
+        let watch = Watch::new(stop, job.timeout);
+        walk(&mut batch::Table::new(self, job), job, out, judge, &watch).await
     }
 
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {

@@ -22,13 +22,13 @@ pub const SCHEMA: &[&str] = &[
        written text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')), \
        primary key (run, step, direction, n)) without rowid",
     "create table gonogo_checkpoint (\
-       run text, step text, direction text, \
+       run text, step text, direction text, n integer, \
        batch integer not null, \
        reached text, \
        high text, \
        rows integer not null, \
        written text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')), \
-       primary key (run, step, direction)) without rowid",
+       primary key (run, step, direction, n)) without rowid",
 ];
 const DROP: &[&str] = &["drop table gonogo_checkpoint", "drop table gonogo_attempt", "drop table gonogo_about"];
 const VERSION: i32 = 1;
@@ -82,7 +82,7 @@ impl Sqlite {
     }
 
     /// True where attempts prove themselves by a row of their own.
-    pub(super) fn has_ledger(&self) -> bool {
+    pub fn has_ledger(&self) -> bool {
         self.has_ledger.load(Ordering::Relaxed)
     }
 

@@ -2,6 +2,7 @@
 //! exactly as the file's owner has set it up. Foreign keys are enforced in every session (SQLite's own default is
 //! not to, for age-old reasons; a script that needs that says `pragma foreign_keys = off` with transaction = "none").
 
+mod batch;
 mod fault;
 mod gate;
 mod ledger;
@@ -24,7 +25,9 @@ use tracing::log::LevelFilter;
 use self::gate::Gate;
 pub(super) use self::ledger::SCHEMA;
 use super::address::{SqliteAddress, SqliteMode};
+use super::batch::{BatchJob, walk};
 use super::problem::Problem;
+use super::watch::Watch;
 use super::{SqlJob, TargetError, raw};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome, limits};
@@ -44,6 +47,7 @@ pub(super) struct Sqlite {
     mode: SqliteMode,
     lock_timeout: Duration,
     statement_timeout: Duration,
+    lock_tries: u32,
     /// Answers probes, read-only; none before the first question and after a failed one.
     asker: Mutex<Option<SqliteConnection>>,
     /// Attempts write their rows: the ledger is there, and the runbook does not forbid it.
@@ -60,6 +64,7 @@ impl Sqlite {
             mode: address.mode,
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
+            lock_tries: spec.lock_tries,
             asker: Mutex::new(None),
             has_ledger: AtomicBool::new(false),
             ledger_never: spec.ledger == LedgerUse::Never,
@@ -100,6 +105,17 @@ impl Sqlite {
 
     pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
         script::run(self, job, out, judge, stop).await
+    }
+
+    pub async fn batch(
+        &self,
+        job: &BatchJob<'_>,
+        out: &Sender<Chunk>,
+        judge: &Judge,
+        stop: CancellationToken,
+    ) -> Outcome {
+        let watch = Watch::new(stop, job.timeout);
+        walk(&mut batch::Table::new(self, job), job, out, judge, &watch).await
     }
 
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {

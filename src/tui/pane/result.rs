@@ -99,8 +99,11 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if of > 0 {
         words.push(format!("statement {statement} of {of}"));
     }
-    if rows > 0 {
-        words.push(text::plural(rows as usize, "row"));
+    let batches = progress.and_then(|progress| progress.batches.as_ref()).or(run.output.batches.as_ref());
+    match batches {
+        Some(batches) => words.push(batches.words()),
+        None if rows > 0 => words.push(text::plural(rows as usize, "row")),
+        None => {}
     }
     if let Some(bytes) = progress.map(|progress| progress.bytes).filter(|bytes| *bytes > 0 && rows == 0) {
         words.push(text::plural(bytes as usize, "byte"));
@@ -173,6 +176,9 @@ fn facts_words(facts: &Facts) -> Vec<String> {
     }
     if let Some(affected) = facts.affected.filter(|n| *n > 0) {
         words.push(format!("{} written", text::plural(affected as usize, "row")));
+    }
+    if let Some(batches) = facts.batches {
+        words.push(if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") });
     }
     if let Some(exit) = facts.exit {
         words.push(format!("exit {exit}"));

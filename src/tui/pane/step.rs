@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use super::{Rest, Sheet};
+use crate::run::BatchOrder;
 use crate::run::clean;
 use crate::run::event::Resolved;
 use crate::run::state::{StepRun, StepStatus};
@@ -85,7 +86,7 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     if let Some(role) = &step.role {
         words.push((clean::line(view::role_title(model, role), 30), Ink::Text));
     }
-    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_))) {
+    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_))) {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
     match acting.expected_time {
@@ -141,6 +142,7 @@ fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
                 statement(page, sql, signs.get(n).copied().flatten());
             }
         }
+        Resolved::Batch { order, .. } => batch(page, order),
         Resolved::Run { argv, connect } => {
             command(page, argv);
             connected(page, connect.as_deref());
@@ -221,6 +223,25 @@ fn http(page: &mut Page<'_>, method: &str, url: &str, body: Option<&str>) {
     }
 }
 
+/// The statement of each batch, and how they follow each other.
+fn batch(page: &mut Page<'_>, order: &BatchOrder) {
+    statement(page, &order.statement(), None);
+    page.gap();
+    page.field("size", Ink::Text, &order.sizes());
+    if order.pause_ms > 0 {
+        page.field("pause", Ink::Text, &crate::run::describe::duration(order.pause_ms));
+    }
+    if let Some(throttle) = &order.throttle {
+        page.field("throttle", Ink::Text, &clean::line(throttle, 400));
+    }
+    if let Some(complete) = &order.complete {
+        page.field("complete", Ink::Text, &clean::line(complete, 400));
+    }
+    if order.repeatable {
+        page.field("proof", Ink::Dim, "what is done is left out by the condition");
+    }
+}
+
 /// What would run, in the words of the runbook.
 fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
     match &step.verb {
@@ -235,6 +256,7 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
             }
             statement(page, edited.unwrap_or(&script.text), None);
         }
+        Verb::Batch(plan) => batch(page, &BatchOrder::planned(plan)),
         Verb::Run(argv) => command(page, argv),
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
@@ -344,6 +366,7 @@ pub fn brief(step: &Step) -> String {
         Verb::Sql(script) => {
             script.file.clone().unwrap_or_else(|| script.text.split_whitespace().collect::<Vec<_>>().join(" "))
         }
+        Verb::Batch(batch) => format!("{} along {}", batch.table, batch.key),
         Verb::Run(argv) => argv.join(" "),
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),

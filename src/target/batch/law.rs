@@ -1,0 +1,174 @@
+//! How large the next batch is, and what may be said of the time that is left. Numbers only: no clock, no database.
+
+use std::collections::VecDeque;
+
+use crate::runbook::Sizing;
+
+/// Batches that the pace is taken from.
+const WINDOW: usize = 20;
+/// Batches, and milliseconds, before anything is said of the time that is left.
+const SURE_BATCHES: usize = 6;
+const SURE_MS: u64 = 2_000;
+/// The two halves of the window may differ by this factor, no more.
+const STEADY: f64 = 2.0;
+
+/// The size of batches: fixed, or following the time that they take.
+#[derive(Clone, Debug)]
+pub struct Sizer {
+    bounds: Sizing,
+    size: u64,
+}
+
+impl Sizer {
+    pub fn new(bounds: Sizing) -> Self {
+        Self { size: bounds.start.max(1), bounds }
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// A batch of so many keys took so long. One that was not full says little.
+    pub fn took(&mut self, keys: u64, ms: u64) {
+        let Some(aim) = self.bounds.aim_ms.filter(|_| keys >= self.size) else { return };
+        // At most half as much again, at least half: one odd batch must not decide.
+        let wish = u128::from(self.size) * u128::from(aim) / u128::from(ms.max(1));
+        let wish = u64::try_from(wish).unwrap_or(u64::MAX);
+        let size = self.size;
+        self.size = wish.clamp(size.div_ceil(2), size.saturating_add(size.div_ceil(2)));
+        self.size = self.size.clamp(self.bounds.min.max(1), self.bounds.max.max(1));
+    }
+
+    /// A batch took too long, whatever its bounds say. False: it cannot be smaller.
+    pub fn split(&mut self) -> bool {
+        let smaller = self.size.div_ceil(2);
+        let splits = smaller < self.size;
+        self.size = smaller;
+        splits
+    }
+}
+
+/// How fast it goes.
+#[derive(Clone, Debug, Default)]
+pub struct Pace {
+    /// Milliseconds since the start, keys and rows since the start, at the end of each batch.
+    window: VecDeque<(u64, u64, u64)>,
+    keys: u64,
+    rows: u64,
+}
+
+impl Pace {
+    pub fn did(&mut self, at_ms: u64, keys: u64, rows: u64) {
+        self.keys += keys;
+        self.rows += rows;
+        self.window.push_back((at_ms, self.keys, self.rows));
+        if self.window.len() > WINDOW {
+            self.window.pop_front();
+        }
+    }
+
+    /// Rows a second, pauses included.
+    pub fn rate(&self) -> Option<u64> {
+        let ((from, _, before), (to, _, after)) = (self.window.front()?, self.window.back()?);
+        let ms = to.checked_sub(*from).filter(|ms| *ms > 0)?;
+        Some((after - before).saturating_mul(1_000) / ms)
+    }
+
+    /// Milliseconds that are left where there are `keys` of them in all; none while nobody can be sure.
+    pub fn left_ms(&self, keys: Option<u64>) -> Option<u64> {
+        let left = keys?.checked_sub(self.keys)?;
+        let (first, last) = (self.window.front()?, self.window.back()?);
+        if self.window.len() < SURE_BATCHES || last.0.saturating_sub(first.0) < SURE_MS {
+            return None;
+        }
+        let middle = self.window.get(self.window.len() / 2)?;
+        let speed = |from: &(u64, u64, u64), to: &(u64, u64, u64)| {
+            let ms = to.0.checked_sub(from.0).filter(|ms| *ms > 0)?;
+            Some((to.1 - from.1) as f64 / ms as f64).filter(|speed| *speed > 0.0)
+        };
+        let (early, late) = (speed(first, middle)?, speed(middle, last)?);
+        if early / late > STEADY || late / early > STEADY {
+            return None;
+        }
+        // What overflows is a time that nobody waits for: the cast stops at the end of the scale.
+        Some((left as f64 / speed(first, last)?) as u64)
+    }
+
+    /// Rows of this walk so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sizing() -> impl Strategy<Value = Sizing> {
+        (1_u64..5_000, 0_u64..5_000, 0_u64..100_000, proptest::option::of(1_u64..10_000))
+            .prop_map(|(min, more, most, aim_ms)| Sizing { start: min + more, min, max: min + more + most, aim_ms })
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_stays_within_its_bounds(bounds in sizing(), took in proptest::collection::vec((any::<u64>(), any::<bool>()), 0..60)) {
+            let mut sizer = Sizer::new(bounds);
+            for (ms, split) in took {
+                let before = sizer.size();
+                if split {
+                    prop_assert_eq!(sizer.split(), before > 1);
+                    prop_assert!(sizer.size() <= before);
+                } else {
+                    sizer.took(before, ms);
+                    prop_assert!(bounds.aim_ms.is_some() || sizer.size() == before);
+                    prop_assert!(bounds.aim_ms.is_none() || sizer.size() >= bounds.min);
+                }
+                prop_assert!((1..=bounds.max).contains(&sizer.size()));
+            }
+        }
+
+        #[test]
+        fn a_size_comes_near_its_aim(bounds in sizing(), micros_per_key in 1_u64..50_000) {
+            let Some(aim) = bounds.aim_ms else { return Ok(()) };
+            let mut sizer = Sizer::new(bounds);
+            for _ in 0..80 {
+                let size = sizer.size();
+                sizer.took(size, size * micros_per_key / 1_000);
+            }
+            let right = (aim * 1_000 / micros_per_key).clamp(bounds.min, bounds.max);
+            let (low, high) = (right / 2, right.saturating_mul(2) + 2);
+            prop_assert!((low..=high).contains(&sizer.size()), "{} for {right}", sizer.size());
+        }
+
+        #[test]
+        fn nothing_is_said_that_is_not_known(steps in proptest::collection::vec((0_u64..5_000, 0_u64..1_000_000, 0_u64..1_000_000), 0..50), all in proptest::option::of(any::<u64>())) {
+            let (mut pace, mut at, mut done) = (Pace::default(), 0, 0);
+            for (ms, keys, rows) in steps {
+                at += ms;
+                done += keys;
+                pace.did(at, keys, rows);
+                let left = pace.left_ms(all);
+                prop_assert!(left.is_none() || all.is_some_and(|all| all >= done));
+                let _ = pace.rate();
+            }
+        }
+    }
+
+    #[test]
+    fn a_steady_pace_is_told_and_an_unsteady_one_is_not() {
+        let mut pace = Pace::default();
+        for n in 1..=10 {
+            pace.did(n * 500, 1_000, 900);
+            assert_eq!(pace.left_ms(Some(100_000)).is_some(), n >= 6, "after {n}");
+        }
+        assert_eq!((pace.rate(), pace.left_ms(Some(100_000))), (Some(1_800), Some(45_000)));
+        assert_eq!(pace.left_ms(None), None);
+        assert_eq!(pace.left_ms(Some(9_999)), None, "more keys than there should be");
+        for n in 1..=8 {
+            pace.did(5_000 + n * 5_000, 1_000, 900);
+        }
+        assert_eq!(pace.left_ms(Some(100_000)), None, "it became ten times slower");
+    }
+}
