@@ -3,6 +3,7 @@
 // To the lints, helpers of tests are not tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod batch;
 mod commits;
 mod ends;
 mod ledger;

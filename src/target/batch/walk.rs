@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::law::{Pace, Sizer};
 use super::{BatchJob, Checkpoint, Estimate, Ground, Snag, Step};
@@ -146,6 +146,8 @@ impl Walk<'_> {
             tokio::select! {
                 biased;
                 cause = self.watch.fired() => return Err(Halt::Cause(cause)),
+                // Said again: a journal that was not due for it hears of it later.
+                () = sleep(BUSY) => {}
                 changed = throttle.changed() => {
                     // Nobody judges it any more: the engine is about to end, and this attempt with it.
                     if changed.is_err() {

@@ -1,5 +1,6 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
+mod batch;
 mod codes;
 mod crash;
 mod faults;

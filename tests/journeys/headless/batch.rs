@@ -1,0 +1,135 @@
+//! A table filled in batches: killed, resumed, throttled, taken back and done again, and each row changed once.
+
+use gonogo::run::{Event, Outcome};
+use gonogo::runbook::{Secret, TargetSpec};
+use gonogo::target::Target;
+use secrecy::SecretString;
+use support::headless::{Desk, Ran, Running};
+use support::postgres::Cluster;
+
+use super::story::{entries, started};
+use super::{book, desk, desk_with_database};
+
+const ROWS: u32 = 300;
+
+/// A table `t` with `ROWS` rows, and a ledger.
+async fn ready() -> Option<(Desk, &'static Cluster, String)> {
+    let (desk, cluster, db) = desk_with_database()?;
+    cluster.psql(
+        &db,
+        &format!(
+            "create table t (id uuid primary key, n int not null default 0); \
+             insert into t select md5(i::text)::uuid from generate_series(1, {ROWS}) i; \
+             create table load (v int); insert into load values (0)"
+        ),
+    );
+    let spec = TargetSpec::new(Secret::Env("DB".to_owned()));
+    let target = Target::open("main", &spec, SecretString::from(cluster.url(&db)), "gonogo test").await.unwrap();
+    target.create_ledger("test").await.unwrap();
+    Some((desk, cluster, db))
+}
+
+fn fill(more: &str) -> String {
+    book(&format!(
+        "[[phase.step]]\nid = \"fill\"\ntitle = \"Fill\"\nbatch = {{ table = \"t\", key = \"id\", size = 10, pause = \"2ms\", set = \"n = n + 1\" }}\n{more}"
+    ))
+}
+
+fn once(cluster: &Cluster, db: &str) -> String {
+    cluster.psql(db, "select count(*) || ' ' || min(n) || ' ' || max(n) from t")
+}
+
+/// The program, killed by itself at the `nth` pass of a place.
+fn killed(desk: &Desk, args: &[&str], place: &str, nth: u32) {
+    let mut command = desk.command(args);
+    command.env("GONOGO_FAILPOINT", format!("{place}:kill:{nth}"));
+    let ran: Ran = Running::spawn(command).end();
+    assert_eq!(ran.code, None, "it was to be killed at {place}\n{}\n{}", ran.out, ran.err);
+}
+
+async fn killed_twice(first: &str, second: &str) {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    desk.write("runbook.toml", &fill(""));
+    killed(&desk, &["run", "runbook.toml", "--headless", "--yes"], first, 5);
+    killed(&desk, &["resume", "last", "--headless", "--yes"], second, 4);
+    let ran = desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"), "{first}, {second}\n{}", ran.out);
+    let entries = entries(&desk.run_dir()).await;
+    assert_eq!(started(&entries), ["fill"], "it is one attempt, taken up twice");
+    let done = entries.iter().find_map(|entry| match &entry.event {
+        Event::StepEnded { outcome: Outcome::Done { facts, .. }, .. } => Some((facts.affected, facts.batches)),
+        _ => None,
+    });
+    assert_eq!(done, Some((Some(ROWS.into()), Some((ROWS / 10).into()))));
+    desk.run(&["audit"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_and_after_the_work() {
+    killed_twice("target.batch.begin", "target.batch.work").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_around_the_commit() {
+    killed_twice("target.batch.commit", "target.batch.committed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttle_holds_it_until_the_number_falls() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    cluster.psql(&db, "update load set v = 91");
+    let probe = "[[probe]]\nid = \"load\"\nevery = \"100ms\"\nsql = \"select v from load\"\n";
+    desk.write("runbook.toml", &format!("{}\n{probe}", fill("throttle = \"load > 80\"\n")));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes", "--json"]);
+    running.line("why it pauses", |line| line.contains("pausing") && line.contains("load > 80"));
+    assert_eq!(once(cluster, &db), format!("{ROWS} 0 0"));
+    cluster.psql(&db, "update load set v = 12");
+    running.end().exits(0);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+}
+
+/// A rehearsal goes forward, back and forward again: the second way forward begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_taken_back_by_a_batch_and_done_again() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    let undo = "undo = { batch = { table = \"t\", key = \"id\", size = { start = 20, aim = \"1s\" }, set = \"n = n - 1\" } }\n";
+    desk.write("runbook.toml", &fill(undo));
+    desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert_eq!(started(&entries(&desk.run_dir()).await), ["fill", "undo of fill", "fill (attempt 2)"]);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+    let places = cluster.psql(&db, "select direction, n, rows from gonogo.checkpoint order by written");
+    assert_eq!(places, format!("forward|1|{ROWS}\nundo|1|{ROWS}\nforward|2|{ROWS}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_file_too() {
+    let desk = desk();
+    let path = desk.path("app.db");
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    let spec = TargetSpec::new(Secret::Plain(url.clone()));
+    let target = Target::open("main", &spec, SecretString::from(url), "gonogo test").await.unwrap();
+    target.create_ledger("test").await.unwrap();
+    let fill = "batch = { table = \"t\", key = \"id\", size = 10, set = \"n = n + 1\" }\nexpect = \"affected == 100\"";
+    desk.write(
+        "runbook.toml",
+        &format!(
+            "format = 1\nid = \"journey\"\ntitle = \"A journey\"\n[environments.test]\ntargets.main = \"sqlite:{}\"\n\
+             [[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n\
+             [[phase.step]]\nid = \"fill\"\n{fill}\n\
+             [[phase.step]]\nid = \"look\"\nsql = \"select count(*) || ' ' || min(n) || ' ' || max(n) from t\"\nexpect = \"value == '100 1 1'\"\n",
+            path.display()
+        ),
+    );
+    let made = "with recursive i (n) as (select 1 union all select n + 1 from i where n < 100) \
+                insert into t (id) select n * 3 from i";
+    let tables = ["create table t (id integer primary key, n int not null default 0)", made];
+    let statements: Vec<gonogo::run::event::Statement> =
+        tables.iter().map(|sql| gonogo::run::event::Statement { sql: (*sql).to_owned(), line: 1 }).collect();
+    let (out, _chunks) = tokio::sync::mpsc::channel(64);
+    let job = gonogo::target::SqlJob::plain("make", &statements, true);
+    let made = target.run(&job, &out, &|_: &gonogo::run::Facts| Ok(None), Default::default()).await;
+    assert!(matches!(made, Outcome::Done { .. }), "{made:?}");
+    killed(&desk, &["run", "runbook.toml", "--headless", "--yes"], "target.batch.commit", 4);
+    killed(&desk, &["resume", "last", "--headless", "--yes"], "target.batch.committed", 3);
+    desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+}
