@@ -6,6 +6,7 @@ use super::resolve::{self, Found, Left};
 use crate::run::event::{HoldCause, Resolved};
 use crate::run::follow::acting;
 use crate::run::plan::held;
+use crate::run::state::StepStatus;
 use crate::run::{Attempt, Event, GONOGO, RunState};
 use crate::runbook::Runbook;
 
@@ -39,7 +40,12 @@ pub fn stopped_countdowns(state: &RunState) -> Vec<Event> {
 pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
     let mut found = Leftovers::default();
     for left in lefts {
-        match (resolve::look(&left).await, left.run.resolved) {
+        let look = match resolve::look(&left).await {
+            // Somebody was told that it is in doubt: it ends, and the next attempt goes on from there.
+            Found::GoesOn if left.run.status == StepStatus::InDoubt => Found::Ended(resolve::to_be_taken_up(&left)),
+            look => look,
+        };
+        match (look, left.run.resolved) {
             (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
             (Found::Ended(outcome), _) => found.ended.push(Event::StepEnded { attempt: left.attempt, outcome }),
             (Found::GoesOn, Some(resolved)) => found.going_on.push((left.attempt, resolved)),

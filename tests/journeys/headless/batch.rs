@@ -1,5 +1,6 @@
 //! A table filled in batches: killed, resumed, throttled, taken back and done again, and each row changed once.
 
+use gonogo::run::command::CommandVerb;
 use gonogo::run::{Event, Outcome};
 use gonogo::runbook::{Secret, TargetSpec};
 use gonogo::target::Target;
@@ -7,7 +8,7 @@ use secrecy::SecretString;
 use support::headless::{Desk, Ran, Running};
 use support::postgres::Cluster;
 
-use super::story::{entries, started};
+use super::story::{Voice, entries, started};
 use super::{book, desk, desk_with_database};
 
 const ROWS: u32 = 300;
@@ -15,8 +16,13 @@ const ROWS: u32 = 300;
 /// A table `t` with `ROWS` rows, and a ledger.
 async fn ready() -> Option<(Desk, &'static Cluster, String)> {
     let (desk, cluster, db) = desk_with_database()?;
+    fill_and_ledger(cluster, &db).await;
+    Some((desk, cluster, db))
+}
+
+async fn fill_and_ledger(cluster: &Cluster, db: &str) {
     cluster.psql(
-        &db,
+        db,
         &format!(
             "create table t (id uuid primary key, n int not null default 0); \
              insert into t select md5(i::text)::uuid from generate_series(1, {ROWS}) i; \
@@ -24,9 +30,8 @@ async fn ready() -> Option<(Desk, &'static Cluster, String)> {
         ),
     );
     let spec = TargetSpec::new(Secret::Env("DB".to_owned()));
-    let target = Target::open("main", &spec, SecretString::from(cluster.url(&db)), "gonogo test").await.unwrap();
+    let target = Target::open("main", &spec, SecretString::from(cluster.url(db)), "gonogo test").await.unwrap();
     target.create_ledger("test").await.unwrap();
-    Some((desk, cluster, db))
 }
 
 fn fill(more: &str) -> String {
@@ -132,4 +137,47 @@ async fn in_a_file_too() {
     killed(&desk, &["run", "runbook.toml", "--headless", "--yes"], "target.batch.commit", 4);
     killed(&desk, &["resume", "last", "--headless", "--yes"], "target.batch.committed", 3);
     desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+}
+
+/// What stopped it is mended by hand; the next attempt goes on from the checkpoint of the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_goes_on_where_the_failure_was() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    let last = cluster.psql(&db, "select id from t order by id desc limit 1");
+    cluster.psql(&db, &format!("alter table t add constraint no check (id <> '{last}' or n = 0)"));
+    desk.write("runbook.toml", &fill(""));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    assert!(ran.out.contains("what is committed stays: 29 batches, 290 rows, up to key"), "{}", ran.out);
+    cluster.psql(&db, "alter table t drop constraint no");
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.until_after(0, "the engine", |_| true).await;
+    voice.say(CommandVerb::Retry { step: "fill".into() }).await;
+    engine.end().exits(0);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+    assert_eq!(cluster.psql(&db, "select n, batch, rows from gonogo.checkpoint"), format!("1|30|{ROWS}"));
+    assert_eq!(started(&entries(&folder).await), ["fill", "fill (attempt 2)"]);
+}
+
+/// Without its server nobody knows how far it is: it stands in doubt, and goes on by itself once the server is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_doubt_while_the_server_is_away() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let db = cluster.create_db();
+    let desk = desk().with("DB", cluster.url(&db));
+    fill_and_ledger(&cluster, &db).await;
+    desk.write("runbook.toml", &fill(""));
+    killed(&desk, &["run", "runbook.toml", "--headless", "--yes"], "target.batch.work", 5);
+    cluster.down("fast");
+    let ran = desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
+    assert!(
+        ran.out.contains("goes on from its checkpoint as soon as it can; its target cannot be asked"),
+        "{}",
+        ran.out
+    );
+    cluster.up();
+    desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+    assert_eq!(cluster.psql(&db, "select count(*) || ' ' || min(n) || ' ' || max(n) from t"), format!("{ROWS} 1 1"));
+    assert_eq!(started(&entries(&desk.run_dir()).await), ["fill", "fill (attempt 2)"]);
 }
