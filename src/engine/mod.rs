@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod doors;
+mod diverged;
 mod doubt;
 pub mod exec;
 mod job;
