@@ -1,8 +1,8 @@
 //! The engine: one inbox, one turn, one transaction. Drain, decide, apply, append, and only then act.
 
 pub mod clock;
-pub mod doors;
 mod diverged;
+pub mod doors;
 mod doubt;
 pub mod exec;
 mod job;

@@ -10,6 +10,7 @@ mod proxy;
 mod scripts;
 mod sessions;
 mod side;
+mod tls;
 mod values;
 
 use std::time::Duration;

@@ -158,6 +158,10 @@ impl Postgres {
 
     fn unreachable(&self, problem: &Problem) -> TargetError {
         let next = match problem.code.as_deref() {
+            None if problem.message.contains("no secure connection") => {
+                "over a network the server's certificate is checked against the system's roots and the host's name; \
+                 sslrootcert=FILE names another root, sslmode=disable|require does without"
+            }
             Some("28P01" | "28000") => "check user and password of this target",
             Some("3D000") => "check the database's name",
             Some("53300") => "free a connection slot",
