@@ -2,6 +2,7 @@
 
 mod codes;
 mod crash;
+mod failover;
 mod faults;
 mod going_on;
 mod inputs;
