@@ -33,6 +33,10 @@ impl OutputLog {
             Chunk::Statement { n, of } => {
                 self.statement = *n;
                 self.of = *of;
+                if *n == 1 {
+                    // A new try of the script: rows of the one that was taken back are none.
+                    self.rows = 0;
+                }
             }
             Chunk::Columns { names, types, .. } => {
                 self.line(Line::Header { names: names.clone(), types: types.clone() });

@@ -8,8 +8,10 @@ mod env;
 mod fault;
 mod ledger;
 mod line;
+mod locks;
 mod script;
 mod session;
+mod tries;
 mod types;
 
 use std::path::Path;
@@ -26,7 +28,7 @@ use super::problem::Problem;
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome};
-use crate::runbook::TargetSpec;
+use crate::runbook::{MaxBlocked, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
@@ -37,6 +39,10 @@ pub(super) struct Postgres {
     address: Arc<PgAddress>,
     lock_timeout: Duration,
     statement_timeout: Duration,
+    lock_tries: u32,
+    max_blocked: MaxBlocked,
+    /// Who waits behind our scripts.
+    board: locks::Board,
     /// Cancels, watches, and decides what became of a lost COMMIT.
     control: Line,
     /// Answers probes, read-only.
@@ -54,6 +60,9 @@ impl Postgres {
             base: base.to_owned(),
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
+            lock_tries: spec.lock_tries,
+            max_blocked: spec.max_blocked,
+            board: locks::Board::default(),
             control: Line::new(Arc::clone(&address), label::compose(base, "control"), false),
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),

@@ -1,6 +1,7 @@
 //! A step's script on a session of its own: statements one by one, judged before COMMIT, cancelled on the server.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use tracing::instrument::WithSubscriber;
 
 use super::activity::{Backend, Presence};
 use super::commit::{self, Commit, Proof};
+use super::locks::Sentry;
 use super::session::Session;
+use super::tries::{Backoff, Tries};
 use super::{Postgres, types};
 use crate::run::facts::Effect;
 use crate::run::{Chunk, Facts, Fault, Judge, Outcome, Verdict};
@@ -60,6 +63,11 @@ impl Mark {
     fn stage(&self) -> Stage {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// The session, until its COMMIT is sent.
+    fn uncommitted(&self) -> Option<Backend> {
+        self.session.get().filter(|_| !matches!(self.stage(), Stage::Committing(_))).cloned()
+    }
 }
 
 pub(super) async fn run(
@@ -73,7 +81,27 @@ pub(super) async fn run(
         return words::broke(fault);
     }
     let watch = Watch::new(stop, job.timeout);
-    let mark = Mark::default();
+    let mut tries = Tries::new(job, out, target.lock_tries, Backoff::new());
+    loop {
+        let (watch, mark) = (watch.again(), Mark::default());
+        let session = || mark.uncommitted();
+        let sentry = Sentry { target, label: job.label, watch: &watch, session: &session };
+        let (outcome, ahead) = sentry.over(once(target, job, out, judge, &watch, &mark)).await;
+        if let ControlFlow::Break(outcome) = tries.after(outcome, &ahead, &watch).await {
+            return outcome;
+        }
+    }
+}
+
+/// One try, on a session of its own.
+async fn once(
+    target: &Postgres,
+    job: &SqlJob<'_>,
+    out: &Sender<Chunk>,
+    judge: &Judge,
+    watch: &Watch,
+    mark: &Mark,
+) -> Outcome {
     let (dispatch, ear) = Ear::new();
     let work = async {
         let session = match Session::open(target, job.label).await {
@@ -84,8 +112,8 @@ pub(super) async fn run(
             target,
             job,
             judge,
-            watch: &watch,
-            mark: &mark,
+            watch,
+            mark,
             session,
             collector: Collector::new(out, job),
             ear,
@@ -94,7 +122,7 @@ pub(super) async fn run(
     };
     tokio::select! {
         outcome = work.with_subscriber(dispatch) => outcome,
-        () = cancel(target, &watch, &mark) => gave_up(target, job, &watch, &mark).await,
+        () = cancel(target, watch, mark) => gave_up(target, job, watch, mark).await,
     }
 }
 
@@ -111,8 +139,13 @@ async fn cancel(target: &Postgres, watch: &Watch, mark: &Mark) {
     let Some(session) = mark.session.get() else {
         return;
     };
-    let started = Instant::now();
+    let mut started = Instant::now();
     while started.elapsed() < 2 * CANCEL_PATIENCE {
+        if mark.uncommitted().is_none() && watch.asked_by_now().is_none() {
+            // What we ourselves wanted came too late: only the operator or the time limit may end a COMMIT.
+            watch.asked().await;
+            started = Instant::now();
+        }
         // A control connection that fails is tried again: there is nothing better to do.
         let _ = if started.elapsed() < CANCEL_PATIENCE {
             target.cancel(session).await
