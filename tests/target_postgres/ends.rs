@@ -7,12 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// A condition on the server, asked until it holds.
-async fn until(cluster: &'static Cluster, db: &str, sql: &str, wanted: &str) {
-    let (db, sql, wanted) = (db.to_owned(), sql.to_owned(), wanted.to_owned());
-    tokio::task::spawn_blocking(move || cluster.until(&db, &sql, &wanted)).await.unwrap();
-}
-
 fn active(label: &str) -> String {
     format!("select count(*) from pg_stat_activity where application_name = 'gonogo r1 {label}' and state = 'active'")
 }

@@ -108,16 +108,7 @@ async fn once(
             Ok(session) => session,
             Err(problem) => return words::broke(unopened(target, &problem)),
         };
-        let attempt = Attempt {
-            target,
-            job,
-            judge,
-            watch,
-            mark,
-            session,
-            collector: Collector::new(out, job),
-            ear,
-        };
+        let attempt = Attempt { target, job, judge, watch, mark, session, collector: Collector::new(out, job), ear };
         attempt.run().await
     };
     tokio::select! {
