@@ -83,3 +83,21 @@ impl OutputLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_try_that_was_taken_back_do_not_count() {
+        let mut log = OutputLog::default();
+        let end = |n, rows| Chunk::StatementEnd { n, rows, affected: 0, ms: 1 };
+        for chunk in [Chunk::Statement { n: 1, of: 2 }, end(1, 3), Chunk::Statement { n: 2, of: 2 }, end(2, 4)] {
+            log.push(&chunk);
+        }
+        assert_eq!(log.rows, 7);
+        log.push(&Chunk::Statement { n: 1, of: 2 });
+        log.push(&end(1, 3));
+        assert_eq!((log.rows, log.lines.len()), (3, 3));
+    }
+}
