@@ -85,8 +85,16 @@ fn lock_notice(chunk: &Chunk) -> Option<&str> {
 }
 
 impl Ran {
-    fn lock_notices(&self) -> Vec<&str> {
-        self.chunks.iter().filter_map(lock_notice).collect()
+    /// What was told of each try that came to nothing, its lines joined.
+    fn lock_notices(&self) -> Vec<String> {
+        let mut tries: Vec<String> = Vec::new();
+        for line in self.chunks.iter().filter_map(lock_notice) {
+            match tries.last_mut() {
+                Some(last) if !line.starts_with("try ") => *last = format!("{last}; {line}"),
+                _ => tries.push(line.to_owned()),
+            }
+        }
+        tries
     }
 }
 
@@ -114,7 +122,7 @@ async fn a_lock_that_comes_free_is_taken_by_a_later_try() {
     let texts =
         ["insert into marks values (1), (2) returning n", "alter table orders add a int", "select count(*) from marks"];
     let ran = run_until_done(&target, "later", &texts, || holder.leave()).await;
-    let notice = ran.lock_notices()[0];
+    let notice = &ran.lock_notices()[0];
     let start = "try 1 of 50: ERROR: canceling statement due to lock timeout (55P03) in statement 2; \
                  it waited for pid ";
     assert!(notice.starts_with(start), "{notice}");
@@ -275,7 +283,7 @@ async fn readers_that_queue_behind_us_are_let_through() {
     };
     let texts = ["alter table orders add a int"];
     let (ran, ()) = tokio::join!(run_until_done(&target, "ddl", &texts, let_through), queue);
-    let notice = ran.lock_notices()[0];
+    let notice = &ran.lock_notices()[0];
     let start = "try 1 of 50: taken back by gonogo: 3 sessions waited behind it, the first for ";
     assert!(notice.starts_with(start), "{notice}");
     assert!(

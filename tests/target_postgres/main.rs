@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod commits;
+mod commits_held_up;
 mod ends;
 mod locks;
 mod proxy;

@@ -2,7 +2,7 @@
 //! others wait behind it for longer than the target allows, or too many of them, the script is ended.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -154,8 +154,10 @@ pub(super) struct Sentry<'a> {
     /// Of the attempt.
     pub label: &'a str,
     pub watch: &'a Watch,
-    /// The session of the script, while it may still be ended without harm.
-    pub session: &'a (dyn Fn() -> Option<Backend> + Sync),
+    /// The session of the script, once it is open.
+    pub session: &'a OnceLock<Backend>,
+    /// Whether its COMMIT was sent: then nothing of ours may disturb it.
+    pub committing: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Sentry<'_> {
@@ -184,8 +186,8 @@ impl Sentry<'_> {
                 () = over.cancelled() => return ahead,
                 _ = ticks.tick() => {}
             }
-            let Some(session) = (self.session)() else { continue };
-            let Some(sight) = self.look(&session).await else { continue };
+            let Some(session) = self.session.get() else { continue };
+            let Some(sight) = self.look(session).await else { continue };
             free = if sight.ahead.is_empty() { free + 1 } else { 0 };
             if free == 0 || free >= FORGOTTEN {
                 ahead = sight.ahead;
@@ -199,8 +201,7 @@ impl Sentry<'_> {
         let Some(behind) = behind else { return };
         let most = self.target.max_blocked;
         let too_many = behind.count > u64::from(most.sessions) || behind.longest > most.lasting;
-        // The answer may be older than the script's way into its COMMIT, which nothing of ours may disturb.
-        if too_many && (self.session)().is_some() {
+        if too_many && !(self.committing)() {
             let Behind { count, longest, first } = behind;
             self.watch.end(Cause::BlockedOthers { count, longest, whom: first.words() });
         }

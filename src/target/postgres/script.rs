@@ -64,9 +64,8 @@ impl Mark {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The session, until its COMMIT is sent.
-    fn uncommitted(&self) -> Option<Backend> {
-        self.session.get().filter(|_| !matches!(self.stage(), Stage::Committing(_))).cloned()
+    fn committing(&self) -> bool {
+        matches!(self.stage(), Stage::Committing(_))
     }
 }
 
@@ -84,8 +83,9 @@ pub(super) async fn run(
     let mut tries = Tries::new(job, out, target.lock_tries, Backoff::new());
     loop {
         let (watch, mark) = (watch.again(), Mark::default());
-        let session = || mark.uncommitted();
-        let sentry = Sentry { target, label: job.label, watch: &watch, session: &session };
+        let committing = || mark.committing();
+        let sentry =
+            Sentry { target, label: job.label, watch: &watch, session: &mark.session, committing: &committing };
         let (outcome, ahead) = sentry.over(once(target, job, out, judge, &watch, &mark)).await;
         if let ControlFlow::Break(outcome) = tries.after(outcome, &ahead, &watch).await {
             return outcome;
@@ -132,7 +132,7 @@ async fn cancel(target: &Postgres, watch: &Watch, mark: &Mark) {
     };
     let mut started = Instant::now();
     while started.elapsed() < 2 * CANCEL_PATIENCE {
-        if mark.uncommitted().is_none() && watch.asked_by_now().is_none() {
+        if mark.committing() && watch.asked_by_now().is_none() {
             // What we ourselves wanted came too late: only the operator or the time limit may end a COMMIT.
             watch.asked().await;
             started = Instant::now();

@@ -141,16 +141,15 @@ impl<'a> Tries<'a> {
 
     async fn tell(&self, outcome: &Outcome, obstacle: Obstacle, ahead: &[Holder], pause: Duration) {
         let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = outcome else { return };
-        let mut text = format!("try {} of {}: {}", self.n, self.most, words(fault));
-        if let Some(at) = fault.statement.filter(|_| self.job.statements.len() > 1) {
-            text.push_str(&format!(" in statement {at}"));
+        let at = fault.statement.filter(|_| self.job.statements.len() > 1);
+        let at = at.map(|at| format!(" in statement {at}")).unwrap_or_default();
+        let why = format!("try {} of {}: {}{at}", self.n, self.most, words(fault));
+        let next = format!("{}; next try in {:.1} s", fault.safe, pause.as_secs_f64());
+        // One line each: a log is narrow, and who was in the way must not be cut off.
+        for text in [Some(why), waited(obstacle, ahead), Some(next)].into_iter().flatten() {
+            // Nobody has to listen.
+            let _ = self.out.send(Chunk::Notice { severity: SEVERITY.to_owned(), text }).await;
         }
-        if let Some(waited) = waited(obstacle, ahead) {
-            text.push_str(&format!("; {waited}"));
-        }
-        text.push_str(&format!("; {}; next try in {:.1} s", fault.safe, pause.as_secs_f64()));
-        // Nobody has to listen.
-        let _ = self.out.send(Chunk::Notice { severity: SEVERITY.to_owned(), text }).await;
     }
 
     /// The fault of an attempt that was ended between two tries.
