@@ -16,7 +16,7 @@ use crate::target::watch::{Cause, Watch};
 
 /// How often we look.
 const LOOK: Duration = Duration::from_millis(250);
-/// The same where locks are given up sooner than that.
+/// The same where limits are shorter than that.
 const LOOK_OFTEN: Duration = Duration::from_millis(20);
 /// Looks that find us free before whoever blocked us last is forgotten.
 const FORGOTTEN: u32 = 4;
@@ -177,7 +177,8 @@ impl Sentry<'_> {
     }
 
     async fn look_until(&self, over: &CancellationToken) -> Vec<Holder> {
-        let mut ticks = interval((self.target.lock_timeout / 4).clamp(LOOK_OFTEN, LOOK));
+        let shortest = self.target.lock_timeout.min(self.target.max_blocked.lasting);
+        let mut ticks = interval((shortest / 4).clamp(LOOK_OFTEN, LOOK));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut ahead, mut free) = (Vec::new(), 0);
         loop {
