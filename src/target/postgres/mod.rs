@@ -8,9 +8,12 @@ mod env;
 mod fault;
 mod ledger;
 mod line;
+mod locks;
+mod mark;
 mod resolve;
 mod script;
 mod session;
+mod tries;
 mod types;
 
 use std::path::Path;
@@ -29,7 +32,7 @@ use super::problem::Problem;
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome};
-use crate::runbook::{LedgerUse, TargetSpec};
+use crate::runbook::{LedgerUse, MaxBlocked, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
@@ -45,6 +48,10 @@ pub(super) struct Postgres {
     address: Arc<PgAddress>,
     lock_timeout: Duration,
     statement_timeout: Duration,
+    lock_tries: u32,
+    max_blocked: MaxBlocked,
+    /// Who waits behind our scripts.
+    board: locks::Board,
     /// Cancels, watches, and decides what became of a lost COMMIT.
     control: Line,
     /// Answers probes, read-only.
@@ -67,6 +74,9 @@ impl Postgres {
             base: base.to_owned(),
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
+            lock_tries: spec.lock_tries,
+            max_blocked: spec.max_blocked,
+            board: locks::Board::default(),
             control: Line::new(Arc::clone(&address), label::compose(base, "control"), false),
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
