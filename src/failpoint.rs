@@ -17,6 +17,7 @@ pub const NAMES: &[&str] = &[
     "target.sqlite.commit.before",
     "target.statements.after",
     "target.witness.before",
+    "tries.pause",
 ];
 
 /// Passes the place `name`. True: the test wants it to fail.

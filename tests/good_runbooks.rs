@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use gonogo::run::BatchOrder;
 use gonogo::runbook::expr::{Context, Place, RunNames, eval_bool, render, render_secret};
 use gonogo::runbook::sql::{self, Dialect};
 use gonogo::runbook::{
@@ -182,4 +183,27 @@ fn a_journal_keeps_all_that_is_needed() {
     short.files.clear();
     short.digest.clear();
     assert_eq!(runbook::from_source(short, &typed).unwrap_err().len(), 2);
+}
+
+#[test]
+fn batches_are_read_and_ordered() {
+    let runbook = runbook::load(Path::new("tests/runbooks/batch"), &BTreeMap::new()).unwrap();
+    let Verb::Batch(fill) = &step(&runbook, "fill").verb else { panic!() };
+    assert_eq!((fill.table.as_str(), fill.key.as_str(), fill.repeatable), ("app.scores", "id", false));
+    assert_eq!((fill.size, fill.pause), (runbook::Sizing::fixed(2_000), Duration::from_millis(100)));
+    assert_eq!(fill.throttle.as_ref().unwrap().source, "connections > 80");
+    assert!(step(&runbook, "fill").changes());
+    assert!(matches!(&step(&runbook, "fill").undo, Undo::By(undo) if undo.verb.word() == "batch"));
+    let run = RunNames::default();
+    let order = BatchOrder::new(fill, Dialect::Postgres, &Context::new(&runbook, &run).unwrap()).unwrap();
+    assert_eq!(
+        order.statement(),
+        "update app.scores set owner = 'o''brien'\nwhere id > … and id <= …\n  and (owner is null)"
+    );
+    let Verb::Batch(empty) = &step(&runbook, "empty").verb else { panic!() };
+    assert!(empty.set.is_none() && empty.repeatable && empty.complete.is_some());
+    let tuned = runbook::Sizing { start: 500, min: 50, max: 20_000, aim_ms: Some(200) };
+    assert_eq!(empty.size, tuned);
+    assert_eq!(BatchOrder::planned(empty).sizes(), "50 to 20,000 keys a batch, 200 ms each");
+    assert_eq!(runbook::batch::quoted(&empty.table).as_deref(), Some("\"Old Rows\""));
 }

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::diverged::{self, Proofs};
 use super::redact::Redactor;
 use super::secrets;
 use crate::probe;
@@ -28,7 +29,9 @@ pub struct Doors {
     run_dir: PathBuf,
     cwd: PathBuf,
     /// What the journal already knows of each target: a later contact must be the same one.
-    known: Arc<BTreeMap<String, Fingerprint>>,
+    known: Arc<RwLock<BTreeMap<String, Fingerprint>>>,
+    /// What each target must still know after a failover.
+    proofs: Arc<RwLock<Proofs>>,
     context: Arc<Context>,
     targets: Arc<RwLock<BTreeMap<String, Arc<Target>>>>,
     redactor: Redactor,
@@ -44,13 +47,13 @@ impl Doors {
         reports: mpsc::Sender<Input>,
         stop: CancellationToken,
     ) -> Self {
-        let known = state.targets.iter().filter_map(|(name, seen)| Some((name.clone(), seen.fingerprint.clone()?)));
         Self {
             environment: book.environment(&state.opened.environment).cloned().unwrap_or_default(),
             run: state.opened.run.clone(),
             run_dir,
             cwd: PathBuf::from(&state.opened.cwd),
-            known: Arc::new(known.collect()),
+            known: Arc::new(RwLock::new(fingerprints(state))),
+            proofs: Arc::new(RwLock::new(diverged::proofs(state))),
             context: Arc::new(context::of(&book, state)),
             targets: Arc::default(),
             redactor: Redactor::default(),
@@ -117,6 +120,10 @@ impl Doors {
 
     /// Reaches again for the targets that were lost.
     pub fn reopen_lost(&self, state: &RunState) {
+        if let (Ok(mut proofs), Ok(mut known)) = (self.proofs.write(), self.known.write()) {
+            *proofs = diverged::proofs(state);
+            *known = fingerprints(state);
+        }
         for (name, _) in &self.environment.targets {
             if !state.targets.get(name).is_some_and(|seen| seen.reached) {
                 self.open_target(name.clone());
@@ -139,8 +146,10 @@ impl Doors {
     async fn reach(&self, name: &str) -> Result<Fingerprint, String> {
         let target = self.connect(name).await?;
         let fingerprint = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
-        if let Some(before) = self.known.get(name) {
+        if let Some(before) = &self.known(name) {
             same(before, &fingerprint)?;
+            let keys = self.proofs.read().ok().and_then(|proofs| proofs.get(name).cloned()).unwrap_or_default();
+            diverged::check(&target, before, &fingerprint, &keys).await?;
         }
         if let Ok(mut targets) = self.targets.write() {
             targets.insert(name.to_owned(), Arc::new(target));
@@ -167,7 +176,7 @@ impl Doors {
         }
         let target = self.connect(name).await?;
         let now = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
-        if let Some(before) = self.known.get(name) {
+        if let Some(before) = &self.known(name) {
             same(before, &now)?;
         }
         Ok(Arc::new(target))
@@ -175,7 +184,7 @@ impl Doors {
 
     /// Who the target was when the journal last saw it.
     pub fn known(&self, name: &str) -> Option<Fingerprint> {
-        self.known.get(name).cloned()
+        self.known.read().ok()?.get(name).cloned()
     }
 
     /// What the server still does for an attempt of an engine that died.
@@ -282,6 +291,12 @@ impl probe::AskTarget for Doors {
             target.ask(sql, ASK).await
         })
     }
+}
+
+/// Who each target was when the journal last saw it.
+fn fingerprints(state: &RunState) -> BTreeMap<String, Fingerprint> {
+    let seen = state.targets.iter();
+    seen.filter_map(|(name, seen)| Some((name.clone(), seen.fingerprint.clone()?))).collect()
 }
 
 /// A session that is left, in words.

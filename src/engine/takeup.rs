@@ -3,6 +3,7 @@
 use super::clock::{self, RunClock};
 use super::doors::Doors;
 use super::resolve::{self, Found, Left};
+use crate::run::decide::Input;
 use crate::run::event::{HoldCause, Resolved};
 use crate::run::follow::acting;
 use crate::run::plan::held;
@@ -14,7 +15,7 @@ use crate::runbook::Runbook;
 #[derive(Default)]
 pub struct Leftovers {
     /// Attempts that are decided now, or in doubt.
-    pub ended: Vec<Event>,
+    pub ended: Vec<Input>,
     /// Attempts that this engine takes up where they are.
     pub going_on: Vec<(Attempt, Resolved)>,
 }
@@ -47,7 +48,7 @@ pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
         };
         match (look, left.run.resolved) {
             (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
-            (Found::Ended(outcome), _) => found.ended.push(Event::StepEnded { attempt: left.attempt, outcome }),
+            (Found::Ended(outcome), _) => found.ended.push(Input::Ended { attempt: left.attempt, outcome }),
             (Found::GoesOn, Some(resolved)) => found.going_on.push((left.attempt, resolved)),
             (Found::GoesOn, None) => {}
         }

@@ -282,7 +282,7 @@ impl Meter {
             rows: self.rows.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             elapsed_ms: self.clock.now().ms.saturating_sub(self.started.ms),
-            batches: self.board.lock().ok().and_then(|board| board.clone()),
+            batches: self.board.lock().ok().and_then(|board| board.clone().map(Box::new)),
             waiting,
         }
     }

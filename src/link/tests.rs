@@ -62,6 +62,7 @@ fn progress(waiting: String) -> Progress {
         rows: 3,
         bytes: 4,
         elapsed_ms: 5,
+        batches: None,
         waiting: Some(waiting),
     }
 }

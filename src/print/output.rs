@@ -31,7 +31,8 @@ impl Pending {
         match chunk {
             Chunk::Statement { of, .. } => {
                 self.of = *of;
-                Vec::new()
+                // What a try that failed half-way has left over.
+                self.result(None, width)
             }
             Chunk::Columns { names, types, .. } => {
                 let rest = self.result(None, width);

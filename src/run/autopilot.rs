@@ -76,6 +76,10 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     if runs_by_itself(book, state) {
         return Move::Wait;
     }
+    // Each target is reached, or lost, within its connect timeout: what it says may be worth more than leaving now.
+    if state.hold.is_none() && !plan::targets_answered(book, state) {
+        return Move::Wait;
+    }
     if let Some(step) = interrupted(state).filter(|_| answers.yes) {
         return Move::Do(CommandVerb::Retry { step });
     }

@@ -27,7 +27,7 @@ pub struct OutputLog {
     /// Rows of all statements that ended.
     pub rows: u64,
     /// Of a step in batches.
-    pub batches: Option<Batches>,
+    pub batches: Option<Box<Batches>>,
 }
 
 impl OutputLog {
@@ -36,6 +36,10 @@ impl OutputLog {
             Chunk::Statement { n, of } => {
                 self.statement = *n;
                 self.of = *of;
+                if *n == 1 {
+                    // A new try of the script: rows of the one that was taken back are none.
+                    self.rows = 0;
+                }
             }
             Chunk::Columns { names, types, .. } => {
                 self.line(Line::Header { names: names.clone(), types: types.clone() });
@@ -52,7 +56,7 @@ impl OutputLog {
             Chunk::Notice { severity, text } => {
                 self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
-            Chunk::Batch(batches) => self.batches = Some((**batches).clone()),
+            Chunk::Batch(batches) => self.batches = Some(batches.clone()),
             Chunk::Judged { .. } => {}
             Chunk::Text { stream, text } => {
                 for part in text.split_inclusive('\n') {
@@ -81,5 +85,23 @@ impl OutputLog {
             self.lines.pop_front();
             self.dropped += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_try_that_was_taken_back_do_not_count() {
+        let mut log = OutputLog::default();
+        let end = |n, rows| Chunk::StatementEnd { n, rows, affected: 0, ms: 1 };
+        for chunk in [Chunk::Statement { n: 1, of: 2 }, end(1, 3), Chunk::Statement { n: 2, of: 2 }, end(2, 4)] {
+            log.push(&chunk);
+        }
+        assert_eq!(log.rows, 7);
+        log.push(&Chunk::Statement { n: 1, of: 2 });
+        log.push(&end(1, 3));
+        assert_eq!((log.rows, log.lines.len()), (3, 3));
     }
 }

@@ -18,7 +18,7 @@ pub struct Progress {
     pub elapsed_ms: u64,
     /// Of a step in batches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batches: Option<Batches>,
+    pub batches: Option<Box<Batches>>,
     /// What it waits for: `lock: pid 812 (app, 41 s) update orders …`.
     pub waiting: Option<String>,
 }

@@ -126,12 +126,25 @@ fn pg_options(url: &Url) -> Result<PgConnectOptions, String> {
     if matches!(options.get_ssl_mode(), PgSslMode::Allow) {
         return Err("sslmode=allow cannot be honoured; say prefer, require or verify-full".to_owned());
     }
+    let unsaid = !url.query_pairs().any(|(key, _)| key == "sslmode") && std::env::var_os("PGSSLMODE").is_none();
+    // libpq's own default takes any certificate, or none at all, from whoever sits on the way.
+    let options = if unsaid && !is_here(&options) { options.ssl_mode(PgSslMode::VerifyFull) } else { options };
     let bare = options.get_host().trim_matches(['[', ']']).to_owned();
     Ok(options
         .host(&bare)
         .log_statements(LevelFilter::Off)
         .log_slow_statements(LevelFilter::Off, Duration::ZERO)
         .statement_cache_capacity(0))
+}
+
+/// True where no network lies between: a socket, or this very machine.
+fn is_here(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn seconds(value: &str) -> Result<Duration, String> {
@@ -253,6 +266,17 @@ mod tests {
         assert_eq!(address.password.map(|p| p.expose_secret().to_owned()).as_deref(), Some("p@ss"));
         let socket = pg("postgres://app@%2Fvar%2Frun/orders");
         assert_eq!(socket.options.get_socket(), Some(&PathBuf::from("/var/run")));
+    }
+
+    #[test]
+    fn over_a_network_the_server_proves_who_it_is() {
+        let mode = |url: &str| pg(url).options.get_ssl_mode();
+        assert!(matches!(mode("postgres://app@db1/orders"), PgSslMode::VerifyFull));
+        assert!(matches!(mode("postgres://app@10.0.0.7/orders"), PgSslMode::VerifyFull));
+        assert!(matches!(mode("postgres://app@db1/orders?sslmode=disable"), PgSslMode::Disable));
+        for here in ["localhost", "127.0.0.1", "[::1]", "%2Fvar%2Frun"] {
+            assert!(matches!(mode(&format!("postgres://app@{here}/orders")), PgSslMode::Prefer), "{here}");
+        }
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub(super) fn compose(base: &str, attempt: &str) -> String {
     format!("{}~{digest}", &name[..kept])
 }
 
+/// How the names of all of a run's sessions begin, cut or not.
+pub(super) fn family(base: &str) -> String {
+    let whole = format!("{base} ");
+    whole.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(NAME_BYTES - DIGITS - 1).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +40,8 @@ mod tests {
         assert_ne!(one, two);
         assert_ne!(compose("r", "ä"), compose("r", "ö"));
         assert!(compose("r", "ä\n").is_ascii());
+        for base in ["gonogo r1", "gonogo ä", &long] {
+            assert!(compose(base, "a").starts_with(&family(base)));
+        }
     }
 }

@@ -156,6 +156,11 @@ impl Cluster {
         self.port
     }
 
+    /// Where it listens from its next start on.
+    pub(crate) fn move_to(&mut self, port: u16) {
+        self.port = port;
+    }
+
     pub fn folder(&self) -> &Path {
         &self.dir
     }

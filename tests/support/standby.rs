@@ -28,6 +28,16 @@ impl Cluster {
         }
     }
 
+    /// Ends the primary at once; its standby takes over at its very address. Answers once it takes writes.
+    pub fn fail_over_to(&self, standby: &mut Cluster) {
+        self.down("immediate");
+        standby.down("fast");
+        standby.move_to(self.port());
+        standby.up();
+        standby.promote();
+        standby.until("postgres", "select pg_is_in_recovery()::text", "false");
+    }
+
     /// Makes a standby the primary; answers once it takes writes.
     pub fn promote(&self) {
         let mut promote = self.server_command("pg_ctl");

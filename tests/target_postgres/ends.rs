@@ -7,12 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// A condition on the server, asked until it holds.
-async fn until(cluster: &'static Cluster, db: &str, sql: &str, wanted: &str) {
-    let (db, sql, wanted) = (db.to_owned(), sql.to_owned(), wanted.to_owned());
-    tokio::task::spawn_blocking(move || cluster.until(&db, &sql, &wanted)).await.unwrap();
-}
-
 fn active(label: &str) -> String {
     format!("select count(*) from pg_stat_activity where application_name = 'gonogo r1 {label}' and state = 'active'")
 }
@@ -117,7 +111,7 @@ async fn a_lock_timeout() {
     let db = cluster.create_db();
     cluster.psql(&db, "create table orders (id int)");
     cluster.psql(&db, "begin; lock table orders; prepare transaction 'holder'");
-    let spec = TargetSpec { lock_timeout: Duration::from_millis(600), ..spec() };
+    let spec = TargetSpec { lock_timeout: Duration::from_millis(600), lock_tries: 1, ..spec() };
     let target = Target::open("main", &spec, cluster.url(&db).into(), "gonogo r1").await.unwrap();
     let ran = run(&target, &["create table t ()", "alter table orders add a int"]).await;
     assert_eq!((ran.failed().sqlstate.as_deref(), ran.failed().effect), (Some("55P03"), Effect::None));

@@ -222,13 +222,14 @@ async fn a_failover_that_lost_a_row_is_seen() {
     let Some(primary) = Cluster::start(&[("synchronous_standby_names", "")]) else { return };
     let (db, target) = ready(&primary).await;
     attempt(&target, &["insert into t values (1)"], &entry(1), &Journal::default()).await.facts();
-    let Some(standby) = primary.standby() else { return };
+    let Some(mut standby) = primary.standby() else { return };
     standby.until(&db, "select count(*) from t", "1");
     primary.stop_sending();
     attempt(&target, &["insert into t values (2)"], &entry(2), &Journal::default()).await.facts();
-    primary.down("immediate");
-    standby.promote();
-    standby.until(&db, "select pg_is_in_recovery()::text", "false");
+    primary.fail_over_to(&mut standby);
+    let late = attempt(&target, &["insert into t values (3)"], &entry(3), &Journal::default()).await;
+    assert!(late.fault().summary.contains("another server answers"), "{:?}", late.outcome);
+    assert_eq!(standby.psql(&db, "select count(*) from t"), "1");
     let after = open(&standby, &db).await;
     assert_ne!(after.fingerprint().await.unwrap().timeline, Some(1));
     assert_eq!(after.missing(&[entry(1).key, entry(2).key]).await.unwrap(), [entry(2).key]);

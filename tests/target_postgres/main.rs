@@ -5,12 +5,15 @@
 
 mod batch;
 mod commits;
+mod commits_held_up;
 mod ends;
 mod ledger;
+mod locks;
 mod proxy;
 mod scripts;
 mod sessions;
 mod side;
+mod tls;
 mod values;
 
 use std::time::Duration;
@@ -88,6 +91,12 @@ impl Ran {
     }
 }
 
+/// A condition on the server, asked until it holds.
+async fn until(cluster: &'static Cluster, db: &str, sql: &str, wanted: &str) {
+    let (db, sql, wanted) = (db.to_owned(), sql.to_owned(), wanted.to_owned());
+    tokio::task::spawn_blocking(move || cluster.until(&db, &sql, &wanted)).await.unwrap();
+}
+
 type Judgement = Result<Option<Verdict>, Fault>;
 
 async fn run_judged(
@@ -96,10 +105,22 @@ async fn run_judged(
     stop: CancellationToken,
     judge: impl Fn(&Facts) -> Judgement + Send + Sync + 'static,
 ) -> Ran {
+    run_heard(target, job, stop, judge, async |_: &Chunk| ()).await
+}
+
+/// The same; `hear` gets every chunk as it comes.
+async fn run_heard(
+    target: &Target,
+    job: SqlJob<'_>,
+    stop: CancellationToken,
+    judge: impl Fn(&Facts) -> Judgement + Send + Sync + 'static,
+    mut hear: impl AsyncFnMut(&Chunk),
+) -> Ran {
     let (out, mut chunks) = mpsc::channel(8);
     let collect = async {
         let mut all = Vec::new();
         while let Some(chunk) = chunks.recv().await {
+            hear(&chunk).await;
             all.push(chunk);
         }
         all

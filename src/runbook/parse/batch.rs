@@ -45,7 +45,8 @@ pub(super) fn batch(
         sql_text(&table, text, &site, Wants::One);
     }
     let repeatable = table.flag("repeatable").unwrap_or(false);
-    if repeatable && filter.is_none() {
+    // What is deleted is left out by itself.
+    if repeatable && filter.is_none() && table.has("set") {
         let message = "`repeatable` means that `where` leaves out what is done, and there is no `where`";
         table.refuse("repeatable", message, "say which rows are still to be done, or leave `repeatable` out");
     }

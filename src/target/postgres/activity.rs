@@ -7,13 +7,11 @@ use chrono::DateTime;
 use tokio::time::{Instant, sleep};
 
 use super::Postgres;
-use crate::run::clean;
+use super::locks::{Holder, ahead_words};
 use crate::run::event::Fingerprint;
 use crate::target::Look;
 use crate::target::problem::Problem;
 
-/// Characters of a blocker's query that are shown.
-const QUERY_SHOWN: usize = 60;
 /// How often the server is asked again for what it does not know yet.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -44,38 +42,35 @@ pub(super) enum Fate {
 }
 
 impl Postgres {
-    /// What the attempt's session waits for: a lock and who holds it, or a standby. None: it does not wait.
+    /// What the attempt's session waits for (a lock and who holds it, or a standby), and who waits behind it. None:
+    /// nobody waits.
     pub async fn waiting(&self, attempt: &str) -> Option<String> {
-        let sql = "select a.wait_event, b.pid::text, b.usename::text, b.application_name, b.state, \
-                     floor(extract(epoch from clock_timestamp() - b.xact_start))::text, b.query, p.pid::text \
+        let ahead = self.ahead(attempt).await;
+        match (ahead, self.board.behind(&self.label(attempt))) {
+            (ahead, None) => ahead,
+            (Some(ahead), Some(behind)) => Some(format!("{ahead}; {}", behind.words())),
+            (None, Some(behind)) => Some(format!("nobody; {}", behind.words())),
+        }
+    }
+
+    async fn ahead(&self, attempt: &str) -> Option<String> {
+        let sql = "select a.wait_event, p.pid::text, b.usename::text, b.application_name, b.state, \
+                     floor(extract(epoch from clock_timestamp() - b.xact_start))::text, b.query \
                    from pg_stat_activity a \
                    left join lateral unnest(pg_blocking_pids(a.pid)) p(pid) on a.wait_event_type = 'Lock' \
                    left join pg_stat_activity b on b.pid = p.pid \
                    where a.application_name = $1 and a.backend_type = 'client backend' \
                      and (a.wait_event_type = 'Lock' or a.wait_event = 'SyncRep') \
-                   order by b.xact_start nulls last";
+                   order by b.xact_start nulls last, p.pid";
         let rows = self.control.ask(sql, &[&self.label(attempt)]).await.ok()?;
-        let first = rows.first()?;
-        let get = |i: usize| first.get(i).cloned().flatten();
-        let event = get(0).unwrap_or_default();
+        let event = rows.first()?.first().cloned().flatten().unwrap_or_default();
         if event == "SyncRep" {
             return Some("commit: a synchronous standby has not confirmed yet".to_owned());
         }
-        // Each pid appears once more for every parallel worker that it blocks.
-        let mut pids: Vec<_> = rows.iter().filter_map(|row| row.get(7).cloned().flatten()).collect();
-        pids.sort();
-        pids.dedup();
-        let more = match pids.len() {
-            0 | 1 => String::new(),
-            n => format!(" and {} more", n - 1),
-        };
-        let holder = match (get(1), get(7).as_deref()) {
-            (Some(pid), _) => blocker(&pid, get),
-            (None, Some("0")) => "a prepared transaction".to_owned(),
-            (None, Some(pid)) => format!("pid {pid}"),
-            (None, None) => event,
-        };
-        Some(format!("lock: {holder}{more}"))
+        let mut holders: Vec<_> = rows.iter().filter_map(|row| Holder::of(row.get(1..)?)).collect();
+        // Each appears once more for every parallel worker that it blocks; of one transaction, so side by side.
+        holders.dedup_by_key(|holder| holder.pid);
+        Some(format!("lock: {}", ahead_words(&holders).unwrap_or(event)))
     }
 
     /// Sessions under the attempt's name: of this engine, or left on the server by an earlier one.
@@ -190,24 +185,4 @@ impl Postgres {
         let differs = system_id != server.system_id || timeline != server.timeline;
         differs.then(|| "another server answers now (system identifier or timeline differ): a failover?".to_owned())
     }
-}
-
-/// `pid 812 (app, psql, 41 s) idle in transaction: update orders …`
-fn blocker(pid: &str, get: impl Fn(usize) -> Option<String>) -> String {
-    let mut about: Vec<String> = [get(2), get(3)]
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .map(|text| clean::line(&text, QUERY_SHOWN))
-        .collect();
-    if let Some(age) = get(5) {
-        about.push(format!("{age} s"));
-    }
-    let state = match get(4).as_deref() {
-        None | Some("active" | "") => String::new(),
-        Some(state) => format!(" {state}:"),
-    };
-    let words: Vec<_> = get(6).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    let query = clean::line(&words.join(" "), QUERY_SHOWN);
-    format!("pid {pid} ({}){state} {query}", about.join(", ")).trim_end().to_owned()
 }

@@ -17,6 +17,9 @@ impl Problem {
                 Ok(error) => server(&error),
                 Err(_) => Self::lost("the server sent an error that cannot be read"),
             },
+            Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Self::lost(format!("no secure connection: {error}"))
+            }
             Error::Io(error) => Self::lost(format!("the connection was lost: {error}")),
             Error::Tls(error) => Self::lost(format!("no secure connection: {error}")),
             // After a message that the driver did not expect nobody knows where the session stands.

@@ -9,9 +9,12 @@ mod env;
 mod fault;
 mod ledger;
 mod line;
+mod locks;
+mod mark;
 mod resolve;
 mod script;
 mod session;
+mod tries;
 mod types;
 
 use std::path::Path;
@@ -32,7 +35,7 @@ use super::watch::Watch;
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Judge, Outcome};
-use crate::runbook::{LedgerUse, TargetSpec};
+use crate::runbook::{LedgerUse, MaxBlocked, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
@@ -49,6 +52,9 @@ pub(super) struct Postgres {
     lock_timeout: Duration,
     statement_timeout: Duration,
     lock_tries: u32,
+    max_blocked: MaxBlocked,
+    /// Who waits behind our scripts.
+    board: locks::Board,
     /// Cancels, watches, and decides what became of a lost COMMIT.
     control: Line,
     /// Answers probes, read-only.
@@ -72,6 +78,8 @@ impl Postgres {
             lock_timeout: spec.lock_timeout,
             statement_timeout: spec.statement_timeout,
             lock_tries: spec.lock_tries,
+            max_blocked: spec.max_blocked,
+            board: locks::Board::default(),
             control: Line::new(Arc::clone(&address), label::compose(base, "control"), false),
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
@@ -174,6 +182,10 @@ impl Postgres {
 
     fn unreachable(&self, problem: &Problem) -> TargetError {
         let next = match problem.code.as_deref() {
+            None if problem.message.contains("no secure connection") => {
+                "over a network the server's certificate is checked against the system's roots and the host's name; \
+                 sslrootcert=FILE names another root, sslmode=disable|require does without"
+            }
             Some("28P01" | "28000") => "check user and password of this target",
             Some("3D000") => "check the database's name",
             Some("53300") => "free a connection slot",

@@ -1,7 +1,8 @@
 //! A step's script on a session of its own: statements one by one, judged before COMMIT, cancelled on the server.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,13 +13,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 
-use super::activity::{Backend, Presence};
+use super::activity::Presence;
 use super::commit::{Commit, Proof};
+use super::locks::Sentry;
+use super::mark::{Mark, Stage};
 use super::session::Session;
+use super::tries::{Backoff, Tries};
 use super::{Postgres, types};
 use crate::failpoint;
 use crate::run::facts::Effect;
-use crate::run::{Chunk, Facts, Fault, Judge, Outcome, Verdict};
+use crate::run::{Chunk, Fault, Judge, Outcome, Verdict};
 use crate::runbook::sql;
 use crate::target::cell::Cell;
 use crate::target::collect::Collector;
@@ -37,33 +41,6 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 const GONE: Duration = Duration::from_secs(10);
 const DESCRIBE: Duration = Duration::from_secs(5);
 
-/// How far the attempt is, for the one who has to end it from outside.
-#[derive(Default)]
-struct Mark {
-    session: OnceLock<Backend>,
-    stage: Mutex<Stage>,
-    /// What it brought home, once it is judged good: kept here because the attempt may not live to tell.
-    good: OnceLock<(Facts, Option<Verdict>)>,
-}
-
-#[derive(Clone, Debug, Default)]
-enum Stage {
-    #[default]
-    Opening,
-    Running(u32),
-    Committing(Arc<Proof>),
-}
-
-impl Mark {
-    fn set(&self, stage: Stage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
-    }
-
-    fn stage(&self) -> Stage {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 pub(super) async fn run(
     target: &Postgres,
     job: &SqlJob<'_>,
@@ -75,7 +52,28 @@ pub(super) async fn run(
         return words::broke(fault);
     }
     let watch = Watch::new(stop, job.timeout);
-    let mark = Mark::default();
+    let mut tries = Tries::new(job, out, target.lock_tries, Backoff::new());
+    loop {
+        let (watch, mark) = (watch.again(), Mark::default());
+        let committing = || mark.committing();
+        let sentry =
+            Sentry { target, label: job.label, watch: &watch, session: &mark.session, committing: &committing };
+        let (outcome, ahead) = sentry.over(once(target, job, out, judge, &watch, &mark)).await;
+        if let ControlFlow::Break(outcome) = tries.after(outcome, &ahead, &watch).await {
+            return outcome;
+        }
+    }
+}
+
+/// One try, on a session of its own.
+async fn once(
+    target: &Postgres,
+    job: &SqlJob<'_>,
+    out: &Sender<Chunk>,
+    judge: &Judge,
+    watch: &Watch,
+    mark: &Mark,
+) -> Outcome {
     let (dispatch, ear) = Ear::new();
     let work = async {
         let session = match Session::open(target, job.label).await {
@@ -86,8 +84,8 @@ pub(super) async fn run(
             target,
             job,
             judge,
-            watch: &watch,
-            mark: &mark,
+            watch,
+            mark,
             session,
             collector: Collector::new(out, job),
             ear,
@@ -97,7 +95,7 @@ pub(super) async fn run(
     };
     tokio::select! {
         outcome = work.with_subscriber(dispatch) => outcome,
-        () = cancel(target, &watch, &mark) => gave_up(target, job, &watch, &mark).await,
+        () = cancel(target, watch, mark) => gave_up(target, job, watch, mark).await,
     }
 }
 
@@ -114,8 +112,13 @@ async fn cancel(target: &Postgres, watch: &Watch, mark: &Mark) {
     let Some(session) = mark.session.get() else {
         return;
     };
-    let started = Instant::now();
+    let mut started = Instant::now();
     while started.elapsed() < 2 * CANCEL_PATIENCE {
+        if mark.committing() && watch.asked_by_now().is_none() {
+            // What we ourselves wanted came too late: only the operator or the time limit may end a COMMIT.
+            watch.asked().await;
+            started = Instant::now();
+        }
         // A control connection that fails is tried again: there is nothing better to do.
         let _ = if started.elapsed() < CANCEL_PATIENCE {
             target.cancel(session).await
@@ -219,19 +222,20 @@ impl Attempt<'_> {
         if let Err(commit) = self.proof.check(self.target, &mut self.session, marked).await {
             return commit;
         }
-        if let Err(why) = self.witness(verdict).await {
+        let proof = Arc::new(std::mem::take(&mut self.proof));
+        // From here on nobody cancels: the journal is about to be told that it commits.
+        self.mark.set(Stage::Committing(Arc::clone(&proof)));
+        if let Err(why) = self.witness(&proof, verdict).await {
             let _ = self.session.roll_back().await;
             return Commit::Unwitnessed(why);
         }
-        let proof = Arc::new(std::mem::take(&mut self.proof));
-        self.mark.set(Stage::Committing(Arc::clone(&proof)));
         proof.commit(self.target, &mut self.session).await
     }
 
     /// The journal knows of the COMMIT before it is sent: an attempt that it does not know so has never committed. One
     /// that wrote nothing has nothing to tell.
-    async fn witness(&mut self, verdict: Option<Verdict>) -> Result<(), String> {
-        let (xid, ledger) = self.proof.told();
+    async fn witness(&mut self, proof: &Proof, verdict: Option<Verdict>) -> Result<(), String> {
+        let (xid, ledger) = proof.told();
         let Some(witness) = self.job.witness.filter(|_| xid.is_some()) else { return Ok(()) };
         let facts = Box::new(self.collector.facts());
         failpoint::hit("target.witness.before");

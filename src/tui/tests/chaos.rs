@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::book::book;
 use super::script::*;
 use crate::run::event::{HoldCause, Resolved, Statement};
-use crate::run::{Chunk, Event, Fault, Outcome, Progress};
+use crate::run::{Batches, Chunk, Event, Fault, Outcome, Progress};
 use crate::runbook::TriggerAction;
 use crate::tui::{Link, Look, Message, Mode, Model, Palette, ReplayStatus, update};
 
@@ -198,6 +198,14 @@ fn message(model: &Model, act: Act) -> Message {
             rows: u64::MAX,
             bytes: 3,
             elapsed_ms: u64::MAX,
+            batches: n.is_multiple_of(2).then(|| {
+                Box::new(Batches {
+                    n: u64::MAX,
+                    left_ms: Some(u64::MAX),
+                    pausing: Some(HOSTILE.to_owned()),
+                    ..Batches::default()
+                })
+            }),
             waiting: Some(HOSTILE.to_owned()),
         }),
         Act::Link(n) => Message::Engine(match n % 3 {

@@ -14,7 +14,7 @@ async fn a_lock_wait_names_who_is_in_the_way() {
     cluster.psql(&db, "create table orders (id int)");
     desk.write("sql/alter.sql", "-- Adds a column.\n\nselect 1;\n\nalter table\n  orders add column c int;\n");
     let step = "[[phase.step]]\nid = \"alter\"\nfile = \"sql/alter.sql\"\ntrouble = [{ match = \"lock timeout\", cause = \"somebody holds it\", fix = \"wait, then retry\" }]\n";
-    desk.write("runbook.toml", &book(step).replace("lock_timeout = \"20s\"", "lock_timeout = \"6s\""));
+    desk.write("runbook.toml", &book(step).replace("lock_timeout = \"20s\"", "lock_timeout = \"4s\", lock_tries = 2"));
     let sitter = Sitter::start(cluster, &db, "lock table orders in access exclusive mode");
     let running = desk.start(&["run", "runbook.toml", "--headless", "--json", "--yes"]);
     running.says("step_started");
@@ -41,6 +41,8 @@ async fn a_lock_wait_names_who_is_in_the_way() {
     assert_eq!(fault.trouble, Some(("somebody holds it".to_owned(), "wait, then retry".to_owned())));
     drop(sitter);
     assert!(ran.out.contains("held"), "{}", ran.out);
+    assert!(ran.out.contains("try 1 of 2: ERROR: canceling statement due to lock timeout (55P03)"), "{}", ran.out);
+    assert!(fault.hint.unwrap().contains("select pg_terminate_backend("), "what to do is said");
     let plain = desk.run(&["report"]).exits(0);
     assert!(plain.out.contains("55P03") && plain.out.contains("alter.sql:5"), "{}", plain.out);
 }

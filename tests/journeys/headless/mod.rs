@@ -3,6 +3,7 @@
 mod batch;
 mod codes;
 mod crash;
+mod failover;
 mod faults;
 mod going_on;
 mod inputs;

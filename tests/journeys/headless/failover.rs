@@ -1,0 +1,69 @@
+//! A standby takes over at the primary's own address: what it lacks of what was acknowledged is seen, and stops the run.
+
+use gonogo::runbook::{Secret, TargetSpec};
+use gonogo::target::Target;
+use support::headless::Desk;
+use support::postgres::Cluster;
+
+use super::{book, desk};
+
+const STEPS: &str = r#"
+[[phase.step]]
+id = "one"
+sql = "insert into t values (1)"
+
+[[phase.step]]
+id = "two"
+sql = "insert into t values (2)"
+retries = 0
+
+[[phase.step]]
+id = "who"
+checklist = [{ ask = "Who?", answer = "required" }]
+
+[[phase.step]]
+id = "three"
+sql = "insert into t values (3)"
+"#;
+
+/// A run on a primary with a standby and a ledger, held after two steps; the second may be lost on the way.
+async fn held(lost: bool) -> Option<(Desk, Cluster)> {
+    let primary = Cluster::start(&[])?;
+    let db = primary.create_db();
+    primary.psql(&db, "create table t (n int)");
+    let spec = TargetSpec::new(Secret::Env("DB".to_owned()));
+    let target = Target::open("main", &spec, primary.url(&db).into(), "gonogo test").await.unwrap();
+    target.create_ledger("test").await.unwrap();
+    let mut standby = primary.standby()?;
+    let desk = desk().with("DB", primary.url(&db));
+    let pause = if lost { STEPS.replace("retries = 0", "only_if = \"false\"") } else { STEPS.to_owned() };
+    desk.write("runbook.toml", &book(&pause));
+    if lost {
+        primary.stop_sending();
+    }
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    if !lost {
+        standby.until(&db, "select count(*) from t", "2");
+    }
+    primary.fail_over_to(&mut standby);
+    Some((desk, standby))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_and_is_lost_stops_the_run() {
+    let Some((desk, _standby)) = held(true).await else { return };
+    let resumed = desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
+    assert!(
+        resumed.out.contains("DIVERGED") && resumed.out.contains("lacks what it had acknowledged before: one"),
+        "{}",
+        resumed.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_that_lost_nothing_goes_on() {
+    let Some((desk, standby)) = held(false).await else { return };
+    desk.write("answers.toml", "[answers.who]\n\"Who?\" = \"me\"\n");
+    desk.run(&["resume", "last", "--headless", "--yes", "--answers", "answers.toml"]).exits(0);
+    assert_eq!(standby.psql("t0", "select string_agg(n::text, ',' order by n) from t"), "1,2,3");
+}
