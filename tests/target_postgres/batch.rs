@@ -346,9 +346,10 @@ async fn rows_that_others_hold_are_tried_again() {
     let spec = TargetSpec { lock_timeout: Duration::from_millis(100), lock_tries: 3, ..spec() };
     let target = Target::open("main", &spec, SecretString::from(cluster.url(&db)), "gonogo r1").await.unwrap();
     let sitter = Sitter::start(cluster, &db, "update t set n = n where id = 15");
+    // Ten keys, then five in vain, then three, which keep clear of it.
     let ran = walk(&target, &plus_one()).await;
     assert_eq!(ran.failed().sqlstate.as_deref(), Some("55P03"));
-    assert!(ran.fault().safe.contains("1 batches, 10 rows, up to key 10"), "{:?}", ran.outcome);
+    assert!(ran.fault().safe.contains("2 batches, 13 rows, up to key 13"), "{:?}", ran.outcome);
     drop(sitter);
     assert_eq!(walk(&target, &plus_one()).await.facts().affected, Some(20));
     assert_eq!(once(cluster, &db), "20 1 1");
@@ -453,4 +454,34 @@ async fn a_lost_commit_is_read_from_the_checkpoint() {
     let (ran, ()) = tokio::join!(held.run(&target, &order), lose);
     assert_eq!((ran.facts().affected, ran.facts().batches), (Some(30), Some(3)));
     assert_eq!(once(cluster, &db), "30 1 1");
+}
+
+/// Somebody waits behind a slow batch: it gives way, and goes on smaller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_holds_others_up_gives_way() {
+    let Some(cluster) = shared() else { return };
+    let (db, _) = ready(cluster, 40).await;
+    cluster.psql(
+        &db,
+        "create function slow() returns trigger language plpgsql as \
+           'begin if new.n = old.n + 1 then perform pg_sleep(0.15); end if; return new; end'; \
+         create trigger slow before update on t for each row execute function slow()",
+    );
+    let max_blocked = gonogo::runbook::MaxBlocked { sessions: 20, lasting: Duration::from_millis(400) };
+    let spec = TargetSpec { max_blocked, ..spec() };
+    let target = Target::open("main", &spec, SecretString::from(cluster.url(&db)), "gonogo r1").await.unwrap();
+    let other = tokio::task::spawn_blocking({
+        let db = db.clone();
+        move || {
+            let works =
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+            cluster.until(&db, works, "1");
+            cluster.psql(&db, "update t set n = n + 100 where id = 1")
+        }
+    });
+    let ran = walk(&target, &BatchOrder { size: Sizing::fixed(20), ..plus_one() }).await;
+    other.await.unwrap();
+    assert_eq!(ran.facts().affected, Some(40), "{:?}", ran.outcome);
+    assert!(ran.facts().batches.unwrap() > 2, "it became smaller for a while: {:?}", ran.outcome);
+    assert_eq!(cluster.psql(&db, "select n, count(*) from t group by n order by n"), "1|39\n101|1");
 }

@@ -17,11 +17,13 @@ const STEADY: f64 = 2.0;
 pub struct Sizer {
     bounds: Sizing,
     size: u64,
+    /// A fixed size that was eased grows back to this; what took too long at its own size does not.
+    ceiling: u64,
 }
 
 impl Sizer {
     pub fn new(bounds: Sizing) -> Self {
-        Self { size: bounds.start.max(1), bounds }
+        Self { size: bounds.start.max(1), ceiling: bounds.start.max(1), bounds }
     }
 
     pub fn size(&self) -> u64 {
@@ -30,7 +32,13 @@ impl Sizer {
 
     /// A batch of so many keys took so long. One that was not full says little.
     pub fn took(&mut self, keys: u64, ms: u64) {
-        let Some(aim) = self.bounds.aim_ms.filter(|_| keys >= self.size) else { return };
+        if keys < self.size {
+            return;
+        }
+        let Some(aim) = self.bounds.aim_ms else {
+            self.size = self.size.saturating_mul(2).min(self.ceiling);
+            return;
+        };
         // At most half as much again, at least half: one odd batch must not decide.
         let wish = u128::from(self.size) * u128::from(aim) / u128::from(ms.max(1));
         let wish = u64::try_from(wish).unwrap_or(u64::MAX);
@@ -39,11 +47,18 @@ impl Sizer {
         self.size = self.size.clamp(self.bounds.min.max(1), self.bounds.max.max(1));
     }
 
+    /// Others were in the way, or waited: a smaller batch holds less, for a shorter time.
+    pub fn ease(&mut self) {
+        let least = self.bounds.min.max(1).min(self.size);
+        self.size = self.size.div_ceil(2).max(least);
+    }
+
     /// A batch took too long, whatever its bounds say. False: it cannot be smaller.
     pub fn split(&mut self) -> bool {
         let smaller = self.size.div_ceil(2);
         let splits = smaller < self.size;
         self.size = smaller;
+        self.ceiling = smaller;
         splits
     }
 }
@@ -113,17 +128,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_size_stays_within_its_bounds(bounds in sizing(), took in proptest::collection::vec((any::<u64>(), any::<bool>()), 0..60)) {
+        fn a_size_stays_within_its_bounds(bounds in sizing(), took in proptest::collection::vec((any::<u64>(), 0_u8..4), 0..60)) {
             let mut sizer = Sizer::new(bounds);
-            for (ms, split) in took {
+            let mut ceiling = bounds.start;
+            for (ms, what) in took {
                 let before = sizer.size();
-                if split {
-                    prop_assert_eq!(sizer.split(), before > 1);
-                    prop_assert!(sizer.size() <= before);
-                } else {
-                    sizer.took(before, ms);
-                    prop_assert!(bounds.aim_ms.is_some() || sizer.size() == before);
-                    prop_assert!(bounds.aim_ms.is_none() || sizer.size() >= bounds.min);
+                match what {
+                    0 => {
+                        prop_assert_eq!(sizer.split(), before > 1);
+                        prop_assert!(sizer.size() <= before);
+                        ceiling = sizer.size();
+                    }
+                    1 => {
+                        sizer.ease();
+                        prop_assert!((bounds.min.min(before)..=before).contains(&sizer.size()));
+                    }
+                    _ => {
+                        sizer.took(before, ms);
+                        prop_assert!(bounds.aim_ms.is_some() || (before..=ceiling).contains(&sizer.size()));
+                        prop_assert!(bounds.aim_ms.is_none() || sizer.size() >= bounds.min);
+                    }
                 }
                 prop_assert!((1..=bounds.max).contains(&sizer.size()));
             }

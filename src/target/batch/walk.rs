@@ -201,6 +201,7 @@ impl Walk<'_> {
         match ground.snag(&problem, took) {
             Snag::TooLong if self.sizer.split() => Ok(()),
             Snag::Locked if locked < ground.tries() => {
+                self.sizer.ease();
                 self.show(Some(problem.words())).await;
                 self.rest(back_off(locked)).await
             }

@@ -2,6 +2,10 @@
 //! checkpoint's row while it works: two sessions never do the same batch, and what became of a lost COMMIT is what the
 //! row says once it can be locked again.
 
+mod considerate;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,6 +14,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Row, ValueRef};
 use tokio::time::{Instant, sleep};
 
+use self::considerate::{BLOCKED_OTHERS, considerate};
 use super::activity::Backend;
 use super::session::Session;
 use super::{Postgres, ledger, line};
@@ -20,6 +25,7 @@ use crate::runbook::batch::quoted;
 use crate::target::batch::{BatchJob, Checkpoint, Estimate, Ground, Snag, Step, answer, unproven};
 use crate::target::problem::Problem;
 use crate::target::raw;
+use crate::target::watch::Watch;
 
 /// How long the batch under way may still come to its end before it is cancelled.
 const GRACE: Duration = Duration::from_secs(3);
@@ -49,6 +55,7 @@ const MOVE: &str = "update gonogo.checkpoint \
 
 pub(super) struct Table<'t> {
     target: &'t Postgres,
+    watch: &'t Watch,
     label: &'t str,
     order: &'t BatchOrder,
     run: String,
@@ -58,6 +65,10 @@ pub(super) struct Table<'t> {
     proven: bool,
     session: Option<Session>,
     backend: Option<Backend>,
+    /// COMMIT is sent: nothing of ours may disturb it.
+    committing: Arc<AtomicBool>,
+    /// The last batch was cancelled by us, because others waited behind it.
+    gave_way: bool,
     names: Names,
     /// Whether the server has statistics of it.
     known: bool,
@@ -75,10 +86,11 @@ struct Names {
 }
 
 impl<'t> Table<'t> {
-    pub fn new(target: &'t Postgres, job: &BatchJob<'t>) -> Self {
+    pub fn new(target: &'t Postgres, job: &BatchJob<'t>, watch: &'t Watch) -> Self {
         let key = &job.entry.key;
         Self {
             target,
+            watch,
             label: job.label,
             order: job.order,
             run: key.run.clone(),
@@ -90,6 +102,8 @@ impl<'t> Table<'t> {
             proven: target.has_ledger(),
             session: None,
             backend: None,
+            committing: Arc::default(),
+            gave_way: false,
             names: Names::default(),
             known: false,
             at: Checkpoint::default(),
@@ -239,6 +253,7 @@ impl<'t> Table<'t> {
             }
         }
         disturbed("target.batch.commit")?;
+        self.committing.store(true, Ordering::Relaxed);
         let conn = &mut self.session()?.conn;
         raw::command(conn, "commit").await.map_err(Problem::of_postgres)?;
         let done = Checkpoint { n, reached: Some(upto), high: Some(high), rows: at.rows.saturating_add(rows) };
@@ -333,7 +348,16 @@ impl<'t> Ground<'t> for Table<'t> {
 
     fn batch(&mut self, size: u64) -> BoxFuture<'_, Result<Step, Problem>> {
         async move {
-            let step = self.work(size).await;
+            let Some(backend) = self.backend.clone() else { return Err(Problem::lost("the session is gone")) };
+            let (target, label, watch) = (self.target, self.label, self.watch);
+            let committing = Arc::clone(&self.committing);
+            committing.store(false, Ordering::Relaxed);
+            let step = considerate(target, label, watch, backend, &committing, self.work(size)).await;
+            self.gave_way = matches!(&step, Err(problem) if problem.is_code(BLOCKED_OTHERS));
+            let step = step.map_err(|problem| match self.gave_way {
+                true => Problem { code: None, ..problem },
+                false => problem,
+            });
             match &step {
                 Ok(Step::Did { .. }) => {}
                 Ok(_) => self.session()?.roll_back().await?,
@@ -399,6 +423,7 @@ impl<'t> Ground<'t> for Table<'t> {
             _ if problem.lost => Snag::Lost,
             // A cancel by somebody else on the server carries the same code.
             Some("57014") if !limit.is_zero() && took >= limit => Snag::TooLong,
+            _ if self.gave_way => Snag::Locked,
             Some("55P03" | "40P01" | "40001") => Snag::Locked,
             _ => Snag::Other,
         }

@@ -149,7 +149,7 @@ impl Postgres {
         stop: CancellationToken,
     ) -> Outcome {
         let watch = Watch::new(stop, job.timeout);
-        walk(&mut batch::Table::new(self, job), job, out, judge, &watch).await
+        walk(&mut batch::Table::new(self, job, &watch), job, out, judge, &watch).await
     }
 
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {
