@@ -97,6 +97,34 @@ pub struct Fingerprint {
     pub in_recovery: bool,
 }
 
+/// What stands behind the word "done" on a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Proof {
+    /// Nothing beyond the database's own word (SQLite without a ledger).
+    #[default]
+    None,
+    /// A row in the target's ledger, written by the step's own transaction.
+    Ledger,
+    /// The number of the transaction: it holds only as long as the server keeps it, and not over a failover.
+    Weaker { why: String },
+}
+
+/// How a run holds a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grip {
+    pub proof: Proof,
+    /// The run's epoch in the target's ledger: an older one may write nothing any more.
+    pub epoch: Option<u64>,
+    /// True where a session there keeps other runs away.
+    pub guarded: bool,
+    /// True where nothing can be written (and no step wants to).
+    pub read_only: bool,
+    /// How far its clock is ahead of ours, in milliseconds.
+    pub skew_ms: Option<i64>,
+}
+
 /// What will run, resolved and redacted, as it is about to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]

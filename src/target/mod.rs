@@ -5,6 +5,7 @@
 
 mod address;
 mod cell;
+mod claim;
 mod collect;
 mod error;
 mod label;
@@ -28,6 +29,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub use self::claim::{Claim, Memory, Refusal};
 pub use self::error::TargetError;
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, Resolution, Witness};
@@ -36,7 +38,7 @@ use self::address::Address;
 use self::postgres::Postgres;
 use self::shape::Shape;
 use self::sqlite::Sqlite;
-use crate::run::event::{Fingerprint, Statement};
+use crate::run::event::{Fingerprint, Grip, Statement};
 use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::TargetSpec;
 
@@ -77,6 +79,20 @@ pub struct Look {
     pub since: Option<DateTime<Utc>>,
     /// Its last statement, as the server shows it (cut by the server).
     pub query: String,
+}
+
+/// What there is of a ledger in a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    Absent,
+    /// `environment`: which environment's database this is, as whoever made the ledger said.
+    Ready {
+        environment: Option<String>,
+    },
+    /// There is one, and it cannot be used: why.
+    Unusable {
+        why: String,
+    },
 }
 
 /// A database that steps work on, opened.
@@ -128,6 +144,112 @@ impl Target {
         match &self.kind {
             Kind::Postgres(target) => target.fingerprint().await,
             Kind::Sqlite(target) => target.fingerprint().await,
+        }
+    }
+
+    /// Makes a run the owner of the database for as long as this target lives (or until [`Target::let_go`]), by keys on
+    /// the server and by its ledger where there is one. A file has no owner.
+    ///
+    /// # Errors
+    /// Somebody else has it, or it is not the database it should be. Nothing was changed then.
+    pub async fn claim(&self, claim: &Claim<'_>) -> Result<Grip, Refusal> {
+        match &self.kind {
+            Kind::Postgres(target) => target.claim(claim).await,
+            Kind::Sqlite(_) => Ok(Grip::default()),
+        }
+    }
+
+    /// The run's epoch in the target's ledger; 0: not claimed, or there is no ledger.
+    pub fn epoch(&self) -> u64 {
+        match &self.kind {
+            Kind::Postgres(target) => target.epoch(),
+            Kind::Sqlite(_) => 0,
+        }
+    }
+
+    /// Looks whether the claim still stands; fine where nothing was claimed.
+    ///
+    /// # Errors
+    /// In words: how it was lost. It has to be claimed anew then.
+    pub async fn still_guarded(&self) -> Result<(), String> {
+        match &self.kind {
+            Kind::Postgres(target) => target.still_guarded().await,
+            Kind::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Lets the database go. `ended`: the run is over for good, and a ledger is told so (best effort).
+    pub async fn let_go(&self, ended: bool) {
+        if let Kind::Postgres(target) = &self.kind {
+            target.let_go(ended).await;
+        }
+    }
+
+    /// The server's clock, in milliseconds since 1970; none for a file.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn clock_ms(&self) -> Result<Option<i64>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.clock_ms().await,
+            Kind::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Whether there is a ledger.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn ledger_state(&self) -> Result<LedgerState, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.ledger_state().await,
+            Kind::Sqlite(_) => Ok(LedgerState::Absent),
+        }
+    }
+
+    /// Makes the ledger ([`Target::ledger_ddl`]) and marks the database as the one of `environment`.
+    ///
+    /// # Errors
+    /// There is one already, or it cannot be made: nothing was changed then.
+    pub async fn create_ledger(&self, environment: &str) -> Result<(), TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.create_ledger(environment).await,
+            Kind::Sqlite(_) => Err(self.no_ledger()),
+        }
+    }
+
+    /// Takes the ledger away, with every proof in it.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be removed: nothing was changed then.
+    pub async fn drop_ledger(&self) -> Result<(), TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.drop_ledger().await,
+            Kind::Sqlite(_) => Err(self.no_ledger()),
+        }
+    }
+
+    /// Runs that have not ended, as the ledger knows them: one sentence each.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn ledger_runs(&self) -> Result<Vec<String>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.ledger_runs().await,
+            Kind::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The statements that make a ledger, and the one that takes it away, exactly as they are sent.
+    pub fn ledger_ddl() -> (&'static [&'static str], &'static str) {
+        (postgres::SCHEMA, postgres::DROP)
+    }
+
+    fn no_ledger(&self) -> TargetError {
+        TargetError::Ask {
+            target: self.name.clone(),
+            what: "no ledger".to_owned(),
+            why: "gonogo keeps a ledger in PostgreSQL only".to_owned(),
         }
     }
 

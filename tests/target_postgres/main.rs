@@ -5,6 +5,7 @@
 
 mod commits;
 mod ends;
+mod guard;
 mod proxy;
 mod scripts;
 mod sessions;

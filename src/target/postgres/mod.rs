@@ -6,27 +6,34 @@ mod activity;
 mod commit;
 mod env;
 mod fault;
+mod guard;
 mod ledger;
 mod line;
+mod owner;
 mod script;
 mod session;
 mod types;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+use self::guard::Held;
+pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
 use self::types::Types;
 use super::address::PgAddress;
 use super::problem::Problem;
+use super::words::{self, NOTHING_SENT};
 use super::{SqlJob, TargetError, label};
 use crate::run::event::Fingerprint;
-use crate::run::{Chunk, Judge, Outcome};
-use crate::runbook::TargetSpec;
+use crate::run::{Chunk, Fault, Judge, Outcome};
+use crate::runbook::{LedgerUse, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
 const OLDEST: u32 = 130_000;
@@ -44,6 +51,14 @@ pub(super) struct Postgres {
     types: Types,
     /// Who the server was when the target was opened.
     opened: Fingerprint,
+    ledger: LedgerUse,
+    concurrent: bool,
+    /// Keeps other runs away while it is held.
+    guard: Mutex<Option<Held>>,
+    /// True once a guard that was held is held no longer, until the next claim.
+    lost: AtomicBool,
+    /// The run's epoch in the ledger; 0: none.
+    epoch: AtomicU64,
 }
 
 impl Postgres {
@@ -58,6 +73,11 @@ impl Postgres {
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
             opened: Fingerprint::default(),
+            ledger: spec.ledger,
+            concurrent: spec.concurrent,
+            guard: Mutex::default(),
+            lost: AtomicBool::default(),
+            epoch: AtomicU64::default(),
             address,
         };
         let version = target.control.open().await.map_err(|problem| target.unreachable(&problem))?;
@@ -110,7 +130,26 @@ impl Postgres {
     }
 
     pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+        if let Err(why) = self.still_guarded().await {
+            let hint = "continue the held run: the database is then claimed anew".to_owned();
+            let safe = NOTHING_SENT.to_owned();
+            return words::broke(Fault { hint: Some(hint), safe, ..Fault::new(why) });
+        }
         script::run(self, job, out, judge, stop).await
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub async fn clock_ms(&self) -> Result<Option<i64>, TargetError> {
+        let sql = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text";
+        let rows = self.control.ask(sql, &[]).await.map_err(|problem| TargetError::Ask {
+            target: self.name.clone(),
+            what: "the server did not tell its clock".to_owned(),
+            why: problem.words(),
+        })?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).and_then(|ms| ms.parse().ok()))
     }
 
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {
