@@ -138,7 +138,7 @@ impl<'a> Gather<'a> {
 
     fn course(&mut self, entry: &'a Entry) {
         match &entry.event {
-            Event::TargetSeen { target, fingerprint } => {
+            Event::TargetSeen { target, fingerprint, .. } => {
                 let known = self.targets.iter().rev().find(|seen| seen.name == *target);
                 if known.is_none_or(|seen| seen.fingerprint != *fingerprint) {
                     self.targets.push(Target {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Chunk, NoData, Outcome};
+pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -79,50 +80,9 @@ pub struct Opened {
     /// The folder it was opened in: relative paths of commands start here.
     pub cwd: String,
     pub version: String,
-}
-
-/// Who a target is: shown beside every prompt, compared at every contact.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// `postgresql` or `sqlite`.
-    pub kind: String,
-    pub version: String,
-    /// `host:port`, socket folder, or the file's path.
-    pub host: String,
-    pub database: String,
-    pub role: String,
-    pub system_id: Option<String>,
-    pub timeline: Option<i64>,
-    /// True for a standby.
-    pub in_recovery: bool,
-}
-
-/// What stands behind the word "done" on a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "snake_case")]
-pub enum Proof {
-    /// Nothing beyond the database's own word (SQLite without a ledger).
-    #[default]
-    None,
-    /// A row in the target's ledger, written by the step's own transaction.
-    Ledger,
-    /// The number of the transaction: it holds only as long as the server keeps it, and not over a failover.
-    Weaker { why: String },
-}
-
-/// How a run holds a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Grip {
-    pub proof: Proof,
-    /// The run's epoch in the target's ledger: an older one may write nothing any more.
-    pub epoch: Option<u64>,
-    /// True where a session there keeps other runs away.
-    pub guarded: bool,
-    /// True where nothing can be written (and no step wants to).
-    pub read_only: bool,
-    /// How far its clock is ahead of ours, in milliseconds.
-    pub skew_ms: Option<i64>,
+    /// The last rehearsal of this runbook that the journal folder knew then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Rehearsed>,
 }
 
 /// What will run, resolved and redacted, as it is about to be sent.
@@ -212,6 +172,11 @@ pub enum HoldCause {
         target: String,
         error: String,
     },
+    /// Another run has the target and has not ended.
+    Owned {
+        target: String,
+        owner: String,
+    },
 }
 
 /// What a person says of an attempt that nobody can prove: a claim, never a proof.
@@ -248,6 +213,7 @@ impl Event {
             | Self::CountdownStopped { by, .. }
             | Self::Held { by, .. }
             | Self::Released { by }
+            | Self::TakenOver { by, .. }
             | Self::AdvanceSet { by, .. }
             | Self::RollbackStarted { by, .. }
             | Self::NoteAdded { by, .. }
@@ -278,9 +244,28 @@ pub enum Event {
         by: String,
         reason: String,
     },
+    /// Reached, and the run's own for as long as its engine lives.
     TargetSeen {
         target: String,
         fingerprint: Fingerprint,
+        #[serde(default)]
+        grip: Grip,
+    },
+    /// Reached, but another run has it: in words who and since when. Only a typed take-over goes past that.
+    TargetOwned {
+        target: String,
+        fingerprint: Fingerprint,
+        owner: String,
+    },
+    /// A person took the target from its owner.
+    TakenOver {
+        target: String,
+        owner: String,
+        by: String,
+    },
+    /// The runbook consents to a ledger in this target, and there was none.
+    LedgerCreated {
+        target: String,
     },
     TargetLost {
         target: String,

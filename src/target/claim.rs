@@ -13,6 +13,8 @@ pub struct Claim<'a> {
     pub memory: &'a dyn Memory,
     /// Who: `user@host pid 812`.
     pub by: &'a str,
+    /// The marker of a ledger that the runbook lets us make.
+    pub environment: &'a str,
     /// Any step of the run may write to this target.
     pub writes: bool,
     /// A person has typed that the database is taken from whoever has it.

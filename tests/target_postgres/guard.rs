@@ -40,7 +40,7 @@ async fn claim(target: &Target, run: &str) -> Result<Grip, Refusal> {
 
 async fn claim_as(target: &Target, run: &str, journal: &str, memory: &Book, take_over: bool) -> Result<Grip, Refusal> {
     let by = format!("{run}@host pid 1");
-    target.claim(&Claim { run, journal, memory, by: &by, writes: true, take_over }).await
+    target.claim(&Claim { run, journal, memory, by: &by, environment: "staging", writes: true, take_over }).await
 }
 
 fn concurrent() -> TargetSpec {
@@ -164,7 +164,7 @@ async fn a_run_that_never_ended_is_taken_over_only_by_word() {
     let grip = claim_as(&two, "r2", "j", &heads(&[]), true).await.unwrap();
     assert_eq!(grip.epoch, Some(1));
     let row = cluster.psql(&db, "select epoch, taken_over_by from gonogo.run where run = 'r1'");
-    assert_eq!(row, "2|r2@host pid 1");
+    assert!(row.starts_with("2|r2@host pid 1 with run r2 at 20"), "{row}");
     assert!(matches!(claim(&one, "r1").await, Err(Refusal::Held { .. })));
     two.let_go(true).await;
     let back = claim(&one, "r1").await.unwrap_err();
@@ -182,7 +182,15 @@ async fn what_cannot_be_written_to_is_refused() {
     cluster.psql(&db, &format!("alter database {db} set default_transaction_read_only = on"));
     let target = open_as(cluster, &db, "r1", spec()).await;
     assert!(matches!(claim(&target, "r1").await, Err(Refusal::ReadOnly { .. })));
-    let reads = Claim { run: "r1", journal: "j", memory: &heads(&[]), by: "x", writes: false, take_over: false };
+    let reads = Claim {
+        run: "r1",
+        journal: "j",
+        memory: &heads(&[]),
+        by: "x",
+        environment: "staging",
+        writes: false,
+        take_over: false,
+    };
     let grip = target.claim(&reads).await.unwrap();
     assert!(grip.read_only && !grip.guarded);
 }

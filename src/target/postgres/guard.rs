@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Postgres, line, owner};
 use crate::run::clean;
 use crate::run::event::{Grip, Proof};
+use crate::runbook::LedgerUse;
 use crate::target::claim::{Claim, Refusal};
 use crate::target::problem::Problem;
-use crate::target::{LedgerState, label};
+use crate::target::{LedgerState, TargetError, label};
 
 /// The class of both advisory keys: "gono". Such keys are a database's own, so they need no name of it.
 pub(super) const CLASS: i32 = 0x676f_6e6f;
@@ -79,11 +80,22 @@ impl Postgres {
                 Ok(())
             }
             Err(why) => {
+                let held_run = held.run.clone();
                 self.lost.store(true, Ordering::Release);
                 held.close().await;
-                Err(why)
+                Err(why + &self.taken_over(&held_run).await)
             }
         }
+    }
+
+    /// Who took the run's place meanwhile, as the end of a sentence; empty: nobody, or it cannot be asked.
+    async fn taken_over(&self, run: &str) -> String {
+        if self.epoch() == 0 {
+            return String::new();
+        }
+        let sql = "select taken_over_by from gonogo.run where run = $1";
+        let by = self.control.ask(sql, &[run]).await.ok().and_then(|rows| first(&rows));
+        by.map(|by| format!(". It was taken over by {}", clean::line(&by, 160))).unwrap_or_default()
     }
 
     /// Lets the database go. `ended`: the run is over, and the ledger says so where there is one.
@@ -183,10 +195,16 @@ impl Held {
     /// The run's row in the ledger, where there is one that can be used.
     async fn enrol(&mut self, target: &Postgres, claim: &Claim<'_>) -> Result<(Proof, Option<u64>), Refusal> {
         let weaker = |why: &str| Ok((Proof::Weaker { why: why.to_owned() }, None));
-        if target.ledger == crate::runbook::LedgerUse::Never {
+        if target.ledger == LedgerUse::Never {
             return weaker("the runbook wants no ledger here");
         }
-        match target.ledger_state().await.map_err(|error| Refusal::Failed(error.to_string()))? {
+        let unread = |error: TargetError| Refusal::Failed(error.to_string());
+        let mut state = target.ledger_state().await.map_err(unread)?;
+        if state == LedgerState::Absent && target.ledger == LedgerUse::Create {
+            target.create_ledger(claim.environment).await.map_err(unread)?;
+            state = target.ledger_state().await.map_err(unread)?;
+        }
+        match state {
             LedgerState::Absent => weaker("there is no ledger in this database"),
             LedgerState::Unusable { why } => weaker(&why),
             LedgerState::Ready { .. } => {

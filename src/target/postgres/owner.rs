@@ -123,8 +123,11 @@ async fn write(
         let mut tx = conn.begin().await?;
         let mut moved = true;
         for other in others {
-            let sql = "update gonogo.run set epoch = epoch + 1, taken_over_by = $3 where run = $1 and epoch = $2";
+            let sql = "update gonogo.run set epoch = epoch + 1, taken_over_by = $3 || ' with run ' || $4 || \
+                         to_char(clock_timestamp() at time zone 'UTC', ' \"at\" YYYY-MM-DD HH24:MI \"UTC\"') \
+                       where run = $1 and epoch = $2";
             let taken = sqlx::query(sql).persistent(false).bind(&other.run).bind(other.epoch).bind(claim.by);
+            let taken = taken.bind(claim.run);
             moved &= taken.execute(&mut *tx).await?.rows_affected() == 1;
         }
         let sql = match own {

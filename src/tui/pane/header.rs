@@ -7,7 +7,8 @@ use ratatui::widgets::Paragraph;
 
 use crate::run::clean;
 use crate::run::describe::duration;
-use crate::run::event::Mode as RunMode;
+use crate::run::event::{Mode as RunMode, Proof};
+use crate::run::plan;
 use crate::run::state::TargetRun;
 use crate::tui::message::Link;
 use crate::tui::model::{Mode, Model};
@@ -107,10 +108,17 @@ fn second(model: &Model, width: usize) -> Line<'static> {
     if model.state.auto && model.state.ended.is_none() {
         parts.push(part(Ink::Warn, "auto-advance on", "auto"));
     }
+    parts.extend(proof(model));
     parts.push(connection(model));
     let run = next::run_id(model);
     parts.push(part(Ink::Dim, format!("run {run}"), run));
     row(model, width, (Ink::Text, targets(model)), parts)
+}
+
+/// Told all the time where "done" rests on less than a row in the target's ledger.
+fn proof(model: &Model) -> Option<Part> {
+    let weaker = |run: &TargetRun| run.reached && matches!(run.grip.proof, Proof::Weaker { .. });
+    model.state.targets.values().any(weaker).then(|| part(Ink::Warn, "weaker proof", "weaker"))
 }
 
 fn connection(model: &Model) -> Part {
@@ -131,7 +139,7 @@ fn connection(model: &Model) -> Part {
     }
 }
 
-/// `main app@10.0.0.5:5432 as dba, primary`, for every target known.
+/// `main app@10.0.0.5:5432 …4711 as dba, primary`, for every target known.
 fn targets(model: &Model) -> String {
     let words: Vec<String> = model.state.targets.iter().map(|(name, run)| target(name, run)).collect();
     if words.is_empty() { "no target seen yet".to_owned() } else { words.join(" · ") }
@@ -145,6 +153,9 @@ pub fn target(name: &str, run: &TargetRun) -> String {
     let Some(print) = &run.fingerprint else {
         return name;
     };
+    if let Some(owner) = &run.owner {
+        return format!("{name} ✖ {} has another owner: {}", clean::line(&print.database, 60), clean::line(owner, 80));
+    }
     let database = clean::line(&print.database, 60);
     let host = clean::line(&print.host, 60);
     let role = clean::line(&print.role, 30);
@@ -155,7 +166,8 @@ pub fn target(name: &str, run: &TargetRun) -> String {
         (false, "postgresql") => ", primary",
         _ => "",
     };
-    format!("{name} {place}{who}{standby}")
+    let digits = plan::short_id(print).map(|id| format!(" …{}", clean::line(id, 4))).unwrap_or_default();
+    format!("{name} {place}{digits}{who}{standby}")
 }
 
 /// Something at the left, parts at the right; where they do not fit, first the short forms, then fewer of them.

@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::book::{M011, book};
-use crate::run::event::{End, Fingerprint, HoldCause, Mode as RunMode, Opened, Resolved, Statement};
+use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, Proof, Resolved, Statement};
 use crate::run::facts::{Fault, Verdict};
 use crate::run::{Attempt, Chunk, Direction, Entry, Event, Facts, Moment, NoData, Outcome};
 use crate::runbook::{Source, StepId, TriggerAction};
@@ -84,6 +84,7 @@ impl Script {
                 timeline: Some(1),
                 in_recovery: false,
             },
+            grip: Grip { proof: Proof::Ledger, epoch: Some(1), guarded: true, ..Grip::default() },
         })
     }
 

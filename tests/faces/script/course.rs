@@ -1,6 +1,6 @@
 //! The run of the script, from its opening to the end of its rollback.
 
-use gonogo::run::event::{Claim, Direction, End, Fingerprint, HoldCause, Mode, Opened, Resolved, Statement};
+use gonogo::run::event::{Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Opened, Resolved, Statement};
 use gonogo::run::facts::{Effect, FileFact};
 use gonogo::run::{Attempt, Chunk, Entry, Event, Facts, Fault, Outcome, Verdict};
 use gonogo::runbook::{TriggerAction, Var};
@@ -60,9 +60,10 @@ fn opening(s: &mut Script) {
         by: DBA.into(),
         cwd: "/srv/run".into(),
         version: "0.1.0".into(),
+        rehearsed: None,
     })));
     s.push(Event::EngineStarted { pid: 812, host: "jump1".into(), boot: "b".into(), zero_ms: 0, by: DBA.into() });
-    s.after(40).push(Event::TargetSeen { target: "main".into(), fingerprint: fingerprint() });
+    s.after(40).push(Event::TargetSeen { target: "main".into(), fingerprint: fingerprint(), grip: Grip::default() });
     s.after(5_000).push(Event::Confirmed { by: DBA.into(), text: "app".into() });
     s.push(Event::PhaseEntered { phase: "prepare".into() });
 }
