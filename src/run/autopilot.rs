@@ -121,7 +121,9 @@ fn confirm(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     match (&answers.confirm, plan::confirmation_word(book, state)) {
         (_, None) => Move::Wait,
         (Some(text), Some(_)) => Move::Do(CommandVerb::Confirm { text: text.clone() }),
-        (None, Some(_)) => Move::Stuck("the environment is protected: --confirm DATABASE_NAME".to_owned()),
+        (None, Some(word)) => {
+            Move::Stuck(format!("the environment is protected: --confirm {word:?} says that this is meant"))
+        }
     }
 }
 

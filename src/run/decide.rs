@@ -148,7 +148,8 @@ impl Desk<'_> {
         let word = plan::confirmation_word(self.book, self.state)
             .ok_or("the target has not been reached yet, so its name is not known")?;
         if text.trim() != word {
-            return Err(format!("{:?} is not the name of the target's database", text.trim()));
+            let digits = if word.contains(' ') { " and the last four digits of its system" } else { "" };
+            return Err(format!("{:?} is not the name of the target's database{digits}", text.trim()));
         }
         Ok(vec![Event::Confirmed { by: self.by, text: word }])
     }

@@ -8,7 +8,7 @@ use super::message::{Link, Mark, ReplayStatus};
 use super::pane::Kept;
 use super::text;
 use super::theme::{Ink, Look};
-use crate::run::event::{HoldCause, Resolved};
+use crate::run::event::{Fingerprint, HoldCause, Resolved};
 use crate::run::{Attempt, Entry, Event, Moment, Outcome, Progress, RunState, describe, limits, plan};
 use crate::runbook::{Runbook, StepId};
 
@@ -244,6 +244,12 @@ impl Model {
     /// What is typed to confirm a protected environment; its own name where no target was seen.
     pub fn consent_name(&self) -> String {
         plan::confirmation_word(&self.runbook, &self.state).unwrap_or_else(|| self.state.opened.environment.clone())
+    }
+
+    /// The database that the confirmation names: of the environment's first target.
+    pub fn consent_print(&self) -> Option<&Fingerprint> {
+        let (name, _) = self.runbook.environment(&self.state.opened.environment)?.targets.first()?;
+        self.state.targets.get(name)?.fingerprint.as_ref()
     }
 
     pub(super) fn is_protected(&self) -> bool {

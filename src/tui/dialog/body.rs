@@ -4,7 +4,7 @@ use super::form::{Form, Kind};
 use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
-use crate::run::{clean, words};
+use crate::run::{clean, plan, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pane::header;
@@ -108,10 +108,11 @@ fn consent(model: &Model) -> Said {
     if let Some(end) = time::window_end(model) {
         out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
     }
-    out.push((
-        Ink::Text,
-        format!("Type the database and its server's last four digits: {}", clean::line(&model.consent_name(), 80)),
-    ));
+    let what = match model.consent_print().and_then(plan::short_id) {
+        Some(_) => "database and the last four digits of its system",
+        None => "name of the database",
+    };
+    out.push((Ink::Text, format!("Type the {what}: {}", clean::line(&model.consent_name(), 80))));
     out
 }
 
