@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
-use super::{Attempt, Direction, Entry, Event, Outcome};
+use super::{Attempt, Direction, Entry, Event, Outcome, plan};
 use crate::runbook::{Runbook, StepId, TriggerAction, Verb};
 
 /// How a line wants to be read. Faces may colour by it; the words say it too.
@@ -277,6 +277,9 @@ fn about_target(event: &Event) -> Option<Line> {
     let (text, tone) = match event {
         Event::TargetSeen { target, fingerprint, grip } => {
             let mut text = format!("target {} is {}", name(target), words::fingerprint(fingerprint));
+            if let Some(digits) = plan::short_id(fingerprint) {
+                text.push_str(&format!(" · system …{}", name(digits)));
+            }
             for word in words::grip(grip) {
                 text.push_str(&format!(" · {word}"));
             }

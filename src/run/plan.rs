@@ -123,7 +123,8 @@ pub fn confirmation_word(book: &Runbook, state: &RunState) -> Option<String> {
 /// The last four digits of the server's own number: what tells a copy with another history apart.
 pub fn short_id(print: &Fingerprint) -> Option<&str> {
     let id = print.system_id.as_deref()?;
-    Some(id.get(id.len().saturating_sub(4)..).unwrap_or(id))
+    let from = id.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    id.get(from..)
 }
 
 /// A hold, said by gonogo itself.

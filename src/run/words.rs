@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use super::event::{Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Moment, Proof};
 use super::facts::{Effect, Facts, Fault, Verdict};
 use super::state::StepStatus;
-use super::{clean, limits, plan};
+use super::{clean, limits};
 use crate::runbook::{TriggerAction, Var};
 
 /// Graphemes of a foreign text inside a sentence; the rest is behind "…".
@@ -300,7 +300,7 @@ pub fn fault(fault: &Fault) -> String {
     out
 }
 
-/// Who a target is: `postgresql 15.18 · app at db1:5432 as deploy · primary · system …4711`.
+/// Who a target is: `postgresql 15.18 · app at db1:5432 as deploy · primary`.
 pub fn fingerprint(print: &Fingerprint) -> String {
     let mut out = format!("{} {}", name(&print.kind), name(&print.version)).trim().to_owned();
     if !print.database.is_empty() {
@@ -316,9 +316,6 @@ pub fn fingerprint(print: &Fingerprint) -> String {
         out.push_str(" · STANDBY");
     } else if print.system_id.is_some() {
         out.push_str(" · primary");
-    }
-    if let Some(digits) = plan::short_id(print) {
-        out.push_str(&format!(" · system …{}", name(digits)));
     }
     out
 }

@@ -284,7 +284,7 @@ fn a_new_engine_looks_for_data_itself() {
 
 #[test]
 fn a_target_of_another_run_holds_until_it_is_taken_over_by_name() {
-    let mut run = Script::new(BOOK);
+    let mut run = Script::new(&BOOK.replace("THEN", "hold"));
     let owned = || Event::TargetOwned {
         target: "main".into(),
         fingerprint: gonogo::run::event::Fingerprint { database: "paper".into(), ..Default::default() },

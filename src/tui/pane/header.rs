@@ -153,9 +153,6 @@ pub fn target(name: &str, run: &TargetRun) -> String {
     let Some(print) = &run.fingerprint else {
         return name;
     };
-    if let Some(owner) = &run.owner {
-        return format!("{name} ✖ {} has another owner: {}", clean::line(&print.database, 60), clean::line(owner, 80));
-    }
     let database = clean::line(&print.database, 60);
     let host = clean::line(&print.host, 60);
     let role = clean::line(&print.role, 30);
@@ -167,7 +164,8 @@ pub fn target(name: &str, run: &TargetRun) -> String {
         _ => "",
     };
     let digits = plan::short_id(print).map(|id| format!(" …{}", clean::line(id, 4))).unwrap_or_default();
-    format!("{name} {place}{digits}{who}{standby}")
+    let owned = if run.owner.is_some() { " ✖ ANOTHER RUN HAS IT" } else { "" };
+    format!("{name} {place}{digits}{owned}{who}{standby}")
 }
 
 /// Something at the left, parts at the right; where they do not fit, first the short forms, then fewer of them.
