@@ -21,7 +21,7 @@ pub struct Fingerprint {
 
 /// What stands behind the word "done" on a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "snake_case")]
+#[serde(tag = "proof", rename_all = "snake_case")]
 pub enum Proof {
     /// Nothing beyond the database's own word (SQLite without a ledger).
     #[default]
