@@ -79,6 +79,28 @@ impl Cluster {
         }
     }
 
+    /// A physical standby of this cluster, running and read-only.
+    pub fn standby(&self) -> Self {
+        let dir = tempfile::Builder::new().prefix("gg-pg-").tempdir_in("/tmp").unwrap().keep();
+        let mut standby = Self {
+            warden: Some(warden(&self.bin, &dir, self.owner)),
+            dir,
+            bin: self.bin.clone(),
+            port: 0,
+            owner: self.owner,
+            settings: self.settings.clone(),
+            databases: AtomicU32::new(0),
+        };
+        if let Some((uid, gid)) = self.owner {
+            chown(&standby.dir, Some(uid), Some(gid)).unwrap();
+        }
+        let mut backup = self.command("pg_basebackup");
+        backup.args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", ROLE, "-p", &self.port.to_string(), "-D"]);
+        done(backup.arg(standby.data()));
+        standby.launch();
+        standby
+    }
+
     /// Starts on a free port; another process may take the port first, so it is tried again.
     fn launch(&mut self) {
         for _ in 0..5 {
@@ -183,7 +205,8 @@ impl Cluster {
         command
     }
 
-    fn plain(&self, program: &str) -> Command {
+    /// Any program, run as the server's user in the cluster's folder.
+    pub fn plain(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         self.demote(&mut command);
         command

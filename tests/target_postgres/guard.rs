@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use gonogo::run::event::{Grip, Proof};
 use gonogo::runbook::LedgerUse;
 use gonogo::target::{Claim, LedgerState, Memory, Refusal};
+use support::pooler::Pooler;
 use support::postgres::shared;
 
 use super::*;
@@ -193,4 +194,30 @@ async fn what_cannot_be_written_to_is_refused() {
     };
     let grip = target.claim(&reads).await.unwrap();
     assert!(grip.read_only && !grip.guarded);
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_where_a_step_writes() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let db = cluster.create_db();
+    let standby = cluster.standby();
+    standby.until(&db, "select pg_is_in_recovery()", "t");
+    let target = open_as(&standby, &db, "r1", spec()).await;
+    assert!(target.fingerprint().await.unwrap().in_recovery);
+    let refused = claim(&target, "r1").await.unwrap_err();
+    assert!(matches!(&refused, Refusal::ReadOnly { why } if why.contains("standby")), "{refused:?}");
+    let primary = open_as(&cluster, &db, "r1", spec()).await;
+    assert!(claim(&primary, "r1").await.unwrap().guarded);
+}
+
+#[tokio::test]
+async fn a_pooler_that_lends_sessions_out_is_refused() {
+    let Some(cluster) = shared() else { return };
+    let Some(pooler) = Pooler::start(cluster) else { return };
+    let db = cluster.create_db();
+    let url = SecretString::from(pooler.url(&db));
+    let target = Target::open("main", &spec(), url, "gonogo r1").await.unwrap();
+    let refused = claim(&target, "r1").await.unwrap_err();
+    assert!(matches!(refused, Refusal::Pooled { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("Connect to the server itself"));
 }

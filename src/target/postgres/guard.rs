@@ -148,6 +148,7 @@ impl Held {
             return Ok(Grip { proof, read_only: true, ..Grip::default() });
         }
         self.lock(target).await?;
+        self.look().await.map_err(Refusal::Failed)?;
         if crate::failpoint::hit("guard.locked") {
             return Err(Refusal::Failed("failpoint guard.locked".to_owned()));
         }

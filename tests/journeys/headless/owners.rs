@@ -1,11 +1,11 @@
 //! Who may work on a database: two engines on one, take-overs, marks, swapped URLs, cut journals, and the ledger's commands.
 
-use gonogo::run::Event;
 use gonogo::run::event::{Grip, HoldCause, Proof};
-use support::headless::Ran;
+use gonogo::run::{CommandVerb, Event};
+use support::headless::{Ran, Running};
 use support::postgres::Cluster;
 
-use super::story::{parsed, started};
+use super::story::{Voice, parsed, started};
 use super::{book, desk, desk_with_database};
 
 const HEADLESS: [&str; 3] = ["--headless", "--json", "--yes"];
@@ -185,4 +185,69 @@ fn a_journal_that_was_cut_is_refused() {
     let why = why.unwrap();
     assert!(why.contains("the journal ends at entry ") && why.contains("the target's ledger knows 44"), "{why}");
     assert!(!started(&parsed(&refused.out)).contains(&"act".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_guard_holds_the_run_and_going_on_claims_anew() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    gate(cluster, &db);
+    let asks = "[[phase.step]]\nid = \"look\"\nchecklist = [\"Is it so?\"]\n";
+    desk.write("runbook.toml", &book(&format!("{asks}{ACTS}")).replace("url = ", "ledger = \"create\", url = "));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--json"]).exits(4);
+    assert_eq!(grip(&ran).epoch, Some(1));
+    let running = Running::spawn(desk.command(&["engine", desk.run_dir().to_str().unwrap()]));
+    let mut voice = Voice::at(&desk.run_dir()).await;
+    let before = voice
+        .until("the second claim", |event| matches!(event, Event::TargetSeen { grip, .. } if grip.epoch == Some(2)));
+    let before = before.await.seq;
+    // It was held when its first engine left.
+    voice.say(CommandVerb::Release).await;
+    voice.until_after(before, "the run goes on", |event| matches!(event, Event::Released { .. })).await;
+    let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                where datname = current_database() and application_name like '%guard%'";
+    assert_eq!(cluster.psql(&db, kill), "1");
+    let held = voice
+        .until_after(before, "held for its target", |event| {
+            matches!(event, Event::Held { cause: HoldCause::Target { error, .. }, .. } if error.contains("was lost"))
+        })
+        .await;
+    voice.say(CommandVerb::Release).await;
+    let third = |event: &Event| matches!(event, Event::TargetSeen { grip, .. } if grip.epoch == Some(3));
+    voice.until_after(held.seq, "the third claim", third).await;
+    voice.say(CommandVerb::Tick { step: "look".into(), item: 0, answer: None }).await;
+    voice.until("the end", |event| matches!(event, Event::RunEnded { .. })).await;
+    running.end().exits(0);
+    assert_eq!(cluster.psql(&db, "select epoch, ended is not null from gonogo.run"), "3|t");
+}
+
+#[test]
+fn a_crash_at_every_point_of_a_claim_leaves_a_run_that_goes_on() {
+    for (point, epoch) in [("guard.locked", "1"), ("guard.claimed", "2"), ("known.rename", "2")] {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        gate(cluster, &db);
+        desk.write("runbook.toml", &book(ACTS).replace("url = ", "ledger = \"create\", url = "));
+        let mut dies = desk.command(&with(&["run", "runbook.toml"], &HEADLESS));
+        let ran = Running::spawn({
+            dies.env("GONOGO_FAILPOINT", format!("{point}:kill"));
+            dies
+        });
+        assert_eq!(ran.end().code, None, "{point}");
+        desk.run(&with(&["resume", "last"], &HEADLESS)).exits(0);
+        assert_eq!(cluster.psql(&db, "select epoch from gonogo.run where ended is not null"), epoch, "{point}");
+        assert_eq!(cluster.psql(&db, "select count(*) from done"), "1", "{point}");
+    }
+}
+
+#[test]
+fn a_crash_before_the_ledger_is_told_of_the_end_asks_the_next_run() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    gate(cluster, &db);
+    desk.write("runbook.toml", &book(ACTS).replace("url = ", "ledger = \"create\", url = "));
+    let mut dies = desk.command(&with(&["run", "runbook.toml"], &HEADLESS));
+    dies.env("GONOGO_FAILPOINT", "guard.end:kill");
+    assert_eq!(Running::spawn(dies).end().code, None);
+    let next = desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4);
+    assert!(matches!(&held(&next)[0], HoldCause::Owned { .. }), "{}", next.out);
+    desk.run(&with(&["run", "runbook.toml", "--take-over", &db], &HEADLESS)).exits(0);
+    assert_eq!(cluster.psql(&db, "select count(*) from done"), "2");
 }
