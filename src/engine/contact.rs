@@ -64,12 +64,14 @@ async fn reach(doors: &Doors, name: &str, take_over: bool) -> Result<Vec<Event>,
     if let Some(known) = &known {
         home.check_target(known).map_err(|error| error.to_string())?;
     }
+    let claiming = doors.claiming().await;
     let mut grip = claim(doors, name, &target, take_over, &fingerprint).await?;
-    grip.skew_ms = skew(&target).await;
     if let Some(known) = known {
         home.note_target(known).map_err(|error| error.to_string())?;
     }
     doors.reached(name, &target);
+    drop(claiming);
+    grip.skew_ms = skew(&target).await;
     tokio::spawn(watch(doors.clone(), name.to_owned(), target));
     let mut events = Vec::new();
     if ledger == LedgerState::Absent && grip.proof == Proof::Ledger {
@@ -96,6 +98,7 @@ async fn claim(
         by: &by,
         environment: doors.environment(),
         writes: writes(doors.book(), doors.environment(), name),
+        siblings: &doors.others(name),
         take_over,
     };
     target.claim(&claim).await.map_err(|refusal| match refusal {

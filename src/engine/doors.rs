@@ -33,6 +33,7 @@ pub struct Doors {
     targets: Arc<RwLock<BTreeMap<String, Arc<Target>>>>,
     /// Targets that are being reached for.
     opening: Arc<Mutex<BTreeSet<String>>>,
+    claiming: Arc<tokio::sync::Mutex<()>>,
     /// Who holds the run: `user@host`.
     by: String,
     redactor: Redactor,
@@ -59,6 +60,7 @@ impl Doors {
             context: Arc::new(context::of(&book, state)),
             targets: Arc::default(),
             opening: Arc::default(),
+            claiming: Arc::default(),
             by,
             redactor: Redactor::default(),
             book,
@@ -156,6 +158,19 @@ impl Doors {
         if let Ok(mut targets) = self.targets.write() {
             targets.insert(name.to_owned(), Arc::clone(target));
         }
+    }
+
+    /// The targets that were reached, but for `name`.
+    pub fn others(&self, name: &str) -> Vec<Arc<Target>> {
+        let others = |targets: &BTreeMap<String, Arc<Target>>| {
+            targets.iter().filter(|(other, _)| *other != name).map(|(_, target)| Arc::clone(target)).collect()
+        };
+        self.targets.read().map(|targets| others(&targets)).unwrap_or_default()
+    }
+
+    /// Held while a target is claimed: two targets may be one database, and the second then sees the first's claim.
+    pub async fn claiming(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.claiming).lock_owned().await
     }
 
     /// What the journal knew of a target when this engine began.

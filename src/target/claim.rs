@@ -1,7 +1,11 @@
 //! Owning a database for the time of a run: what a run says of itself when it claims a target, and why it is refused.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use thiserror::Error;
+
+use super::Target;
 
 /// What a run says of itself before it works on a database.
 #[derive(Clone, Copy)]
@@ -17,6 +21,8 @@ pub struct Claim<'a> {
     pub environment: &'a str,
     /// Any step of the run may write to this target.
     pub writes: bool,
+    /// The run's other targets: where one of them has this very database already, its claim stands for both.
+    pub siblings: &'a [Arc<Target>],
     /// A person has typed that the database is taken from whoever has it.
     pub take_over: bool,
 }

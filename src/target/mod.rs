@@ -178,6 +178,14 @@ impl Target {
         }
     }
 
+    /// The session of the guard that this target holds itself.
+    async fn guard_session(&self) -> Option<postgres::Backend> {
+        match &self.kind {
+            Kind::Postgres(target) => target.guard_session().await,
+            Kind::Sqlite(_) => None,
+        }
+    }
+
     /// Lets the database go. `ended`: the run is over for good, and a ledger is told so (best effort).
     pub async fn let_go(&self, ended: bool) {
         if let Kind::Postgres(target) = &self.kind {

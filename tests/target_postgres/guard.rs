@@ -1,6 +1,6 @@
 //! Who owns a database: the guard's key, the work key, the run's row in the ledger, and what a pooler or a standby is.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -41,7 +41,9 @@ async fn claim(target: &Target, run: &str) -> Result<Grip, Refusal> {
 
 async fn claim_as(target: &Target, run: &str, journal: &str, memory: &Book, take_over: bool) -> Result<Grip, Refusal> {
     let by = format!("{run}@host pid 1");
-    target.claim(&Claim { run, journal, memory, by: &by, environment: "staging", writes: true, take_over }).await
+    target
+        .claim(&Claim { run, journal, memory, by: &by, environment: "staging", writes: true, siblings: &[], take_over })
+        .await
 }
 
 fn concurrent() -> TargetSpec {
@@ -190,6 +192,7 @@ async fn what_cannot_be_written_to_is_refused() {
         by: "x",
         environment: "staging",
         writes: false,
+        siblings: &[],
         take_over: false,
     };
     let grip = target.claim(&reads).await.unwrap();
@@ -220,4 +223,49 @@ async fn a_pooler_that_lends_sessions_out_is_refused() {
     let refused = claim(&target, "r1").await.unwrap_err();
     assert!(matches!(refused, Refusal::Pooled { .. }), "{refused:?}");
     assert!(refused.to_string().contains("Connect to the server itself"));
+}
+
+#[tokio::test]
+async fn two_targets_of_one_run_may_be_one_database() {
+    let Some(cluster) = shared() else { return };
+    let db = cluster.create_db();
+    for spec in [spec(), concurrent()] {
+        let one = Arc::new(open_as(cluster, &db, "r1", spec.clone()).await);
+        let two = Arc::new(open_as(cluster, &db, "r1", spec.clone()).await);
+        if one.ledger_state().await.unwrap() == LedgerState::Absent {
+            one.create_ledger("staging").await.unwrap();
+        }
+        claim(&one, "r1").await.unwrap();
+        let memory = heads(&[]);
+        let siblings = [Arc::clone(&one)];
+        let beside = Claim { siblings: &siblings, ..plain(&memory) };
+        let grip = two.claim(&beside).await.unwrap();
+        assert_eq!((grip.epoch, two.epoch()), (Some(one.epoch()), one.epoch()));
+        two.still_guarded().await.unwrap();
+        run(&two, &["select 1"]).await.facts();
+        one.let_go(true).await;
+        // What the first one lost, the second one has lost as well: whoever claims first has it.
+        cluster.psql(
+            &db,
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gonogo r1 guard'",
+        );
+        let siblings = [Arc::clone(&two)];
+        two.claim(&beside).await.unwrap();
+        one.claim(&Claim { siblings: &siblings, ..plain(&memory) }).await.unwrap();
+        assert_eq!(one.epoch(), two.epoch());
+        two.let_go(true).await;
+    }
+}
+
+fn plain(memory: &Book) -> Claim<'_> {
+    Claim {
+        run: "r1",
+        journal: "j",
+        memory,
+        by: "x",
+        environment: "staging",
+        writes: true,
+        siblings: &[],
+        take_over: false,
+    }
 }

@@ -3,19 +3,21 @@
 //! and are only ever tried, never waited for: a waiter would deadlock CREATE INDEX CONCURRENTLY. Safety is the ledger's.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::activity::Backend;
 use super::{Postgres, line, owner};
 use crate::run::clean;
 use crate::run::event::{Grip, Proof};
 use crate::runbook::LedgerUse;
 use crate::target::claim::{Claim, Refusal};
 use crate::target::problem::Problem;
-use crate::target::{LedgerState, TargetError, label};
+use crate::target::{LedgerState, Target, TargetError, label};
 
 /// The class of both advisory keys: "gono". Such keys are a database's own, so they need no name of it.
 pub(super) const CLASS: i32 = 0x676f_6e6f;
@@ -38,24 +40,54 @@ const NAMED: usize = 54;
 /// A guard that is held.
 pub(super) struct Held {
     conn: PgConnection,
-    pid: i32,
+    session: Backend,
     run: String,
+}
+
+/// How a claim came out.
+enum Claimed {
+    Own(Grip),
+    /// Another target of this run has the database already.
+    Sibling(Arc<Target>, Grip),
+}
+
+type Guards = Vec<(Arc<Target>, Backend)>;
+
+/// The guards that the run's other targets hold.
+async fn guards(siblings: &[Arc<Target>]) -> Guards {
+    let mut guards = Vec::new();
+    for sibling in siblings {
+        if let Some(session) = sibling.guard_session().await {
+            guards.push((Arc::clone(sibling), session));
+        }
+    }
+    guards
 }
 
 impl Postgres {
     /// Makes this run the owner of the database. A claim made before by the same target is let go first.
     pub async fn claim(&self, claim: &Claim<'_>) -> Result<Grip, Refusal> {
+        // A sibling that asks who holds what must not wait for us: it is asked before our own is locked.
+        let siblings = guards(claim.siblings).await;
         let mut slot = self.guard.lock().await;
         if let Some(before) = slot.take() {
             before.close().await;
         }
         self.epoch.store(0, Ordering::Release);
+        self.ride(Weak::new());
         let mut held = Held::open(self, claim.run).await?;
-        match held.claim(self, claim).await {
-            Ok(grip) => {
+        match held.claim(self, claim, &siblings).await {
+            Ok(Claimed::Own(grip)) => {
                 self.epoch.store(grip.epoch.unwrap_or(0), Ordering::Release);
+                self.lost.store(false, Ordering::Release);
                 *slot = Some(held);
                 Ok(grip)
+            }
+            Ok(Claimed::Sibling(other, grip)) => {
+                held.close().await;
+                self.lost.store(false, Ordering::Release);
+                self.ride(Arc::downgrade(&other));
+                Ok(Grip { epoch: Some(other.epoch()).filter(|epoch| *epoch > 0), ..grip })
             }
             Err(refusal) => {
                 held.close().await;
@@ -69,6 +101,9 @@ impl Postgres {
     /// # Errors
     /// In words: how it was lost. The claim is given up then.
     pub async fn still_guarded(&self) -> Result<(), String> {
+        if let Some(other) = self.rides_on() {
+            return Box::pin(other.still_guarded()).await;
+        }
         let mut slot = self.guard.lock().await;
         // Taken out: a look that is dropped half-way leaves a session that cannot be trusted.
         let Some(mut held) = slot.take() else {
@@ -86,6 +121,19 @@ impl Postgres {
                 Err(why + &self.taken_over(&held_run).await)
             }
         }
+    }
+
+    /// The guard's session, where this target holds one itself.
+    pub async fn guard_session(&self) -> Option<Backend> {
+        self.guard.lock().await.as_ref().map(|held| held.session.clone())
+    }
+
+    pub(super) fn rides_on(&self) -> Option<Arc<Target>> {
+        self.rides.read().ok()?.upgrade()
+    }
+
+    fn ride(&self, other: Weak<Target>) {
+        *self.rides.write().unwrap_or_else(PoisonError::into_inner) = other;
     }
 
     /// Who took the run's place meanwhile, as the end of a sentence; empty: nobody, or it cannot be asked.
@@ -111,6 +159,7 @@ impl Postgres {
     }
 }
 
+const NO_LEDGER: &str = "there is no ledger in this database";
 const LOST: &str = "the session that guards this database was lost";
 
 impl Held {
@@ -122,21 +171,23 @@ impl Held {
             "select set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false), \
                set_config('synchronous_commit', \
                  case current_setting('synchronous_commit') when 'off' then 'on' \
-                 else current_setting('synchronous_commit') end, false), pg_backend_pid()",
+                 else current_setting('synchronous_commit') end, false), \
+               pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()",
         )
         .persistent(false)
         .bind(PATIENCE.as_millis().to_string());
         let row = answer(setup.fetch_one(&mut conn)).await;
         let row = row.map_err(|problem| failed("the guard's session could not be set up", &problem))?;
-        let pid = row.try_get(3).map_err(|error| failed("the guard's session", &Problem::of_postgres(error)))?;
-        Ok(Self { conn, pid, run: run.to_owned() })
+        let session = row.try_get(3).and_then(|pid| Ok(Backend { pid, born: row.try_get(4)? }));
+        let session = session.map_err(|error| failed("the guard's session", &Problem::of_postgres(error)))?;
+        Ok(Self { conn, session, run: run.to_owned() })
     }
 
-    async fn claim(&mut self, target: &Postgres, claim: &Claim<'_>) -> Result<Grip, Refusal> {
+    async fn claim(&mut self, target: &Postgres, claim: &Claim<'_>, siblings: &Guards) -> Result<Claimed, Refusal> {
         let control = target.control.ask("select pg_backend_pid()::text", &[]).await;
         let control = control.map_err(|problem| failed("the server was not asked", &problem))?;
-        if first(&control).as_deref() == Some(self.pid.to_string().as_str()) {
-            return Err(Refusal::Pooled { pid: self.pid });
+        if first(&control).as_deref() == Some(self.session.pid.to_string().as_str()) {
+            return Err(Refusal::Pooled { pid: self.session.pid });
         }
         let read_only = self.read_only().await?;
         if let (Some(why), true) = (&read_only, claim.writes) {
@@ -145,7 +196,13 @@ impl Held {
         if read_only.is_some() {
             // Keys on a standby keep nobody away.
             let proof = Proof::Weaker { why: "the server takes no writes".to_owned() };
-            return Ok(Grip { proof, read_only: true, ..Grip::default() });
+            return Ok(Claimed::Own(Grip { proof, read_only: true, ..Grip::default() }));
+        }
+        let holders = self.holders(GUARD).await?;
+        let ours = siblings.iter().find(|(_, guard)| holders.iter().any(|holder| holder.session == *guard));
+        if let Some((sibling, _)) = ours {
+            let proof = if sibling.epoch() > 0 { Proof::Ledger } else { Proof::Weaker { why: NO_LEDGER.to_owned() } };
+            return Ok(Claimed::Sibling(Arc::clone(sibling), Grip { proof, guarded: true, ..Grip::default() }));
         }
         self.lock(target).await?;
         self.look().await.map_err(Refusal::Failed)?;
@@ -153,8 +210,7 @@ impl Held {
             return Err(Refusal::Failed("failpoint guard.locked".to_owned()));
         }
         let (proof, epoch) = self.enrol(target, claim).await?;
-        target.lost.store(false, Ordering::Release);
-        Ok(Grip { proof, epoch, guarded: true, ..Grip::default() })
+        Ok(Claimed::Own(Grip { proof, epoch, guarded: true, ..Grip::default() }))
     }
 
     /// Gets the guard's key, then the work key for an instant: no session of anybody works any more.
@@ -206,7 +262,7 @@ impl Held {
             state = target.ledger_state().await.map_err(unread)?;
         }
         match state {
-            LedgerState::Absent => weaker("there is no ledger in this database"),
+            LedgerState::Absent => weaker(NO_LEDGER),
             LedgerState::Unusable { why } => weaker(&why),
             LedgerState::Ready { .. } => {
                 let epoch = owner::take(&mut self.conn, claim, target.concurrent).await?;
@@ -243,9 +299,9 @@ impl Held {
             )
         })?;
         match (row.try_get::<i32, _>(0), row.try_get::<bool, _>(1)) {
-            (Ok(pid), _) if pid != self.pid => Err(format!(
+            (Ok(pid), _) if pid != self.session.pid => Err(format!(
                 "the guard's session was {} and is {pid} now: a pooler stands between. Connect to the server itself",
-                self.pid
+                self.session.pid
             )),
             (Ok(_), Ok(true)) => Ok(()),
             _ => Err("the key that guards this database is gone from its session".to_owned()),
@@ -255,7 +311,8 @@ impl Held {
     async fn holders(&mut self, key: i32) -> Result<Vec<Holder>, Refusal> {
         let sql = "select l.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), \
                      coalesce(host(a.client_addr), 'the same machine'), \
-                     coalesce(to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), '?') \
+                     coalesce(to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), '?'), \
+                     coalesce(a.backend_start::text, '') \
                    from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
                    where l.locktype = 'advisory' and l.granted and l.pid <> pg_backend_pid() \
                      and l.classid = $1::oid and l.objid = $2::oid and l.objsubid = 2 \
@@ -285,7 +342,7 @@ impl Held {
 
 /// A session that holds one of our keys.
 struct Holder {
-    pid: i32,
+    session: Backend,
     user: String,
     application: String,
     from: String,
@@ -295,7 +352,7 @@ struct Holder {
 impl Holder {
     fn of(row: &PgRow) -> Option<Self> {
         Some(Self {
-            pid: row.try_get(0).ok()?,
+            session: Backend { pid: row.try_get(0).ok()?, born: row.try_get(5).ok()? },
             user: row.try_get(1).ok()?,
             application: row.try_get(2).ok()?,
             from: row.try_get(3).ok()?,
@@ -306,7 +363,7 @@ impl Holder {
     /// `pid 812 (gonogo week1 guard, user deploy, from 10.0.0.7, since 2026-01-31 02:14:07 UTC)`
     fn words(&self) -> String {
         let (application, user) = (clean::line(&self.application, 80), clean::line(&self.user, 40));
-        format!("pid {} ({application}, user {user}, from {}, since {})", self.pid, self.from, self.since)
+        format!("pid {} ({application}, user {user}, from {}, since {})", self.session.pid, self.from, self.since)
     }
 }
 

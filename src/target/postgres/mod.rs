@@ -15,14 +15,15 @@ mod session;
 mod types;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::activity::Backend;
 use self::guard::Held;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
@@ -30,7 +31,7 @@ use self::types::Types;
 use super::address::PgAddress;
 use super::problem::Problem;
 use super::words::{self, NOTHING_SENT};
-use super::{SqlJob, TargetError, label};
+use super::{SqlJob, Target, TargetError, label};
 use crate::run::event::Fingerprint;
 use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::{LedgerUse, TargetSpec};
@@ -55,6 +56,8 @@ pub(super) struct Postgres {
     concurrent: bool,
     /// Keeps other runs away while it is held.
     guard: Mutex<Option<Held>>,
+    /// The run's other target that has this database too and whose guard is this one's as well.
+    rides: RwLock<Weak<Target>>,
     /// True once a guard that was held is held no longer, until the next claim.
     lost: AtomicBool,
     /// The run's epoch in the ledger; 0: none.
@@ -76,6 +79,7 @@ impl Postgres {
             ledger: spec.ledger,
             concurrent: spec.concurrent,
             guard: Mutex::default(),
+            rides: RwLock::default(),
             lost: AtomicBool::default(),
             epoch: AtomicU64::default(),
             address,
@@ -139,7 +143,10 @@ impl Postgres {
     }
 
     pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        match self.rides_on() {
+            Some(other) => other.epoch(),
+            None => self.epoch.load(Ordering::Acquire),
+        }
     }
 
     pub async fn clock_ms(&self) -> Result<Option<i64>, TargetError> {
