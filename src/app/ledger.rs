@@ -116,10 +116,10 @@ async fn create(seen: &Seen, yes: bool) -> Result<(), Stop> {
     ddl(seen);
     consent(seen, yes)?;
     seen.target.create_ledger(&seen.environment).await.map_err(usage)?;
-    say(&format!(
+    say(
         "  made. A role that did not make it also needs: grant usage on schema gonogo, and select, insert, update on its \
-         tables. gonogo ledger drop removes it"
-    ));
+         tables. gonogo ledger drop removes it",
+    );
     Ok(())
 }
 

@@ -369,7 +369,7 @@ impl Desk<'_> {
         let about = |hold: &&Hold| matches!(&hold.cause, HoldCause::Owned { target: held, .. } if *held == target);
         let held = self.state.hold.as_ref().filter(about).is_some();
         let mut events = vec![Event::TakenOver { target, owner, by: self.by.clone() }];
-        events.extend(held.then(|| Event::Released { by: self.by }));
+        events.extend(held.then_some(Event::Released { by: self.by }));
         Ok(events)
     }
 

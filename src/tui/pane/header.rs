@@ -39,7 +39,7 @@ fn first(model: &Model, width: usize) -> Line<'static> {
     parts.push(part(Ink::Strong, clock, time::short_clock(model, model.now.wall)));
     parts.extend(window(model));
     parts.extend(last_safe(model));
-    row(model, width, (Ink::Title, title(model)), parts)
+    row(model, width, (Ink::Title, title(model)), 2, parts)
 }
 
 fn title(model: &Model) -> String {
@@ -108,11 +108,13 @@ fn second(model: &Model, width: usize) -> Line<'static> {
     if model.state.auto && model.state.ended.is_none() {
         parts.push(part(Ink::Warn, "auto-advance on", "auto"));
     }
-    parts.extend(proof(model));
     parts.push(connection(model));
+    parts.extend(proof(model));
     let run = next::run_id(model);
     parts.push(part(Ink::Dim, format!("run {run}"), run));
-    row(model, width, (Ink::Text, targets(model)), parts)
+    let targets = targets(model);
+    let least = text::width(&targets).min(PLACE);
+    row(model, width, (Ink::Text, targets), least, parts)
 }
 
 /// Told all the time where "done" rests on less than a row in the target's ledger.
@@ -168,10 +170,14 @@ pub fn target(name: &str, run: &TargetRun) -> String {
     format!("{name} {place}{digits}{owned}{who}{standby}")
 }
 
-/// Something at the left, parts at the right; where they do not fit, first the short forms, then fewer of them.
-fn row(model: &Model, width: usize, head: (Ink, String), mut parts: Vec<Part>) -> Line<'static> {
+/// Columns in which a database is told with its host: rather these than the run's name.
+const PLACE: usize = 32;
+
+/// Something at the left (of which `least` columns stay), parts at the right; where they do not fit, first the short forms,
+/// then fewer of them.
+fn row(model: &Model, width: usize, head: (Ink, String), least: usize, mut parts: Vec<Part>) -> Line<'static> {
     let total = |parts: &[Part]| -> usize { parts.iter().map(|p| text::width(&p.short) + 2).sum() };
-    while parts.len() > 1 && total(&parts) + 4 > width {
+    while parts.len() > 1 && total(&parts) + 2 + least > width {
         parts.pop();
     }
     // The last are the most welcome in full: they are the shortest of words.

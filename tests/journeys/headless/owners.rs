@@ -32,11 +32,11 @@ fn lost(ran: &Ran) -> String {
 }
 
 fn grip(ran: &Ran) -> Grip {
-    let grips = parsed(&ran.out).into_iter().filter_map(|entry| match entry.event {
+    let mut grips = parsed(&ran.out).into_iter().filter_map(|entry| match entry.event {
         Event::TargetSeen { grip, .. } => Some(grip),
         _ => None,
     });
-    grips.last().unwrap()
+    grips.next_back().unwrap()
 }
 
 /// A step that ends once the gate is open.
@@ -250,4 +250,37 @@ fn a_crash_before_the_ledger_is_told_of_the_end_asks_the_next_run() {
     assert!(matches!(&held(&next)[0], HoldCause::Owned { .. }), "{}", next.out);
     desk.run(&with(&["run", "runbook.toml", "--take-over", &db], &HEADLESS)).exits(0);
     assert_eq!(cluster.psql(&db, "select count(*) from done"), "2");
+}
+
+#[test]
+fn what_was_rehearsed_is_told_before_production() {
+    let desk = desk();
+    desk.write("shop.db", "");
+    let text = |sql: &str| {
+        format!(
+            "format = 1\nid = \"shop\"\ntitle = \"Shop\"\n[environments.test]\ntargets.main = \"sqlite:shop.db\"\n\
+             [environments.production]\nprotected = true\ntargets.main = \"sqlite:shop.db\"\n\
+             [[phase]]\nid = \"migrate\"\n[[phase.step]]\nid = \"create\"\nsql = \"{sql}\"\nundo = {{ sql = \"drop table t\" }}\n\
+             [[phase.step]]\nid = \"look\"\nsql = \"select 1\"\n"
+        )
+    };
+    let rehearsed = || {
+        let ran = desk.run(&with(&["run", "runbook.toml", "--env", "production"], &HEADLESS)).exits(4);
+        let opened = parsed(&ran.out).into_iter().find_map(|entry| match entry.event {
+            Event::RunOpened(opened) => Some(opened.rehearsed),
+            _ => None,
+        });
+        opened.unwrap()
+    };
+    desk.write("runbook.toml", &text("create table t (a)"));
+    assert_eq!(rehearsed(), None);
+    desk.run(&with(&["rehearse", "runbook.toml", "--env", "test"], &HEADLESS)).exits(0);
+    let last = rehearsed().unwrap();
+    assert!(last.same_digest && last.changed_steps.is_empty() && last.environment == "test", "{last:?}");
+    // A line more above changes the text, and no step.
+    desk.write("runbook.toml", &format!("# changed\n\n{}", text("create table t (a)")));
+    let last = rehearsed().unwrap();
+    assert!(!last.same_digest && last.changed_steps.is_empty(), "{last:?}");
+    desk.write("runbook.toml", &text("create table t (a, b)"));
+    assert_eq!(rehearsed().unwrap().changed_steps, ["create"]);
 }
