@@ -50,6 +50,12 @@ pub enum Cmd {
     /// Verify the hash chain of a run's journal; names the first bad entry
     #[command(after_help = "Example: gonogo audit last")]
     Audit(AuditArgs),
+    /// Show, make or drop the ledger of a runbook's targets: the rows that prove what committed
+    #[command(after_help = "Example: gonogo ledger create runbooks/week1-wednesday --env staging")]
+    Ledger(LedgerArgs),
+    /// The databases that runbooks are known to work on; forget one that truly moved
+    #[command(after_help = "Example: gonogo targets forget week1-wednesday --env staging")]
+    Targets(TargetsArgs),
     /// Walk through a small maintenance window on SQLite; nothing to set up
     #[command(after_help = "Example: gonogo demo --set fault=true")]
     Demo(DemoArgs),
@@ -88,9 +94,12 @@ pub struct Headless {
     /// With --headless: answers to checklists and polls
     #[arg(long, value_name = "FILE.toml", requires = "headless")]
     pub answers: Option<PathBuf>,
-    /// With --headless: the name of a protected environment's database
-    #[arg(long, value_name = "DATABASE_NAME", requires = "headless")]
+    /// With --headless: the name of a protected environment's database and the last four digits of its server's number
+    #[arg(long, value_name = "DATABASE_NAME DIGITS", requires = "headless")]
     pub confirm: Option<String>,
+    /// With --headless: the name of a database that is to be taken from a run that has not ended
+    #[arg(long, value_name = "DATABASE_NAME", requires = "headless")]
+    pub take_over: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -217,6 +226,58 @@ pub struct AuditArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: Where,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LedgerAct {
+    /// Whether there is one, whose it is, and which runs have not ended
+    Show,
+    /// Make it: exactly the statements that `show` prints
+    Create,
+    /// Take it away, with every proof in it
+    Drop,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct LedgerArgs {
+    #[arg(value_enum)]
+    pub act: LedgerAct,
+    /// The runbook: its folder or its runbook.toml
+    pub runbook: PathBuf,
+    /// The environment of the runbook
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Only this target [default: all of the environment]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Do not ask for the database's name
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Drop it although a run has not ended
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TargetsArgs {
+    #[command(subcommand)]
+    pub act: TargetsCmd,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum TargetsCmd {
+    /// Every database that is known, and by which runbook
+    List,
+    /// Forget a runbook's databases: the next run looks at them as if for the first time
+    Forget {
+        /// The runbook's id
+        runbook: String,
+        /// Only those of this environment
+        #[arg(long, value_name = "ENV")]
+        env: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -5,6 +5,10 @@
 
 /// Every place, so that a test can go through them all.
 pub const NAMES: &[&str] = &[
+    "guard.claimed",
+    "guard.end",
+    "guard.locked",
+    "known.rename",
     "target.batch.begin",
     "target.batch.commit",
     "target.batch.committed",

@@ -29,6 +29,7 @@ pub fn answers(args: &Headless) -> Result<Answers, Stop> {
     };
     answers.yes = args.yes;
     answers.confirm.clone_from(&args.confirm);
+    answers.take_over.clone_from(&args.take_over);
     Ok(answers)
 }
 
@@ -143,7 +144,7 @@ impl Pilot {
             // Not what an earlier engine of the same name was refused.
             Event::Refused { by, what, why } if self.begun && *by == self.by => {
                 self.refusals += 1;
-                self.confirm_refused |= what == "confirm";
+                self.confirm_refused |= matches!(what.as_str(), "confirm" | "take over");
                 if self.confirm_refused || self.refusals > REFUSALS {
                     self.refused = Some(why.clone());
                 }

@@ -5,10 +5,13 @@ mod demo;
 mod editor;
 mod engine;
 mod headless;
+mod ledger;
 mod open;
 mod past;
+mod rehearsed;
 mod replay;
 mod screen;
+mod targets;
 mod terminal;
 
 use std::fmt::Display;
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Check(args) => check::check(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
+        Cmd::Targets(args) => targets::targets(&args),
         command => runtime()?.block_on(with_runtime(command)),
     };
     let code = result.unwrap_or_else(|stop| {
@@ -84,9 +88,10 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Runs(args) => past::runs(&args).await,
         Cmd::Audit(args) => past::audit(&args).await,
         Cmd::Demo(args) => demo::demo(args).await,
+        Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man => Ok(code::USAGE),
+        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) => Ok(code::USAGE),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::app::{Done, Stop, code, engine, headless, screen, terminal, who};
+use crate::app::{Done, Stop, code, engine, headless, rehearsed, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
@@ -85,6 +85,8 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     }
     let home = Home::new(order.journal).map_err(usage)?;
     let clock = RunClock::start();
+    let protected = book.environment(&environment).is_some_and(|env| env.protected);
+    let rehearsed = if protected { rehearsed::last(&home, &book).await } else { None };
     let opened = Opened {
         format: FORMAT,
         run: run_id(&book, clock.now()),
@@ -95,6 +97,7 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
         by: who(),
         cwd: order.cwd.to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rehearsed,
     };
     let mut writer = Writer::create(&home, &opened.run).await.map_err(usage)?;
     let dir = writer.dir().clone();
@@ -105,7 +108,11 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
 }
 
 fn load(order: &Order<'_>) -> Result<Runbook, Stop> {
-    runbook::load(order.runbook, &order.set)
+    load_runbook(order.runbook, &order.set)
+}
+
+pub fn load_runbook(path: &Path, set: &BTreeMap<String, String>) -> Result<Runbook, Stop> {
+    runbook::load(path, set)
         .map_err(|problems| Stop::new(code::BAD_RUNBOOK, problems.render(terminal::colour_on_stderr())))
 }
 
@@ -116,7 +123,7 @@ fn fit(answers: &Answers, book: &Runbook) -> Result<(), Stop> {
 }
 
 /// The environment named, or the only one there is.
-fn environment(book: &Runbook, named: Option<&str>) -> Result<String, Stop> {
+pub fn environment(book: &Runbook, named: Option<&str>) -> Result<String, Stop> {
     let known: Vec<&str> = book.environments.iter().map(|env| env.name.as_str()).collect();
     match (named, known.as_slice()) {
         (Some(name), _) if known.contains(&name) => Ok(name.to_owned()),
@@ -132,8 +139,13 @@ fn environment(book: &Runbook, named: Option<&str>) -> Result<String, Stop> {
 /// `week1-wednesday-20261121-034107-k3f9`: to be read, typed and sorted.
 fn run_id(book: &Runbook, at: crate::run::Moment) -> String {
     let random = uuid::Uuid::now_v7().simple().to_string();
+    format!("{}{}-{}", run_name(book), at.wall.format("%Y%m%d-%H%M%S"), &random[random.len() - 4..])
+}
+
+/// How the names of a runbook's runs begin.
+pub fn run_name(book: &Runbook) -> String {
     let name: String = book.id.chars().take(40).collect();
-    format!("{name}-{}-{}", at.wall.format("%Y%m%d-%H%M%S"), &random[random.len() - 4..])
+    format!("{name}-")
 }
 
 /// Starts the engine as a process of its own, detached from this terminal, and calls it until it answers.

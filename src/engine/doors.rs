@@ -1,8 +1,8 @@
 //! The engine's doors to the world: targets by name, probes, secrets, the run's private folder.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::diverged::{self, Proofs};
 use super::redact::Redactor;
-use super::secrets;
+use super::{contact, secrets};
 use crate::probe;
 use crate::run::decide::Input;
 use crate::run::event::Fingerprint;
-use crate::run::{Attempt, Event, RunState, context};
+use crate::run::{Attempt, RunState, context};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Environment, Probe, ProbeSource, Runbook, Secret};
-use crate::target::{Look, Target};
+use crate::target::{Key, Look, Target};
 
 /// Cheap to clone: every task of the engine has its own.
 #[derive(Clone)]
@@ -34,6 +34,11 @@ pub struct Doors {
     proofs: Arc<RwLock<Proofs>>,
     context: Arc<Context>,
     targets: Arc<RwLock<BTreeMap<String, Arc<Target>>>>,
+    /// Targets that are being reached for.
+    opening: Arc<Mutex<BTreeSet<String>>>,
+    claiming: Arc<tokio::sync::Mutex<()>>,
+    /// Who holds the run: `user@host`.
+    by: String,
     redactor: Redactor,
     reports: mpsc::Sender<Input>,
     stop: CancellationToken,
@@ -44,6 +49,7 @@ impl Doors {
         book: Arc<Runbook>,
         state: &RunState,
         run_dir: PathBuf,
+        by: String,
         reports: mpsc::Sender<Input>,
         stop: CancellationToken,
     ) -> Self {
@@ -56,6 +62,9 @@ impl Doors {
             proofs: Arc::new(RwLock::new(diverged::proofs(state))),
             context: Arc::new(context::of(&book, state)),
             targets: Arc::default(),
+            opening: Arc::default(),
+            claiming: Arc::default(),
+            by,
             redactor: Redactor::default(),
             book,
             reports,
@@ -74,6 +83,23 @@ impl Doors {
     /// Where private files and the records of commands lie.
     pub fn records(&self) -> PathBuf {
         self.run_dir.join("attempts")
+    }
+
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    pub fn book(&self) -> &Runbook {
+        &self.book
+    }
+
+    /// Where the engine's own tasks report.
+    pub fn reports(&self) -> &mpsc::Sender<Input> {
+        &self.reports
     }
 
     pub fn cwd(&self) -> &PathBuf {
@@ -114,50 +140,76 @@ impl Doors {
     /// Reaches for every target of the environment; each reports as seen or lost.
     pub fn open_targets(&self) {
         for (name, _) in &self.environment.targets {
-            self.open_target(name.clone());
+            self.open_target(name.clone(), false);
         }
     }
 
-    /// Reaches again for the targets that were lost.
+    /// Reaches again for the targets that were lost, or are to be taken over.
     pub fn reopen_lost(&self, state: &RunState) {
         if let (Ok(mut proofs), Ok(mut known)) = (self.proofs.write(), self.known.write()) {
             *proofs = diverged::proofs(state);
             *known = fingerprints(state);
         }
         for (name, _) in &self.environment.targets {
-            if !state.targets.get(name).is_some_and(|seen| seen.reached) {
-                self.open_target(name.clone());
+            let seen = state.targets.get(name);
+            if !seen.is_some_and(|seen| seen.reached) {
+                self.open_target(name.clone(), seen.is_some_and(|seen| seen.taking));
             }
         }
     }
 
-    fn open_target(&self, name: String) {
+    /// Reaches for it unless somebody does so already: two claims of one engine would stand in each other's way.
+    fn open_target(&self, name: String, take_over: bool) {
+        let free = self.opening.lock().is_ok_and(|mut opening| opening.insert(name.clone()));
+        if !free {
+            return;
+        }
         let doors = self.clone();
         tokio::spawn(async move {
-            let fact = match doors.reach(&name).await {
-                Ok(fingerprint) => Event::TargetSeen { target: name, fingerprint },
-                Err(error) => Event::TargetLost { target: name, error },
-            };
-            // The engine is gone where nobody listens.
-            let _ = doors.reports.send(Input::Fact(fact)).await;
+            contact::report(doors.clone(), name.clone(), take_over).await;
+            if let Ok(mut opening) = doors.opening.lock() {
+                opening.remove(&name);
+            }
         });
     }
 
-    async fn reach(&self, name: &str) -> Result<Fingerprint, String> {
-        let target = self.connect(name).await?;
-        let fingerprint = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
-        if let Some(before) = &self.known(name) {
-            same(before, &fingerprint)?;
-            let keys = self.proofs.read().ok().and_then(|proofs| proofs.get(name).cloned()).unwrap_or_default();
-            diverged::check(&target, before, &fingerprint, &keys).await?;
-        }
+    /// Makes a target that was reached the one that steps and probes work on.
+    pub fn found(&self, name: &str, target: &Arc<Target>) {
         if let Ok(mut targets) = self.targets.write() {
-            targets.insert(name.to_owned(), Arc::new(target));
+            targets.insert(name.to_owned(), Arc::clone(target));
         }
-        Ok(fingerprint)
     }
 
-    async fn connect(&self, name: &str) -> Result<Target, String> {
+    /// The targets that were reached, but for `name`.
+    pub fn others(&self, name: &str) -> Vec<Arc<Target>> {
+        let others = |targets: &BTreeMap<String, Arc<Target>>| {
+            targets.iter().filter(|(other, _)| *other != name).map(|(_, target)| Arc::clone(target)).collect()
+        };
+        self.targets.read().map(|targets| others(&targets)).unwrap_or_default()
+    }
+
+    /// Held while a target is claimed: two targets may be one database, and the second then sees the first's claim.
+    pub async fn claiming(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.claiming).lock_owned().await
+    }
+
+    /// What each attempt on the target must have left in its ledger, by the journal.
+    pub fn proofs(&self, name: &str) -> Vec<Key> {
+        self.proofs.read().ok().and_then(|proofs| proofs.get(name).cloned()).unwrap_or_default()
+    }
+
+    /// Lets every target go. `ended`: the run is over for good.
+    pub async fn let_go(&self, ended: bool) {
+        let targets: Vec<Arc<Target>> = match self.targets.read() {
+            Ok(targets) => targets.values().cloned().collect(),
+            Err(_) => return,
+        };
+        for target in targets {
+            target.let_go(ended).await;
+        }
+    }
+
+    pub async fn connect(&self, name: &str) -> Result<Target, String> {
         let spec = self.environment.targets.iter().find(|(target, _)| target == name).map(|(_, spec)| spec);
         let spec = spec.ok_or_else(|| format!("environment {} has no target {name}", self.environment.name))?;
         let secret = self.rendered(&spec.url)?;
@@ -177,7 +229,7 @@ impl Doors {
         let target = self.connect(name).await?;
         let now = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
         if let Some(before) = &self.known(name) {
-            same(before, &now)?;
+            contact::same(before, &now)?;
         }
         Ok(Arc::new(target))
     }
@@ -303,25 +355,4 @@ fn fingerprints(state: &RunState) -> BTreeMap<String, Fingerprint> {
 fn words(look: &Look) -> String {
     let since = look.since.map(|since| format!(" since {}", since.format("%T UTC"))).unwrap_or_default();
     format!("pid {} {}{since}: {}", look.pid, look.state, look.query)
-}
-
-/// A target that is not the one seen before must not be worked on.
-fn same(before: &Fingerprint, now: &Fingerprint) -> Result<(), String> {
-    let fields = [
-        ("host", Some(before.host.clone()), Some(now.host.clone())),
-        ("database", Some(before.database.clone()), Some(now.database.clone())),
-        ("role", Some(before.role.clone()), Some(now.role.clone())),
-        ("system id", before.system_id.clone(), now.system_id.clone()),
-    ];
-    let changed: Vec<String> = fields
-        .iter()
-        .filter(|(_, before, now)| before != now)
-        .map(|(name, before, now)| {
-            format!("{name} was {}, is {}", before.as_deref().unwrap_or("?"), now.as_deref().unwrap_or("?"))
-        })
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    Err(format!("this is another database than before: {}", changed.join(", ")))
 }

@@ -148,6 +148,9 @@ impl Job {
         out: &mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Ended {
+        if let Some(target) = connect.and_then(|name| self.doors.target(name)) {
+            target.still_guarded().await?;
+        }
         let env = self.connect(connect)?;
         let password_file = env.iter().find(|(name, _)| name == "PGPASSFILE").map(|(_, path)| path.clone());
         let job = self.command_job(act, env)?;

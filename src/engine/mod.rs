@@ -1,6 +1,7 @@
 //! The engine: one inbox, one turn, one transaction. Drain, decide, apply, append, and only then act.
 
 pub mod clock;
+mod contact;
 mod diverged;
 pub mod doors;
 mod doubt;
@@ -117,7 +118,14 @@ impl Engine {
         let clock = takeup::clock(&setup.state);
         let (reports, own) = mpsc::channel(TURN);
         let stop = CancellationToken::new();
-        let doors = Doors::new(setup.book.clone(), &setup.state, setup.run_dir.clone(), reports.clone(), stop.clone());
+        let doors = Doors::new(
+            setup.book.clone(),
+            &setup.state,
+            setup.run_dir.clone(),
+            setup.by.clone(),
+            reports.clone(),
+            stop.clone(),
+        );
         let work = Work::new(reports.clone(), setup.progress);
         let doubts = Doubts::new(reports);
         Ok(Self {
@@ -142,6 +150,7 @@ impl Engine {
     /// The writer comes back with the run's lock: to be let go last, after the socket was closed.
     pub async fn run(mut self) -> (Result<Ending, EngineError>, Writer) {
         let result = self.hold().await;
+        self.doors.let_go(matches!(result, Ok(Ending::Ended(_)))).await;
         self.stop.cancel();
         self.work.stop_all();
         (result, self.writer)
@@ -333,7 +342,7 @@ impl Engine {
             (Event::Settled { attempt, .. }, _) => self.doubts.over(attempt),
             (Event::Output { attempt, chunk: Chunk::Judged { .. } }, _) => self.work.witnessed(attempt),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
-            (Event::Released { .. }, _) => self.doors.reopen_lost(&self.state),
+            (Event::Released { .. } | Event::TakenOver { .. }, _) => self.doors.reopen_lost(&self.state),
             _ => {}
         }
     }

@@ -192,6 +192,7 @@ mod tests {
         let seen = Event::TargetSeen {
             target: "main".into(),
             fingerprint: Fingerprint { database: "forward".into(), ..Fingerprint::default() },
+            grip: Default::default(),
         };
         assert_eq!(redactor().event(seen.clone()), seen);
         let resolved = Resolved::Run { argv: vec!["forward".into()], connect: None };

@@ -52,6 +52,12 @@ impl Reader {
         Ok(self.run_row().await?.end)
     }
 
+    /// The journal as it stood after entry `seq` (unproven, as [`Self::head`]); none where it is shorter.
+    pub async fn anchor_at(&mut self, seq: u64) -> Result<Option<Anchor>, JournalError> {
+        self.refresh().await?;
+        self.chain_at(seq).await
+    }
+
     /// Up to `limit` entries after entry `seq` (0: from the first), proven against it. Empty: there are none yet.
     /// Errors: [`JournalError::Bad`] names the first that does not follow from those before it.
     pub async fn entries_after(&mut self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {

@@ -61,6 +61,8 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
             one("taken up again", by, &format!("on {host}, pid {pid}"))
         }
         Event::TargetLost { target, error } => one("target lost", "", &format!("{target}: {error}")),
+        Event::TargetOwned { target, owner, .. } => one("another owner", "", &format!("{target}: {owner}")),
+        Event::TakenOver { target, owner, by } => one("taken over", by, &format!("{target}: {owner}")),
         Event::AdvanceSet { auto: true, by } => one("advance by itself", by, "steps start without a confirm"),
         _ => return None,
     })

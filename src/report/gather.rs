@@ -127,6 +127,7 @@ impl<'a> Gather<'a> {
             | Event::CountdownStopped { by, .. }
             | Event::Held { by, .. }
             | Event::Released { by }
+            | Event::TakenOver { by, .. }
             | Event::RollbackStarted { by, .. }
             | Event::NoteAdded { by, .. } => by,
             _ => return,
@@ -138,13 +139,14 @@ impl<'a> Gather<'a> {
 
     fn course(&mut self, entry: &'a Entry) {
         match &entry.event {
-            Event::TargetSeen { target, fingerprint } => {
+            Event::TargetSeen { target, fingerprint, grip } => {
                 let known = self.targets.iter().rev().find(|seen| seen.name == *target);
                 if known.is_none_or(|seen| seen.fingerprint != *fingerprint) {
                     self.targets.push(Target {
                         name: target.clone(),
                         at: entry.at.wall,
                         fingerprint: fingerprint.clone(),
+                        grip: grip.clone(),
                     });
                 }
             }

@@ -107,7 +107,8 @@ fn head(page: &mut Page, report: &Report) {
     for target in &report.targets {
         let print = inline(&words::fingerprint(&target.fingerprint));
         let system = target.fingerprint.system_id.as_deref().map(|id| format!(" · system {}", code(id)));
-        rows.push(("Target", format!("{}: {print}{}", code(&target.name), system.unwrap_or_default())));
+        let grip: String = words::grip(&target.grip).iter().map(|word| format!(" · {}", inline(word))).collect();
+        rows.push(("Target", format!("{}: {print}{}{grip}", code(&target.name), system.unwrap_or_default())));
     }
     for (name, value) in &run.set {
         rows.push(("Variable", format!("{} = {}", code(name), inline(&words::var(value)))));

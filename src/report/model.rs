@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::run::event::{Claim, Direction, End, Fingerprint, Mode};
+use crate::run::event::{Claim, Direction, End, Fingerprint, Grip, Mode};
 use crate::run::{Facts, Fault, Verdict};
 use crate::runbook::{TriggerAction, Var};
 
@@ -99,6 +99,7 @@ pub struct Target {
     pub name: String,
     pub at: DateTime<Utc>,
     pub fingerprint: Fingerprint,
+    pub grip: Grip,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -25,6 +25,9 @@ pub struct Answers {
     /// `--confirm`: the name of a protected target's database.
     #[serde(skip)]
     pub confirm: Option<String>,
+    /// `--take-over`: the name of the database that is taken from a run that has not ended.
+    #[serde(skip)]
+    pub take_over: Option<String>,
 }
 
 impl Answers {
@@ -84,6 +87,9 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
         return Move::Do(CommandVerb::Retry { step });
     }
     if let Some(hold) = &state.hold {
+        if let (HoldCause::Owned { target, .. }, Some(text)) = (&hold.cause, &answers.take_over) {
+            return Move::Do(CommandVerb::TakeOver { target: target.clone(), text: text.clone() });
+        }
         return Move::Stuck(super::words::hold(&hold.cause));
     }
     if plan::needs_confirmation(book, state) {
@@ -114,6 +120,7 @@ pub fn may_release(cause: &HoldCause) -> bool {
         HoldCause::Operator { .. }
             | HoldCause::Unanswered { .. }
             | HoldCause::Target { .. }
+            | HoldCause::Owned { .. }
             | HoldCause::Missing { .. }
             | HoldCause::JournalFull {}
     )
@@ -131,7 +138,9 @@ fn confirm(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     match (&answers.confirm, plan::confirmation_word(book, state)) {
         (_, None) => Move::Wait,
         (Some(text), Some(_)) => Move::Do(CommandVerb::Confirm { text: text.clone() }),
-        (None, Some(_)) => Move::Stuck("the environment is protected: --confirm DATABASE_NAME".to_owned()),
+        (None, Some(word)) => {
+            Move::Stuck(format!("the environment is protected: --confirm {word:?} says that this is meant"))
+        }
     }
 }
 

@@ -68,6 +68,11 @@ pub enum CommandVerb {
         reason: String,
     },
     Release,
+    /// Take a target from the run that has it. `text`: the name of its database, typed.
+    TakeOver {
+        target: String,
+        text: String,
+    },
     SetAdvance {
         auto: bool,
     },

@@ -4,7 +4,7 @@ use super::command::{Command, CommandVerb};
 use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment};
 use super::facts::{Chunk, NoData, Outcome};
 use super::plan::{self};
-use super::state::{RunState, StepRun, StepStatus};
+use super::state::{Hold, RunState, StepRun, StepStatus};
 use super::{fault, follow, limits, prepare};
 use crate::runbook::{Runbook, Step, StepId, Verb};
 
@@ -101,6 +101,7 @@ fn order(book: &Runbook, state: &RunState, command: Command, now: Moment) -> Rul
         CommandVerb::SignOff { phase, reason } => desk.sign_off(phase, reason),
         CommandVerb::Hold { reason } => desk.hold(reason),
         CommandVerb::Release => desk.release(),
+        CommandVerb::TakeOver { target, text } => desk.take_over(target, &text),
         CommandVerb::SetAdvance { auto } => Ok(vec![Event::AdvanceSet { auto, by: desk.by }]),
         CommandVerb::Rollback { plan, reason } => desk.rollback(plan, reason),
         CommandVerb::StopCountdown => desk.stop_countdown(),
@@ -147,7 +148,8 @@ impl Desk<'_> {
         let word = plan::confirmation_word(self.book, self.state)
             .ok_or("the target has not been reached yet, so its name is not known")?;
         if text.trim() != word {
-            return Err(format!("{:?} is not the name of the target's database", text.trim()));
+            let digits = if word.contains(' ') { " and the last four digits of its system" } else { "" };
+            return Err(format!("{:?} is not the name of the target's database{digits}", text.trim()));
         }
         Ok(vec![Event::Confirmed { by: self.by, text: word }])
     }
@@ -354,6 +356,21 @@ impl Desk<'_> {
             _ => {}
         }
         Ok(vec![Event::Released { by: self.by }])
+    }
+
+    fn take_over(self, target: String, text: &str) -> Ruling {
+        let run = self.state.targets.get(&target);
+        let owner = run.and_then(|run| run.owner.clone());
+        let Some(owner) = owner else { return Err(format!("nobody has target {target} instead of this run")) };
+        let database = run.and_then(|run| run.fingerprint.as_ref()).map(|print| print.database.as_str());
+        if Some(text.trim()) != database {
+            return Err(format!("{:?} is not the name of the target's database", text.trim()));
+        }
+        let about = |hold: &&Hold| matches!(&hold.cause, HoldCause::Owned { target: held, .. } if *held == target);
+        let held = self.state.hold.as_ref().filter(about).is_some();
+        let mut events = vec![Event::TakenOver { target, owner, by: self.by.clone() }];
+        events.extend(held.then_some(Event::Released { by: self.by }));
+        Ok(events)
     }
 
     fn rollback(self, named: Option<String>, reason: String) -> Ruling {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
-use super::{Attempt, Direction, Entry, Event, Outcome};
+use super::{Attempt, Direction, Entry, Event, Outcome, plan};
 use crate::runbook::{Runbook, StepId, TriggerAction, Verb};
 
 /// How a line wants to be read. Faces may colour by it; the words say it too.
@@ -250,11 +250,11 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("engine stopped by {}{}", name(by), because(reason));
             (text, Tone::Warn)
         }
-        Event::TargetSeen { target, fingerprint } => {
-            let text = format!("target {} is {}", name(target), words::fingerprint(fingerprint));
-            (text, Tone::Plain)
-        }
-        Event::TargetLost { target, error } => (format!("target {} lost{}", name(target), because(error)), Tone::Bad),
+        Event::TargetSeen { .. }
+        | Event::TargetLost { .. }
+        | Event::TargetOwned { .. }
+        | Event::TakenOver { .. }
+        | Event::LedgerCreated { .. } => return about_target(event),
         Event::Confirmed { by, text } => (format!("confirmed by {}: “{}”", name(by), phrase(text)), Tone::Plain),
         Event::AdvanceSet { auto: true, by } => {
             (format!("steps start by themselves from here on, by {}", name(by)), Tone::Plain)
@@ -272,6 +272,34 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
         Event::ScreenLost { by } => (format!("the screen of {} is gone", name(by)), Tone::Plain),
         Event::RunEnded { end, reason } => ended_run(*end, reason),
         _ => return about_course(event, runbook),
+    };
+    Some(Line::run(text, tone))
+}
+
+fn about_target(event: &Event) -> Option<Line> {
+    let (text, tone) = match event {
+        Event::TargetSeen { target, fingerprint, grip } => {
+            let mut text = format!("target {} is {}", name(target), words::fingerprint(fingerprint));
+            if let Some(digits) = plan::short_id(fingerprint) {
+                text.push_str(&format!(" · system …{}", name(digits)));
+            }
+            for word in words::grip(grip) {
+                text.push_str(&format!(" · {word}"));
+            }
+            let warns = grip.read_only || words::skew(grip).is_some();
+            (text, if warns { Tone::Warn } else { Tone::Plain })
+        }
+        Event::TargetLost { target, error } => (format!("target {} lost{}", name(target), because(error)), Tone::Bad),
+        Event::TargetOwned { target, owner, .. } => {
+            (format!("target {} has another owner{}", name(target), because(owner)), Tone::Bad)
+        }
+        Event::TakenOver { target, owner, by } => {
+            (format!("target {} is taken over by {}{}", name(target), name(by), because(owner)), Tone::Warn)
+        }
+        Event::LedgerCreated { target } => {
+            (format!("target {} has a ledger now (schema gonogo)", name(target)), Tone::Plain)
+        }
+        _ => return None,
     };
     Some(Line::run(text, tone))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
+pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -80,22 +81,9 @@ pub struct Opened {
     /// The folder it was opened in: relative paths of commands start here.
     pub cwd: String,
     pub version: String,
-}
-
-/// Who a target is: shown beside every prompt, compared at every contact.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// `postgresql` or `sqlite`.
-    pub kind: String,
-    pub version: String,
-    /// `host:port`, socket folder, or the file's path.
-    pub host: String,
-    pub database: String,
-    pub role: String,
-    pub system_id: Option<String>,
-    pub timeline: Option<i64>,
-    /// True for a standby.
-    pub in_recovery: bool,
+    /// The last rehearsal of this runbook that the journal folder knew then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Rehearsed>,
 }
 
 /// What will run, resolved and redacted, as it is about to be sent.
@@ -189,6 +177,11 @@ pub enum HoldCause {
         target: String,
         error: String,
     },
+    /// Another run has the target and has not ended.
+    Owned {
+        target: String,
+        owner: String,
+    },
 }
 
 /// What a person says of an attempt that nobody can prove: a claim, never a proof.
@@ -225,6 +218,7 @@ impl Event {
             | Self::CountdownStopped { by, .. }
             | Self::Held { by, .. }
             | Self::Released { by }
+            | Self::TakenOver { by, .. }
             | Self::AdvanceSet { by, .. }
             | Self::RollbackStarted { by, .. }
             | Self::NoteAdded { by, .. }
@@ -255,9 +249,28 @@ pub enum Event {
         by: String,
         reason: String,
     },
+    /// Reached, and the run's own for as long as its engine lives.
     TargetSeen {
         target: String,
         fingerprint: Fingerprint,
+        #[serde(default)]
+        grip: Grip,
+    },
+    /// Reached, but another run has it: in words who and since when. Only a typed take-over goes past that.
+    TargetOwned {
+        target: String,
+        fingerprint: Fingerprint,
+        owner: String,
+    },
+    /// A person took the target from its owner.
+    TakenOver {
+        target: String,
+        owner: String,
+        by: String,
+    },
+    /// The runbook consents to a ledger in this target, and there was none.
+    LedgerCreated {
+        target: String,
     },
     TargetLost {
         target: String,

@@ -5,7 +5,8 @@ use super::facts::{Chunk, Judged, Outcome};
 use super::limits;
 use super::output::OutputLog;
 use super::state::{
-    Engine, Fired, Hold, Note, PhaseRun, Rollback, RunState, Sample, StepRun, StepStatus, Tick, TriggerRun, Vote,
+    Engine, Fired, Hold, Note, PhaseRun, Rollback, RunState, Sample, StepRun, StepStatus, TargetRun, Tick, TriggerRun,
+    Vote,
 };
 use crate::runbook::StepId;
 
@@ -48,19 +49,16 @@ impl RunState {
                 for target in self.targets.values_mut() {
                     target.reached = false;
                     target.lost = None;
+                    target.owner = None;
+                    target.taking = false;
                 }
             }
             Event::EngineStopped { .. } => self.engine_stopped(),
-            Event::TargetSeen { target, fingerprint } => {
-                let seen = self.targets.entry(target.clone()).or_default();
-                seen.fingerprint = Some(fingerprint.clone());
-                seen.reached = true;
-                seen.lost = None;
-            }
-            Event::TargetLost { target, error } => {
-                let lost = self.targets.entry(target.clone()).or_default();
-                lost.reached = false;
-                lost.lost = Some(error.clone());
+            event @ (Event::TargetSeen { target, .. }
+            | Event::TargetLost { target, .. }
+            | Event::TargetOwned { target, .. }
+            | Event::TakenOver { target, .. }) => {
+                contact(self.targets.entry(target.clone()).or_default(), event);
             }
             Event::Confirmed { by, .. } => self.confirmed = Some(by.clone()),
             Event::PhaseEntered { phase } => {
@@ -82,6 +80,7 @@ impl RunState {
                 // The engine reaches for lost targets again; until it has, nothing starts.
                 for target in self.targets.values_mut() {
                     target.lost = None;
+                    target.owner = None;
                 }
             }
             Event::RollbackStarted { plan, steps, by, reason } => {
@@ -370,5 +369,27 @@ impl RunState {
 
     fn trigger_mut(&mut self, id: &str) -> &mut TriggerRun {
         self.triggers.entry(id.to_owned()).or_default()
+    }
+}
+
+/// What an event says of one target.
+fn contact(run: &mut TargetRun, event: &Event) {
+    run.reached = false;
+    run.lost = None;
+    run.owner = None;
+    run.taking = false;
+    match event {
+        Event::TargetSeen { fingerprint, grip, .. } => {
+            run.fingerprint = Some(fingerprint.clone());
+            run.grip = grip.clone();
+            run.reached = true;
+        }
+        Event::TargetOwned { fingerprint, owner, .. } => {
+            run.fingerprint = Some(fingerprint.clone());
+            run.owner = Some(owner.clone());
+        }
+        Event::TargetLost { error, .. } => run.lost = Some(error.clone()),
+        Event::TakenOver { .. } => run.taking = true,
+        _ => {}
     }
 }

@@ -60,10 +60,12 @@ fn lost_target(state: &RunState) -> Vec<Event> {
     if state.hold.is_some() {
         return Vec::new();
     }
-    let lost = state.targets.iter().find_map(|(name, seen)| Some((name, seen.lost.as_ref()?)));
-    lost.map(|(target, error)| held(HoldCause::Target { target: target.clone(), error: error.clone() }))
-        .into_iter()
-        .collect()
+    let cause = state.targets.iter().find_map(|(target, seen)| match (&seen.lost, &seen.owner) {
+        (Some(error), _) => Some(HoldCause::Target { target: target.clone(), error: error.clone() }),
+        (None, Some(owner)) => Some(HoldCause::Owned { target: target.clone(), owner: owner.clone() }),
+        (None, None) => None,
+    });
+    cause.map(held).into_iter().collect()
 }
 
 fn counting(state: &RunState) -> impl Iterator<Item = String> {

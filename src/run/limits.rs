@@ -30,3 +30,5 @@ pub use crate::runbook::RUNBOOK_BYTES;
 pub const WORDS: usize = 4_000;
 /// How long a run that was rolled back waits for its breached triggers to be fine again (milliseconds).
 pub const RECOVERY_MS: u64 = 60_000;
+/// How far a target's clock may be off ours before somebody is told (milliseconds).
+pub const SKEW_MS: u64 = 2_000;

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod fault;
 pub mod fold;
 pub mod follow;
+pub mod identity;
 pub mod judge;
 pub mod limits;
 pub mod output;

@@ -1,6 +1,6 @@
 //! Where a run stands in its runbook, and what a rollback would take back: questions that rules and faces both ask.
 
-use super::event::{Event, HoldCause, Moment};
+use super::event::{Event, Fingerprint, HoldCause, Moment};
 use super::state::{RunState, StepStatus};
 pub use super::words::millis;
 use crate::runbook::{OnFail, Phase, PhaseKind, Runbook, Step, StepId, Undo};
@@ -115,11 +115,23 @@ pub fn needs_confirmation(book: &Runbook, state: &RunState) -> bool {
     protected && state.confirmed.is_none()
 }
 
-/// What has to be typed to confirm a protected environment: the first target's database. None until it was seen.
+/// What has to be typed to confirm a protected environment: the first target's database and the last four digits of its
+/// server's own number, where that is known (`app 4711`). None until it was seen.
 pub fn confirmation_word(book: &Runbook, state: &RunState) -> Option<String> {
     let env = book.environment(&state.opened.environment)?;
     let Some((first, _)) = env.targets.first() else { return Some(env.name.clone()) };
-    Some(state.targets.get(first)?.fingerprint.as_ref()?.database.clone())
+    let print = state.targets.get(first)?.fingerprint.as_ref()?;
+    Some(match short_id(print) {
+        Some(digits) => format!("{} {digits}", print.database),
+        None => print.database.clone(),
+    })
+}
+
+/// The last four digits of the server's own number: what tells a copy with another history apart.
+pub fn short_id(print: &Fingerprint) -> Option<&str> {
+    let id = print.system_id.as_deref()?;
+    let from = id.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    id.get(from..)
 }
 
 /// A hold, said by gonogo itself.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::event::{Attempt, End, Fingerprint, HoldCause, Moment, Opened, Resolved};
+use super::event::{Attempt, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
 use super::facts::{Effect, Facts, Judged, NoData, Outcome};
 use super::output::OutputLog;
 use crate::runbook::{StepId, TriggerAction};
@@ -60,6 +60,12 @@ pub struct TargetRun {
     /// True once the engine that holds the run now has reached it.
     pub reached: bool,
     pub lost: Option<String>,
+    /// How this run holds it.
+    pub grip: Grip,
+    /// Who has it instead of this run.
+    pub owner: Option<String>,
+    /// A person has typed that it is taken from its owner; the engine has not done so yet.
+    pub taking: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::clean;
-use super::event::{Claim, Direction, End, Fingerprint, HoldCause, Mode, Moment};
+use super::event::{Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Moment, Proof};
 use super::facts::{Effect, Facts, Fault, Verdict};
 use super::state::StepStatus;
+use super::{clean, limits};
 use crate::runbook::{TriggerAction, Var};
 
 /// Graphemes of a foreign text inside a sentence; the rest is behind "…".
@@ -238,6 +238,7 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Criteria { criteria } => format!("not met: {}", phrase(&criteria.join(", "))),
         HoldCause::JournalFull {} => "the journal's disk is full; make room, then resume".to_owned(),
         HoldCause::Target { target, error } => format!("target {} is lost: {}", name(target), phrase(error)),
+        HoldCause::Owned { target, owner } => format!("target {} has another owner: {}", name(target), phrase(owner)),
     }
 }
 
@@ -320,4 +321,27 @@ pub fn fingerprint(print: &Fingerprint) -> String {
         out.push_str(" · primary");
     }
     out
+}
+
+/// How a run holds a target, where there is something to say: `epoch 3 in its ledger`, `weaker proof: …`.
+pub fn grip(grip: &Grip) -> Vec<String> {
+    let mut out = Vec::new();
+    match (&grip.proof, grip.epoch) {
+        (Proof::Ledger, Some(epoch)) => out.push(format!("proof by its ledger, epoch {epoch}")),
+        (Proof::Ledger, None) => out.push("proof by its ledger".to_owned()),
+        (Proof::Weaker { why }, _) => out.push(format!("weaker proof: {}", phrase(why))),
+        (Proof::None, _) => {}
+    }
+    if grip.read_only {
+        out.push("nothing can be written there".to_owned());
+    }
+    out.extend(skew(grip));
+    out
+}
+
+/// The target's clock, where it is off by more than a little.
+pub fn skew(grip: &Grip) -> Option<String> {
+    let off = grip.skew_ms.filter(|off| off.unsigned_abs() > limits::SKEW_MS)?;
+    let which = if off > 0 { "ahead of" } else { "behind" };
+    Some(format!("its clock is {} {which} ours", duration(off.unsigned_abs())))
 }

@@ -6,6 +6,7 @@
 mod address;
 mod batch;
 mod cell;
+mod claim;
 mod collect;
 mod error;
 mod label;
@@ -30,6 +31,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 pub use self::batch::BatchJob;
+pub use self::claim::{Claim, Memory, Refusal};
 pub use self::error::TargetError;
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
@@ -38,7 +40,7 @@ use self::address::Address;
 use self::postgres::Postgres;
 use self::shape::Shape;
 use self::sqlite::Sqlite;
-use crate::run::event::{Fingerprint, Statement};
+use crate::run::event::{Fingerprint, Grip, Statement};
 use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::TargetSpec;
 
@@ -130,6 +132,74 @@ impl Target {
         match &self.kind {
             Kind::Postgres(target) => target.fingerprint().await,
             Kind::Sqlite(target) => target.fingerprint().await,
+        }
+    }
+
+    /// Makes a run the owner of the database for as long as this target lives (or until [`Target::let_go`]), by keys on
+    /// the server and by its ledger where there is one. A file has no owner.
+    ///
+    /// # Errors
+    /// Somebody else has it, or it is not the database it should be. Nothing was changed then.
+    pub async fn claim(&self, claim: &Claim<'_>) -> Result<Grip, Refusal> {
+        match &self.kind {
+            Kind::Postgres(target) => target.claim(claim).await,
+            Kind::Sqlite(target) => target.enrol(claim.environment).await.map_err(Refusal::Failed),
+        }
+    }
+
+    /// The run's epoch in the target's ledger; 0: not claimed, or there is no ledger.
+    pub fn epoch(&self) -> u64 {
+        match &self.kind {
+            Kind::Postgres(target) => target.epoch(),
+            Kind::Sqlite(_) => 0,
+        }
+    }
+
+    /// Looks whether the claim still stands; fine where nothing was claimed.
+    ///
+    /// # Errors
+    /// In words: how it was lost. It has to be claimed anew then.
+    pub async fn still_guarded(&self) -> Result<(), String> {
+        match &self.kind {
+            Kind::Postgres(target) => target.still_guarded().await,
+            Kind::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// The session of the guard that this target holds itself.
+    async fn guard_session(&self) -> Option<postgres::Backend> {
+        match &self.kind {
+            Kind::Postgres(target) => target.guard_session().await,
+            Kind::Sqlite(_) => None,
+        }
+    }
+
+    /// Lets the database go. `ended`: the run is over for good, and a ledger is told so (best effort).
+    pub async fn let_go(&self, ended: bool) {
+        if let Kind::Postgres(target) = &self.kind {
+            target.let_go(ended).await;
+        }
+    }
+
+    /// The server's clock, in milliseconds since 1970; none for a file.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn clock_ms(&self) -> Result<Option<i64>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => target.clock_ms().await,
+            Kind::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Runs that have not ended, as the ledger knows them: one sentence each.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn ledger_runs(&self) -> Result<Vec<String>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("the ledger", target.ledger_runs().await),
+            Kind::Sqlite(_) => Ok(Vec::new()),
         }
     }
 
@@ -233,6 +303,14 @@ impl Target {
         match &self.kind {
             Kind::Postgres(_) => postgres::SCHEMA,
             Kind::Sqlite(_) => sqlite::SCHEMA,
+        }
+    }
+
+    /// The statements that take it away.
+    pub fn ledger_drop(&self) -> &'static [&'static str] {
+        match &self.kind {
+            Kind::Postgres(_) => &[postgres::DROP],
+            Kind::Sqlite(_) => sqlite::DROP,
         }
     }
 

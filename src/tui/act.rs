@@ -15,6 +15,7 @@ use super::table;
 use super::theme::Ink;
 use super::view;
 use super::view::next::{self, Enter};
+use crate::run::event::HoldCause;
 use crate::run::{Command, CommandVerb, clean};
 use crate::runbook::{StepId, Verb};
 
@@ -30,6 +31,7 @@ pub fn act(model: &mut Model, action: Action, key: &KeyEvent) -> Option<Out> {
         Action::Cancel => with_attempt(model, Kind::Cancel, false),
         Action::Settle => with_attempt(model, Kind::Settle, true),
         Action::SignOff => sign_off(model),
+        Action::TakeOver => take_over(model),
         Action::StopCountdown => Some(send(model, CommandVerb::StopCountdown)),
         Action::Rollback => rollback(model),
         Action::Hold => hold(model),
@@ -176,6 +178,14 @@ fn sign_off(model: &mut Model) -> Option<Out> {
     open(model, Kind::SignOff(phase), Vec::new(), vec![Field::new("reason", Rule::Required)])
 }
 
+fn take_over(model: &mut Model) -> Option<Out> {
+    let HoldCause::Owned { target, .. } = &model.state.hold.as_ref()?.cause else { return None };
+    let database = model.state.targets.get(target)?.fingerprint.as_ref()?.database.clone();
+    let fields = vec![Field::new("database name", Rule::Exactly(database))];
+    let kind = Kind::TakeOver(target.clone());
+    open(model, kind, Vec::new(), fields)
+}
+
 fn rollback(model: &mut Model) -> Option<Out> {
     let mut fields = vec![Field::new("reason", Rule::Required)];
     if model.is_protected() {
@@ -318,6 +328,7 @@ pub fn sent_words(model: &Model, verb: &CommandVerb) -> String {
         CommandVerb::SignOff { .. } => "sign-off".to_owned(),
         CommandVerb::Hold { .. } => "hold".to_owned(),
         CommandVerb::Release => "continue".to_owned(),
+        CommandVerb::TakeOver { .. } => "take-over".to_owned(),
         CommandVerb::SetAdvance { .. } => "auto-advance".to_owned(),
         CommandVerb::Rollback { .. } => "rollback".to_owned(),
         CommandVerb::StopCountdown => "stop of the countdown".to_owned(),

@@ -8,8 +8,8 @@ use super::message::{Link, Mark, ReplayStatus};
 use super::pane::Kept;
 use super::text;
 use super::theme::{Ink, Look};
-use crate::run::event::{HoldCause, Resolved};
-use crate::run::{Attempt, Entry, Event, Moment, Outcome, Progress, RunState, describe, limits};
+use crate::run::event::{Fingerprint, HoldCause, Resolved};
+use crate::run::{Attempt, Entry, Event, Moment, Outcome, Progress, RunState, describe, limits, plan};
 use crate::runbook::{Runbook, StepId};
 
 /// Milliseconds in which an Enter is taken for the repeat of the one before, or for a hand that is still falling.
@@ -241,13 +241,15 @@ impl Model {
         }
     }
 
-    /// The name by which a protected environment is confirmed: the database of its first target, else its own name.
+    /// What is typed to confirm a protected environment; its own name where no target was seen.
     pub fn consent_name(&self) -> String {
-        let environment = self.runbook.environment(&self.state.opened.environment);
-        environment
-            .and_then(|env| env.targets.first())
-            .and_then(|(name, _)| self.state.targets.get(name)?.fingerprint.as_ref())
-            .map_or_else(|| self.state.opened.environment.clone(), |print| print.database.clone())
+        plan::confirmation_word(&self.runbook, &self.state).unwrap_or_else(|| self.state.opened.environment.clone())
+    }
+
+    /// The database that the confirmation names: of the environment's first target.
+    pub fn consent_print(&self) -> Option<&Fingerprint> {
+        let (name, _) = self.runbook.environment(&self.state.opened.environment)?.targets.first()?;
+        self.state.targets.get(name)?.fingerprint.as_ref()
     }
 
     pub(super) fn is_protected(&self) -> bool {
@@ -274,9 +276,11 @@ fn calls(event: &Event) -> bool {
         Event::StepEnded { outcome, .. } => !matches!(outcome, Outcome::Done { .. }),
         Event::Held { cause, .. } => !matches!(cause, HoldCause::Operator { .. }),
         Event::StepStarted { resolved, .. } => *resolved == Resolved::Human,
-        Event::TriggerFired { .. } | Event::TriggerBlind { .. } | Event::TargetLost { .. } | Event::RunEnded { .. } => {
-            true
-        }
+        Event::TriggerFired { .. }
+        | Event::TriggerBlind { .. }
+        | Event::TargetLost { .. }
+        | Event::TargetOwned { .. }
+        | Event::RunEnded { .. } => true,
         _ => false,
     }
 }
@@ -288,7 +292,11 @@ fn log_ink(event: &Event) -> Ink {
             Outcome::Unknown { .. } => Ink::Warn,
             _ => Ink::Bad,
         },
-        Event::TriggerFired { .. } | Event::TargetLost { .. } | Event::RollbackStarted { .. } => Ink::Bad,
+        Event::TriggerFired { .. }
+        | Event::TargetLost { .. }
+        | Event::TargetOwned { .. }
+        | Event::RollbackStarted { .. } => Ink::Bad,
+        Event::TakenOver { .. } => Ink::Warn,
         Event::Refused { .. } | Event::TriggerBreached { .. } | Event::TriggerBlind { .. } => Ink::Warn,
         Event::Held { cause, .. } if !matches!(cause, HoldCause::Operator { .. }) => Ink::Warn,
         Event::Held { .. } | Event::NoteAdded { .. } | Event::PhaseEntered { .. } => Ink::Strong,

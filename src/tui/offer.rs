@@ -54,6 +54,7 @@ pub fn offer(action: Action, model: &Model) -> Offer {
         | Action::Settle
         | Action::SignOff
         | Action::StopCountdown
+        | Action::TakeOver
         | Action::Rollback
         | Action::Hold
         | Action::Auto
@@ -110,7 +111,7 @@ fn command(action: Action, model: &Model) -> Offer {
 fn enter(model: &Model) -> Offer {
     let name = |id| model.runbook.step(id).map_or(String::new(), |step| clean::line(view::title(step), 60));
     match next::enter(model) {
-        Enter::Consent => yes("asks for the name of the protected database"),
+        Enter::Consent => yes("asks for the protected database, typed"),
         Enter::Start(id) => yes(format!("starts: {}", name(&id))),
         Enter::Tick(..) => yes("ticks the chosen line, or asks for its answer"),
         Enter::Return(id) => yes(format!("goes back to the current step: {}", name(&id))),
@@ -189,6 +190,12 @@ fn run(action: Action, model: &Model) -> Offer {
                 yes(format!("stops the rollback of {} that begins in {left}", clean::line(trigger, 40)))
             }
             None => Offer::Absent,
+        },
+        Action::TakeOver => match state.hold.as_ref().map(|hold| &hold.cause) {
+            Some(HoldCause::Owned { target, .. }) => {
+                yes(format!("takes target {} from its owner (asks for its name)", clean::line(target, 40)))
+            }
+            _ => Offer::Absent,
         },
         Action::Rollback if state.rolling_back() => no("a rollback is under way"),
         Action::Rollback if state.rollback.is_some() => no("the run is rolled back"),

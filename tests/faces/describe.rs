@@ -1,6 +1,6 @@
 //! Sentences: every entry of the script, and every string of a hostile one.
 
-use gonogo::run::{describe, words};
+use gonogo::run::{Entry, Event, describe, words};
 use insta::assert_snapshot;
 use std::time::Duration;
 
@@ -42,4 +42,17 @@ fn clocks_follow_the_zone() {
     assert_eq!(describe::clock(at, berlin), "09:00:00");
     assert_eq!(words::date(at.wall, berlin), "2024-01-31 09:00:00 CET");
     assert_eq!(words::date(at.wall, None), "2024-01-31 08:00:00 UTC");
+}
+
+#[test]
+fn an_owner_and_who_took_over() {
+    let (runbook, at) = (script::runbook(), script::run()[0].at);
+    let (target, owner) = ("main".to_owned(), "run r0 of ann@jump1 has not ended".to_owned());
+    let said = |event: Event| describe::line(&Entry { seq: 3, at, event }, &runbook).unwrap();
+    let owned = Event::TargetOwned { target: target.clone(), fingerprint: Default::default(), owner: owner.clone() };
+    assert_eq!(said(owned), "target main has another owner: run r0 of ann@jump1 has not ended");
+    let hostile = "\x1b]52;c;eA==\x07\u{202e}".to_owned();
+    let taken = said(Event::TakenOver { target: target.clone(), owner: hostile.clone(), by: hostile });
+    assert!(!taken.contains(['\x1b', '\x07', '\u{202e}']), "{taken:?}");
+    assert_eq!(said(Event::LedgerCreated { target }), "target main has a ledger now (schema gonogo)");
 }

@@ -8,8 +8,8 @@ pub const HOSTILE: &str =
     "\x1b]52;c;eA==\x07\u{202e}a|b`c\n# h1\n```\n````\n<script>\u{200b}\u{9b}31m [x](http://e) \u{7f}\u{e0041}*b*";
 
 /// Fields whose words are ours.
-const OURS: [&str; 11] =
-    ["kind", "outcome", "verb", "chunk", "why", "claim", "end", "then", "mode", "direction", "wall"];
+const OURS: [&str; 12] =
+    ["kind", "outcome", "verb", "chunk", "why", "claim", "end", "then", "mode", "direction", "wall", "proof"];
 
 pub fn entries(entries: &[Entry]) -> Vec<Entry> {
     let poison = |entry: &Entry| {

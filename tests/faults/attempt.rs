@@ -66,7 +66,13 @@ pub async fn run(target: &Target, n: u32, pause: f64, journal: &Journal) -> Outc
 }
 
 /// What the attempt is said to have done, resolved where it was unknown. `resolver`: a way to the server that works.
-pub async fn verdict(resolver: &Target, n: u32, journal: &Journal, outcome: &Outcome, figures: &Figures) -> Option<bool> {
+pub async fn verdict(
+    resolver: &Target,
+    n: u32,
+    journal: &Journal,
+    outcome: &Outcome,
+    figures: &Figures,
+) -> Option<bool> {
     match outcome {
         Outcome::Done { .. } => Some(true),
         Outcome::Failed { .. } | Outcome::Broke { .. } => Some(false),

@@ -33,7 +33,8 @@ fn killed_at_any_moment() {
         for _ in 0..WORKERS {
             let (mut chance, figures) = (chance.split(), &figures);
             scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
                 runtime.block_on(async {
                     while figures.get("kills") < wanted {
                         let back = chance.once_in(2);
@@ -185,7 +186,8 @@ fn verb(attempt: &Attempt) -> String {
 async fn ask(world: &World, figures: &Figures, ran: &Ran) {
     world.settle_down();
     let folder = world.desk.run_dir();
-    let doubts: Vec<Attempt> = open(&told(world).await).into_iter().filter(|attempt| attempt.step.0 != "ready").collect();
+    let doubts: Vec<Attempt> =
+        open(&told(world).await).into_iter().filter(|attempt| attempt.step.0 != "ready").collect();
     assert!(!doubts.is_empty() || failed(world).await.is_some(), "held for no reason:\n{}\n{}", ran.out, ran.err);
     let mut engine = world.desk.start(&["engine", folder.to_str().unwrap()]);
     let mut voice = Voice::at(&folder).await;
@@ -214,9 +216,8 @@ async fn settle(world: &World, voice: &mut Voice, attempt: &Attempt) {
         let from = voice.count().await;
         let reason = "looked at the marks".to_owned();
         voice.say(CommandVerb::Settle { attempt: attempt.clone(), claim, reason }).await;
-        let answered = |event: &Event| {
-            matches!(event, Event::Settled { .. } | Event::StepEnded { .. } | Event::Refused { .. })
-        };
+        let answered =
+            |event: &Event| matches!(event, Event::Settled { .. } | Event::StepEnded { .. } | Event::Refused { .. });
         voice.until_after(from, "an answer to the claim", answered).await;
     }
 }

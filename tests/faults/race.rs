@@ -20,8 +20,12 @@ fn eight_at_once() {
     for _ in 0..times(2, 200) {
         let mut engines: Vec<Running> = (0..8).map(|_| desk.start(&["engine", folder])).collect();
         let refused = || engines.iter_mut().filter_map(|engine| (!engine.runs()).then_some(())).count();
-        support::headless::until("seven are refused", { let mut refused = refused; move || refused() >= 7 });
-        let owners: Vec<Running> = engines.into_iter().filter_map(|mut engine| engine.runs().then_some(engine)).collect();
+        support::headless::until("seven are refused", {
+            let mut refused = refused;
+            move || refused() >= 7
+        });
+        let owners: Vec<Running> =
+            engines.into_iter().filter_map(|mut engine| engine.runs().then_some(engine)).collect();
         figures.count("rounds");
         figures.count(format!("{} owners", owners.len()));
         assert_eq!(owners.len(), 1);

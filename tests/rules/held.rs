@@ -1,6 +1,6 @@
 //! What was wrong once: restarts, holds, half-done steps, rehearsals. A test each.
 
-use gonogo::run::event::{Claim, Mode};
+use gonogo::run::event::{Claim, HoldCause, Mode};
 use gonogo::run::facts::Effect;
 use gonogo::run::{CommandVerb, Event};
 
@@ -280,4 +280,32 @@ fn a_new_engine_looks_for_data_itself() {
     assert!(run.state.hold.is_none(), "the time without an engine is no silence of the source");
     run.wait(31_000);
     assert!(run.entries.iter().any(|entry| matches!(entry.event, Event::TriggerBlind { .. })));
+}
+
+#[test]
+fn a_target_of_another_run_holds_until_it_is_taken_over_by_name() {
+    let mut run = Script::new(&BOOK.replace("THEN", "hold"));
+    let owned = || Event::TargetOwned {
+        target: "main".into(),
+        fingerprint: gonogo::run::event::Fingerprint { database: "paper".into(), ..Default::default() },
+        owner: "run r0 of ann has not ended".into(),
+    };
+    run.fact(owned());
+    run.wait(300);
+    assert!(matches!(&run.state.hold.as_ref().unwrap().cause, HoldCause::Owned { target, .. } if target == "main"));
+    let take = |text: &str| CommandVerb::TakeOver { target: "main".into(), text: text.into() };
+    run.read();
+    run.say(take("papers"));
+    assert_eq!(news(&mut run), ["refused take over: \"papers\" is not the name of the target's database"]);
+    // Looking again: it may have ended meanwhile.
+    run.say(CommandVerb::Release);
+    assert!(run.state.hold.is_none() && !run.state.targets["main"].taking);
+    run.fact(owned());
+    run.wait(300);
+    run.say(take(" paper "));
+    assert!(run.state.hold.is_none() && run.state.targets["main"].taking);
+    run.target_seen();
+    run.say(take("paper"));
+    assert!(!run.state.targets["main"].taking);
+    assert_eq!(news(&mut run).last().unwrap(), "refused take over: nobody has target main instead of this run");
 }

@@ -126,7 +126,7 @@ fn play(run: &mut Script, moves: Vec<Move>) {
             Move::Restart => {
                 run.engine_starts();
                 let fingerprint = gonogo::run::event::Fingerprint::default();
-                run.fact(Event::TargetSeen { target: "main".into(), fingerprint });
+                run.fact(Event::TargetSeen { target: "main".into(), fingerprint, grip: Default::default() });
             }
         }
     }

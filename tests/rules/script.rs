@@ -74,6 +74,7 @@ impl Script {
         self.fact(Event::TargetSeen {
             target: "main".into(),
             fingerprint: gonogo::run::event::Fingerprint { database: "paper".into(), ..Default::default() },
+            grip: Default::default(),
         });
     }
 

@@ -199,7 +199,8 @@ impl Cluster {
         command
     }
 
-    fn plain(&self, program: &str) -> Command {
+    /// Any program, run as the server's user in the cluster's folder.
+    pub fn plain(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         self.demote(&mut command);
         command

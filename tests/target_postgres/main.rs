@@ -7,6 +7,7 @@ mod batch;
 mod commits;
 mod commits_held_up;
 mod ends;
+mod guard;
 mod ledger;
 mod locks;
 mod proxy;

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// One of our sessions, for certain: a pid is used again, and a script may change its `application_name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Backend {
+pub(in crate::target) struct Backend {
     pub pid: i32,
     /// The server's time of its start, as text.
     pub born: String,

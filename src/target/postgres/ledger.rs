@@ -8,6 +8,7 @@ use super::Postgres;
 use super::line::Rows;
 use super::session::Session;
 use crate::run::clean;
+use crate::runbook::LedgerUse;
 use crate::target::problem::Problem;
 use crate::target::{Key, LedgerEntry, LedgerState, Resolution};
 
@@ -57,7 +58,8 @@ const STATE: &str = "select exists (select from pg_namespace where nspname = 'go
     coalesce((select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = 'gonogo'), false)::text";
 const ABOUT: &str = "select version::text, environment, \
     (has_table_privilege('gonogo.attempt', 'select') and has_table_privilege('gonogo.attempt', 'insert') \
-       and has_table_privilege('gonogo.run', 'update'))::text \
+       and has_table_privilege('gonogo.run', 'insert') and has_table_privilege('gonogo.run', 'update') \
+       and has_table_privilege('gonogo.checkpoint', 'insert') and has_table_privilege('gonogo.checkpoint', 'update'))::text \
     from gonogo.about";
 const EPOCH: &str = "select epoch::text, coalesce(taken_over_by, owner) from gonogo.run where run = $1 for share";
 const INSERT: &str = "insert into gonogo.attempt (run, step, direction, n, status, epoch, xid, seq, head) \
@@ -92,7 +94,8 @@ impl Postgres {
     /// Whether the ledger is there and usable by this role, asked now and remembered.
     pub async fn ledger_state(&self) -> Result<LedgerState, Problem> {
         let state = self.ask_ledger_state().await?;
-        self.has_ledger.store(matches!(state, LedgerState::Ready { .. }) && !self.ledger_never, Ordering::Relaxed);
+        self.has_ledger
+            .store(matches!(state, LedgerState::Ready { .. }) && self.ledger != LedgerUse::Never, Ordering::Relaxed);
         Ok(state)
     }
 
@@ -130,9 +133,16 @@ impl Postgres {
         self.has_ledger.load(Ordering::Relaxed)
     }
 
-    /// The epoch under which this engine holds the run here; 0: it holds none.
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+    /// Runs that have not ended, as the ledger knows them: one sentence each.
+    pub async fn ledger_runs(&self) -> Result<Vec<String>, Problem> {
+        let sql = "select run, owner, to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"'), \
+                     coalesce('taken over by ' || taken_over_by, 'not ended') \
+                   from gonogo.run where ended is null order by since";
+        let words = |row: Vec<Option<String>>| {
+            let cell = |n: usize| clean::line(row.get(n).and_then(Option::as_deref).unwrap_or("?"), 120);
+            format!("{}: {}, since {}, {}", cell(0), cell(1), cell(2), cell(3))
+        };
+        Ok(self.control.ask(sql, &[]).await?.into_iter().map(words).collect())
     }
 
     /// Makes the schema, all or nothing. One that is there already stays as it is.

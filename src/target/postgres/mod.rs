@@ -7,10 +7,12 @@ mod batch;
 mod commit;
 mod env;
 mod fault;
+mod guard;
 mod ledger;
 mod line;
 mod locks;
 mod mark;
+mod owner;
 mod resolve;
 mod script;
 mod session;
@@ -18,23 +20,27 @@ mod tries;
 mod types;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::ledger::SCHEMA;
+pub(super) use self::activity::Backend;
+use self::guard::Held;
+pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
 use self::types::Types;
 use super::address::PgAddress;
 use super::batch::{BatchJob, walk};
 use super::problem::Problem;
 use super::watch::Watch;
-use super::{SqlJob, TargetError, label};
+use super::words::{self, NOTHING_SENT};
+use super::{SqlJob, Target, TargetError, label};
 use crate::run::event::Fingerprint;
-use crate::run::{Chunk, Judge, Outcome};
+use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::{LedgerUse, MaxBlocked, TargetSpec};
 
 /// The oldest server whose transaction status can be asked for by name.
@@ -62,10 +68,17 @@ pub(super) struct Postgres {
     types: Types,
     /// Who the server was when the target was opened.
     opened: Fingerprint,
+    ledger: LedgerUse,
+    concurrent: bool,
+    /// Keeps other runs away while it is held.
+    guard: Mutex<Option<Held>>,
+    /// The run's other target that has this database too and whose guard is this one's as well.
+    rides: RwLock<Weak<Target>>,
+    /// True once a guard that was held is held no longer, until the next claim.
+    lost: AtomicBool,
     /// Attempts write their rows: the ledger is there, and the runbook does not forbid it.
     has_ledger: AtomicBool,
-    ledger_never: bool,
-    /// Under which this engine holds the run here; 0: none.
+    /// The run's epoch in the ledger; 0: none.
     epoch: AtomicU64,
 }
 
@@ -84,9 +97,13 @@ impl Postgres {
             asker: Line::new(Arc::clone(&address), label::compose(base, "probe"), true),
             types: Types::default(),
             opened: Fingerprint::default(),
+            ledger: spec.ledger,
+            concurrent: spec.concurrent,
+            guard: Mutex::default(),
+            rides: RwLock::default(),
+            lost: AtomicBool::default(),
+            epoch: AtomicU64::default(),
             has_ledger: AtomicBool::new(false),
-            ledger_never: spec.ledger == LedgerUse::Never,
-            epoch: AtomicU64::new(0),
             address,
         };
         let version = target.control.open().await.map_err(|problem| target.unreachable(&problem))?;
@@ -138,6 +155,11 @@ impl Postgres {
     }
 
     pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+        if let Err(why) = self.still_guarded().await {
+            let hint = "continue the held run: the database is then claimed anew".to_owned();
+            let safe = NOTHING_SENT.to_owned();
+            return words::broke(Fault { hint: Some(hint), safe, ..Fault::new(why) });
+        }
         script::run(self, job, out, judge, stop).await
     }
 
@@ -150,6 +172,23 @@ impl Postgres {
     ) -> Outcome {
         let watch = Watch::new(stop, job.timeout);
         walk(&mut batch::Table::new(self, job, &watch), job, out, judge, &watch).await
+    }
+
+    pub fn epoch(&self) -> u64 {
+        match self.rides_on() {
+            Some(other) => other.epoch(),
+            None => self.epoch.load(Ordering::Acquire),
+        }
+    }
+
+    pub async fn clock_ms(&self) -> Result<Option<i64>, TargetError> {
+        let sql = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text";
+        let rows = self.control.ask(sql, &[]).await.map_err(|problem| TargetError::Ask {
+            target: self.name.clone(),
+            what: "the server did not tell its clock".to_owned(),
+            why: problem.words(),
+        })?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).and_then(|ms| ms.parse().ok()))
     }
 
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<String, String> {

@@ -6,6 +6,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::timeout;
 
 use super::activity::Backend;
+use super::guard::{CLASS, WORK};
 use super::{Postgres, line};
 use crate::target::problem::Problem;
 use crate::target::raw;
@@ -43,6 +44,9 @@ impl Session {
         let backend = match timeout(PATIENCE, setup).await {
             Err(_) => return Err(Problem::lost("the session could not be set up within 10 s")),
             Ok(backend) => backend.map_err(Problem::of_postgres)?,
+        };
+        let Some(backend) = backend else {
+            return Err(Problem::own("somebody else claims this database: its work key is not to be had"));
         };
         let mut session = Self { conn, backend };
         session.same_server(target, same_timeline).await?;
@@ -123,9 +127,10 @@ impl Session {
     }
 }
 
-/// Sets the limits of the session; returns who it is on the server. A database without an encoding gives its bytes as they
+/// Sets the limits of the session and takes the work key shared; returns who it is on the server, none where the key is
+/// not to be had. A database without an encoding gives its bytes as they
 /// are: asked for UTF-8, it would refuse every row that is none.
-async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Backend, sqlx::Error> {
+async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Option<Backend>, sqlx::Error> {
     let sql = "select set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false), \
                  set_config('idle_in_transaction_session_timeout', $3, false), \
                  set_config('synchronous_commit', \
@@ -133,13 +138,15 @@ async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Backend, s
                    else current_setting('synchronous_commit') end, false), \
                  set_config('client_encoding', \
                    case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end, false), \
-                 pid, backend_start::text \
+                 pid, backend_start::text, pg_try_advisory_lock_shared($4, $5) \
                from pg_stat_activity where pid = pg_backend_pid()";
     let row = sqlx::query(sql)
         .persistent(false)
         .bind(millis(target.lock_timeout))
         .bind(millis(target.statement_timeout))
         .bind(millis(IDLE_IN_TRANSACTION))
+        .bind(CLASS)
+        .bind(WORK)
         .fetch_one(&mut *conn)
         .await?;
     if conn.server_version_num().unwrap_or_default() >= CHECKS_CLIENT {
@@ -152,7 +159,8 @@ async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Backend, s
             Err(error) => return Err(error),
         }
     }
-    Ok(Backend { pid: row.try_get(5)?, born: row.try_get(6)? })
+    let backend = Backend { pid: row.try_get(5)?, born: row.try_get(6)? };
+    Ok(row.try_get::<bool, _>(7)?.then_some(backend))
 }
 
 /// As the server takes a duration: milliseconds, at most what its integer holds.

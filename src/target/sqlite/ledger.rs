@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
-use super::Sqlite;
+use super::{Sqlite, SqliteMode};
+use crate::run::event::{Grip, Proof};
 use crate::run::facts::Judged;
+use crate::runbook::LedgerUse;
 use crate::target::problem::Problem;
 use crate::target::{Key, LedgerEntry, LedgerState, Past, Resolution, raw};
 
@@ -30,7 +32,7 @@ pub const SCHEMA: &[&str] = &[
        written text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')), \
        primary key (run, step, direction, n)) without rowid",
 ];
-const DROP: &[&str] = &["drop table gonogo_checkpoint", "drop table gonogo_attempt", "drop table gonogo_about"];
+pub const DROP: &[&str] = &["drop table gonogo_checkpoint", "drop table gonogo_attempt", "drop table gonogo_about"];
 const VERSION: i32 = 1;
 
 const NEVER_SENT: &str = "its COMMIT was never sent: the file takes back what was written";
@@ -43,7 +45,8 @@ impl Sqlite {
         // Nothing was written: what its end says does not matter.
         let _ = conn.close().await;
         let state = state?;
-        self.has_ledger.store(matches!(state, LedgerState::Ready { .. }) && !self.ledger_never, Ordering::Relaxed);
+        self.has_ledger
+            .store(matches!(state, LedgerState::Ready { .. }) && self.ledger != LedgerUse::Never, Ordering::Relaxed);
         Ok(state)
     }
 
@@ -79,6 +82,22 @@ impl Sqlite {
         raw::command(&mut conn, "commit").await.map_err(Problem::of_sqlite)?;
         let _ = conn.close().await;
         self.ledger_state().await.map(|_| ())
+    }
+
+    /// The file's ledger, made where the runbook says so. A file has no owner.
+    pub async fn enrol(&self, environment: &str) -> Result<Grip, String> {
+        let words = |problem: Problem| format!("the ledger in the file: {}", problem.words());
+        let mut state = self.ledger_state().await.map_err(words)?;
+        if state == LedgerState::Absent && self.ledger == LedgerUse::Create && self.mode != SqliteMode::ReadOnly {
+            self.create_ledger(environment).await.map_err(words)?;
+            state = self.ledger_state().await.map_err(words)?;
+        }
+        let proof = match state {
+            LedgerState::Unusable { why } => Proof::Weaker { why },
+            _ if self.has_ledger() => Proof::Ledger,
+            _ => Proof::Weaker { why: "there is no ledger in this file".to_owned() },
+        };
+        Ok(Grip { proof, ..Grip::default() })
     }
 
     /// True where attempts prove themselves by a row of their own.

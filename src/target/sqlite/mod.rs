@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::log::LevelFilter;
 
 use self::gate::Gate;
-pub(super) use self::ledger::SCHEMA;
+pub(super) use self::ledger::{DROP, SCHEMA};
 use super::address::{SqliteAddress, SqliteMode};
 use super::batch::{BatchJob, walk};
 use super::problem::Problem;
@@ -52,7 +52,7 @@ pub(super) struct Sqlite {
     asker: Mutex<Option<SqliteConnection>>,
     /// Attempts write their rows: the ledger is there, and the runbook does not forbid it.
     has_ledger: AtomicBool,
-    ledger_never: bool,
+    ledger: LedgerUse,
 }
 
 impl Sqlite {
@@ -67,7 +67,7 @@ impl Sqlite {
             lock_tries: spec.lock_tries,
             asker: Mutex::new(None),
             has_ledger: AtomicBool::new(false),
-            ledger_never: spec.ledger == LedgerUse::Never,
+            ledger: spec.ledger,
         };
         if target.mode != SqliteMode::Create && !target.path.exists() {
             let why = "there is no such file".to_owned();

@@ -1,10 +1,10 @@
 //! What a question says before it is answered: what will happen, what it costs, what is known.
 
 use super::form::{Form, Kind};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
+use crate::run::{clean, plan, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pane::header;
@@ -28,6 +28,7 @@ pub fn title(model: &Model, form: &Form) -> String {
         Kind::Answer { .. } => "An answer is needed".to_owned(),
         Kind::SignOff(_) => "Sign off before the time is over?".to_owned(),
         Kind::Release => "Let the run go on?".to_owned(),
+        Kind::TakeOver(target) => format!("TAKE OVER {}?", clean::line(target, 40)),
         Kind::AutoOn => "Let steps start by themselves?".to_owned(),
         Kind::Rollback => format!("ROLL BACK on {}", next::environment(model).to_uppercase()),
         Kind::Abandon => "Give the run up?".to_owned(),
@@ -38,7 +39,10 @@ pub fn title(model: &Model, form: &Form) -> String {
 
 /// True where the frame of the question should look like danger.
 pub fn alarms(form: &Form) -> bool {
-    matches!(form.kind, Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::Vote { go: false, .. })
+    matches!(
+        form.kind,
+        Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::TakeOver(_) | Kind::Vote { go: false, .. }
+    )
 }
 
 fn name(model: &Model, id: &StepId) -> String {
@@ -64,6 +68,7 @@ pub fn said(model: &Model, form: &Form) -> Said {
         Kind::Answer { step, item } => answer(model, step, *item),
         Kind::SignOff(_) => sign_off(model),
         Kind::Release => release(model),
+        Kind::TakeOver(target) => take_over(model, target),
         Kind::AutoOn => vec![(
             Ink::Text,
             "Steps start one after the other without Enter, until one fails, asks for a person, or you press a again."
@@ -96,14 +101,35 @@ fn consent(model: &Model) -> Said {
         words.extend(print.timeline.map(|timeline| format!("timeline {timeline}")));
         out.push((Ink::Dim, format!("  {}", words.join(", "))));
     }
-    let digest: String = clean::line(&state.opened.source.digest, 80).chars().take(16).collect();
+    let digest: String = clean::line(&state.opened.source.digest, 80).chars().take(12).collect();
     let source = clean::line(&state.opened.source.name, 100);
     out.push((Ink::Dim, format!("  runbook {source}, digest {digest}…")));
+    out.push(rehearsed(model));
     if let Some(end) = time::window_end(model) {
         out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
     }
-    out.push((Ink::Text, format!("Type the name of the database: {}", clean::line(&model.consent_name(), 80))));
+    let what = match model.consent_print().and_then(plan::short_id) {
+        Some(_) => "database and the last four digits of its system",
+        None => "name of the database",
+    };
+    out.push((Ink::Text, format!("Type the {what}: {}", clean::line(&model.consent_name(), 80))));
     out
+}
+
+/// When this runbook was last rehearsed, and what changed since.
+fn rehearsed(model: &Model) -> (Ink, String) {
+    let Some(last) = &model.state.opened.rehearsed else {
+        return (Ink::Warn, "  never rehearsed, as far as this journal folder knows".to_owned());
+    };
+    let (at, place) = (words::date(last.at, model.runbook.window.zone), clean::line(&last.environment, 40));
+    if last.same_digest {
+        return (Ink::Good, format!("  rehearsed as it is on {at} in {place}"));
+    }
+    let what = match last.changed_steps.as_slice() {
+        [] => "the runbook changed since, though none of its steps".to_owned(),
+        steps => format!("CHANGED since: {}", clean::line(&steps.join(", "), 300)),
+    };
+    (Ink::Warn, format!("  last rehearsed on {at} in {place}; {what}"))
 }
 
 fn retry(model: &Model, id: &StepId) -> Said {
@@ -195,6 +221,23 @@ fn release(model: &Model) -> Said {
     let next =
         if auto { "Auto-advance is on: the next step starts by itself." } else { "The next step waits for Enter." };
     out.push((if auto { Ink::Warn } else { Ink::Text }, next.to_owned()));
+    out
+}
+
+fn take_over(model: &Model, target: &str) -> Said {
+    let mut out = Vec::new();
+    let Some(run) = model.state.targets.get(target) else { return out };
+    out.push((Ink::Strong, format!("  {}", header::target(target, run))));
+    if let Some(owner) = &run.owner {
+        out.push((Ink::Warn, format!("{}.", clean::line(owner, 400))));
+    }
+    out.push((
+        Ink::Text,
+        "Make sure that nobody works on it any more. Nothing that the other run began is undone; it can write nothing here from then on, and is told who took over.".to_owned(),
+    ));
+    if let Some(print) = &run.fingerprint {
+        out.push((Ink::Text, format!("Type the name of the database: {}", clean::line(&print.database, 80))));
+    }
     out
 }
 

@@ -29,6 +29,8 @@ pub enum Kind {
     },
     SignOff(String),
     Release,
+    /// Of this target.
+    TakeOver(String),
     AutoOn,
     Rollback,
     Abandon,
@@ -82,7 +84,7 @@ impl Form {
 
     /// True where a wrong answer harms: nothing of it may be pasted.
     pub fn is_dangerous(&self) -> bool {
-        matches!(self.kind, Kind::Rollback | Kind::Abandon | Kind::Consent)
+        matches!(self.kind, Kind::Rollback | Kind::Abandon | Kind::Consent | Kind::TakeOver(_))
     }
 
     /// True while Enter is not taken yet.
@@ -184,6 +186,7 @@ impl Form {
             }
             Kind::SignOff(phase) => CommandVerb::SignOff { phase: phase.clone(), reason: self.text(0) },
             Kind::Release => CommandVerb::Release,
+            Kind::TakeOver(target) => CommandVerb::TakeOver { target: target.clone(), text: self.text(0) },
             Kind::AutoOn => CommandVerb::SetAdvance { auto: true },
             Kind::Rollback => CommandVerb::Rollback { plan: self.plan(model), reason: self.text(0) },
             Kind::Abandon => CommandVerb::Abandon { reason: self.text(0) },
@@ -234,7 +237,7 @@ fn subject(model: &Model, kind: &Kind) -> String {
         Kind::Answer { step, item } => format!("{:?}", state.step(step).map(|run| (&run.status, run.ticks.get(item)))),
         Kind::SignOff(_) => format!("{:?}", state.phase),
         Kind::Rollback => format!("{:?} {} {:?}", state.completed, state.rolling_back(), state.open),
-        Kind::Release => format!("{:?}", state.hold),
+        Kind::Release | Kind::TakeOver(_) => format!("{:?}", state.hold),
         Kind::Abandon => format!("{:?}", state.ended),
         Kind::Consent | Kind::AutoOn | Kind::Quit | Kind::Save(_) => String::new(),
     }

@@ -7,7 +7,8 @@ use ratatui::widgets::Paragraph;
 
 use crate::run::clean;
 use crate::run::describe::duration;
-use crate::run::event::Mode as RunMode;
+use crate::run::event::{Mode as RunMode, Proof};
+use crate::run::plan;
 use crate::run::state::TargetRun;
 use crate::tui::message::Link;
 use crate::tui::model::{Mode, Model};
@@ -38,7 +39,7 @@ fn first(model: &Model, width: usize) -> Line<'static> {
     parts.push(part(Ink::Strong, clock, time::short_clock(model, model.now.wall)));
     parts.extend(window(model));
     parts.extend(last_safe(model));
-    row(model, width, (Ink::Title, title(model)), parts)
+    row(model, width, (Ink::Title, title(model)), 2, parts)
 }
 
 fn title(model: &Model) -> String {
@@ -108,9 +109,18 @@ fn second(model: &Model, width: usize) -> Line<'static> {
         parts.push(part(Ink::Warn, "auto-advance on", "auto"));
     }
     parts.push(connection(model));
+    parts.extend(proof(model));
     let run = next::run_id(model);
     parts.push(part(Ink::Dim, format!("run {run}"), run));
-    row(model, width, (Ink::Text, targets(model)), parts)
+    let targets = targets(model);
+    let least = text::width(&targets).min(PLACE);
+    row(model, width, (Ink::Text, targets), least, parts)
+}
+
+/// Told all the time where "done" rests on less than a row in the target's ledger.
+fn proof(model: &Model) -> Option<Part> {
+    let weaker = |run: &TargetRun| run.reached && matches!(run.grip.proof, Proof::Weaker { .. });
+    model.state.targets.values().any(weaker).then(|| part(Ink::Warn, "weaker proof", "weaker"))
 }
 
 fn connection(model: &Model) -> Part {
@@ -131,7 +141,7 @@ fn connection(model: &Model) -> Part {
     }
 }
 
-/// `main app@10.0.0.5:5432 as dba, primary`, for every target known.
+/// `main app@10.0.0.5:5432 …4711 as dba, primary`, for every target known.
 fn targets(model: &Model) -> String {
     let words: Vec<String> = model.state.targets.iter().map(|(name, run)| target(name, run)).collect();
     if words.is_empty() { "no target seen yet".to_owned() } else { words.join(" · ") }
@@ -155,13 +165,19 @@ pub fn target(name: &str, run: &TargetRun) -> String {
         (false, "postgresql") => ", primary",
         _ => "",
     };
-    format!("{name} {place}{who}{standby}")
+    let digits = plan::short_id(print).map(|id| format!(" …{}", clean::line(id, 4))).unwrap_or_default();
+    let owned = if run.owner.is_some() { " ✖ ANOTHER RUN HAS IT" } else { "" };
+    format!("{name} {place}{digits}{owned}{who}{standby}")
 }
 
-/// Something at the left, parts at the right; where they do not fit, first the short forms, then fewer of them.
-fn row(model: &Model, width: usize, head: (Ink, String), mut parts: Vec<Part>) -> Line<'static> {
+/// Columns in which a database is told with its host: rather these than the run's name.
+const PLACE: usize = 32;
+
+/// Something at the left (of which `least` columns stay), parts at the right; where they do not fit, first the short forms,
+/// then fewer of them.
+fn row(model: &Model, width: usize, head: (Ink, String), least: usize, mut parts: Vec<Part>) -> Line<'static> {
     let total = |parts: &[Part]| -> usize { parts.iter().map(|p| text::width(&p.short) + 2).sum() };
-    while parts.len() > 1 && total(&parts) + 4 > width {
+    while parts.len() > 1 && total(&parts) + 2 + least > width {
         parts.pop();
     }
     // The last are the most welcome in full: they are the shortest of words.

@@ -116,8 +116,10 @@ fn a_protected_environment_wants_its_name_typed() {
     type_in(&mut model, "ap");
     assert_eq!(press(&mut model, KeyCode::Enter), None, "half a name does not count");
     type_in(&mut model, "p");
+    assert_eq!(press(&mut model, KeyCode::Enter), None, "the name alone does not count: a copy has the same");
+    type_in(&mut model, " 3456");
     let verb = sent(press(&mut model, KeyCode::Enter));
-    assert_eq!(verb, CommandVerb::Confirm { text: "app".to_owned() });
+    assert_eq!(verb, CommandVerb::Confirm { text: "app 3456".to_owned() });
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn rollback_wants_a_reason_and_the_name_and_rests_before_enter() {
     assert_eq!(press(&mut model, KeyCode::Enter), None, "Enter rests for half a second");
     later(&mut model, 600);
     assert_eq!(press(&mut model, KeyCode::Enter), None, "the name is missing");
-    type_in(&mut model, "app");
+    type_in(&mut model, "app 3456");
     let verb = sent(press(&mut model, KeyCode::Enter));
     let want = CommandVerb::Rollback { plan: None, reason: "errors".to_owned() };
     assert_eq!(verb, want);
@@ -354,4 +356,20 @@ fn quitting_leaves_the_run_going_unless_told_otherwise() {
         Some(Out::Quit(Some(command))) => assert!(matches!(command.verb, CommandVerb::Quit { .. })),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_target_of_another_run_is_taken_over_by_its_name() {
+    let mut model = on(|script| script.owned());
+    assert_eq!(press(&mut model, KeyCode::Char('T')), None);
+    update(&mut model, Message::Paste("app".to_owned()));
+    later(&mut model, 600);
+    assert_eq!(press(&mut model, KeyCode::Enter), None, "a pasted name does not count");
+    type_in(&mut model, "app");
+    let want = CommandVerb::TakeOver { target: "main".to_owned(), text: "app".to_owned() };
+    assert_eq!(sent(press(&mut model, KeyCode::Enter)), want);
+    // A run whose target is its own has nobody to take it from.
+    let mut model = on(|script| script);
+    press(&mut model, KeyCode::Char('T'));
+    assert!(!is_open(&model));
 }

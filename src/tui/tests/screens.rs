@@ -189,3 +189,19 @@ fn sql_is_edited_on_the_screen() {
     press(&mut model, KeyCode::Char('e'));
     insta::assert_snapshot!(shot(&model));
 }
+
+#[test]
+fn a_target_of_another_run() {
+    insta::assert_snapshot!("owned", shot(&on(Script::owned, LARGE)));
+    let mut small = on(Script::owned, SMALL);
+    insta::assert_snapshot!("owned_small", shot(&small));
+    press(&mut small, KeyCode::Char('T'));
+    type_in(&mut small, "ap");
+    insta::assert_snapshot!("take_over_small", shot(&small));
+}
+
+#[test]
+fn a_weaker_proof_is_told_all_the_time() {
+    insta::assert_snapshot!("weaker", shot(&on(Script::weaker, LARGE)));
+    insta::assert_snapshot!("weaker_small", shot(&on(Script::weaker, SMALL)));
+}

@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::book::{M011, book};
-use crate::run::event::{End, Fingerprint, HoldCause, Mode as RunMode, Opened, Resolved, Statement};
+use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, Proof, Resolved, Statement};
 use crate::run::facts::{Fault, Verdict};
 use crate::run::{Attempt, Chunk, Direction, Entry, Event, Facts, Moment, NoData, Outcome};
 use crate::runbook::{Source, StepId, TriggerAction};
@@ -72,19 +72,25 @@ impl Script {
     }
 
     fn seen(&mut self) -> &mut Self {
-        self.push(Event::TargetSeen {
-            target: "main".to_owned(),
-            fingerprint: Fingerprint {
-                kind: "postgresql".to_owned(),
-                version: "15.18".to_owned(),
-                host: "10.0.0.5:5432".to_owned(),
-                database: "app".to_owned(),
-                role: "migrator".to_owned(),
-                system_id: Some("7301234567890123456".to_owned()),
-                timeline: Some(1),
-                in_recovery: false,
-            },
-        })
+        self.seen_by(Proof::Ledger)
+    }
+
+    fn seen_by(&mut self, proof: Proof) -> &mut Self {
+        let grip = Grip { epoch: (proof == Proof::Ledger).then_some(1), proof, guarded: true, ..Grip::default() };
+        self.push(Event::TargetSeen { target: "main".to_owned(), fingerprint: app(), grip })
+    }
+
+    /// The target has no ledger.
+    pub fn weaker(&mut self) -> &mut Self {
+        self.seen_by(Proof::Weaker { why: "there is no ledger in this database".to_owned() })
+    }
+
+    /// The target is another run's.
+    pub fn owned(&mut self) -> &mut Self {
+        let owner = "run week0-7 of ann@jump1 pid 90 has not ended; it has the database since 2026-01-30 02:14 UTC";
+        let (target, owner) = ("main".to_owned(), owner.to_owned());
+        self.push(Event::TargetOwned { target: target.clone(), fingerprint: app(), owner: owner.clone() });
+        self.hold(HoldCause::Owned { target, owner })
     }
 
     /// Fresh numbers, as good as ever.
@@ -387,4 +393,17 @@ pub fn shot(model: &Model) -> String {
 
 pub fn id(text: &str) -> StepId {
     text.into()
+}
+
+fn app() -> Fingerprint {
+    Fingerprint {
+        kind: "postgresql".to_owned(),
+        version: "15.18".to_owned(),
+        host: "10.0.0.5:5432".to_owned(),
+        database: "app".to_owned(),
+        role: "migrator".to_owned(),
+        system_id: Some("7301234567890123456".to_owned()),
+        timeline: Some(1),
+        in_recovery: false,
+    }
 }

@@ -123,6 +123,7 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
     let what = hold_words(model, cause);
     let way_on = match cause {
         HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
+        HoldCause::Owned { .. } => "T takes it over, H looks again",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
@@ -150,6 +151,7 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
         HoldCause::Criteria { .. } | HoldCause::JournalFull {} => crate::run::words::hold(cause),
+        HoldCause::Owned { target, owner } => format!("target {target} has another owner: {owner}"),
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)

@@ -1,6 +1,8 @@
 //! The run of the script, from its opening to the end of its rollback.
 
-use gonogo::run::event::{Claim, Direction, End, Fingerprint, HoldCause, Mode, Opened, Resolved, Statement};
+use gonogo::run::event::{
+    Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Opened, Proof, Resolved, Statement,
+};
 use gonogo::run::facts::{Effect, FileFact};
 use gonogo::run::{Attempt, Chunk, Entry, Event, Facts, Fault, Outcome, Verdict};
 use gonogo::runbook::{TriggerAction, Var};
@@ -60,9 +62,12 @@ fn opening(s: &mut Script) {
         by: DBA.into(),
         cwd: "/srv/run".into(),
         version: "0.1.0".into(),
+        rehearsed: None,
     })));
     s.push(Event::EngineStarted { pid: 812, host: "jump1".into(), boot: "b".into(), zero_ms: 0, by: DBA.into() });
-    s.after(40).push(Event::TargetSeen { target: "main".into(), fingerprint: fingerprint() });
+    let weaker = Proof::Weaker { why: "there is no ledger in this database".into() };
+    let grip = Grip { proof: weaker, guarded: true, skew_ms: Some(4_200), ..Grip::default() };
+    s.after(40).push(Event::TargetSeen { target: "main".into(), fingerprint: fingerprint(), grip });
     s.after(5_000).push(Event::Confirmed { by: DBA.into(), text: "app".into() });
     s.push(Event::PhaseEntered { phase: "prepare".into() });
 }

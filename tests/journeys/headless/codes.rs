@@ -112,7 +112,11 @@ fn a_protected_environment_wants_its_name() {
     let refused = desk.run(&with(&["run", "runbook.toml", "--confirm", "another"], &HEADLESS)).exits(6);
     assert!(started(&parsed(&refused.out)).is_empty());
     assert_eq!(cluster.psql(&db, "select count(*) from pg_tables where schemaname = 'public'"), "0");
-    desk.run(&with(&["resume", "last", "--confirm", &db], &HEADLESS)).exits(0);
+    desk.run(&with(&["resume", "last", "--confirm", &db], &HEADLESS))
+        .exits(6)
+        .says("the last four digits of its system");
+    let digits = cluster.psql(&db, "select right(system_identifier::text, 4) from pg_control_system()");
+    desk.run(&with(&["resume", "last", "--confirm", &format!("{db} {digits}")], &HEADLESS)).exits(0);
     assert_eq!(cluster.psql(&db, "select count(*) from pg_tables where schemaname = 'public'"), "1");
 }
 

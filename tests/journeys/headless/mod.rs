@@ -8,6 +8,7 @@ mod faults;
 mod going_on;
 mod inputs;
 mod locks;
+mod owners;
 mod rows;
 mod signals;
 mod story;

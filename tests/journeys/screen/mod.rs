@@ -3,6 +3,7 @@
 mod demo;
 mod fault;
 mod lost;
+mod owner;
 mod protected;
 mod sizes;
 mod two;

@@ -1,0 +1,82 @@
+//! The last rehearsal of a runbook that the journal folder knows, and what changed in it since.
+
+use std::collections::BTreeMap;
+
+use crate::journal::{Home, Reader, RunInfo, Status};
+use crate::run::Event;
+use crate::run::event::{Mode, Opened, Rehearsed};
+use crate::runbook::{self, Runbook, Step};
+
+/// Rehearsals that are looked at; older ones prove little.
+const LOOKED_AT: usize = 20;
+
+/// One of exactly this runbook, else the newest of an earlier text of it. None: none, or none that can be read.
+pub async fn last(home: &Home, book: &Runbook) -> Option<Rehearsed> {
+    let mut newest = None;
+    for run in rehearsals(home, book).await {
+        let Some(found) = look(&run, book).await else { continue };
+        if found.same_digest {
+            return Some(found);
+        }
+        newest.get_or_insert(found);
+    }
+    newest
+}
+
+/// Rehearsals that came to their good end, the newest first.
+async fn rehearsals(home: &Home, book: &Runbook) -> Vec<RunInfo> {
+    let named = super::open::run_name(book);
+    let mut runs = home.runs().await.unwrap_or_default();
+    let good = |run: &RunInfo| {
+        let facts = run.facts.as_ref().ok();
+        facts.is_some_and(|facts| facts.mode == Mode::Rehearsal && facts.status == Status::Done)
+    };
+    runs.retain(|run| run.id.starts_with(&named) && good(run));
+    runs.truncate(LOOKED_AT);
+    runs
+}
+
+async fn look(run: &RunInfo, book: &Runbook) -> Option<Rehearsed> {
+    let opened = opened(run).await?;
+    let before = runbook::from_source(opened.source.clone(), &opened.set).ok().filter(|before| before.id == book.id)?;
+    Some(Rehearsed {
+        run: run.id.clone(),
+        at: run.facts.as_ref().ok()?.last.wall,
+        environment: opened.environment,
+        same_digest: opened.source.digest == book.source.digest,
+        changed_steps: changed(&before, book),
+    })
+}
+
+async fn opened(run: &RunInfo) -> Option<Box<Opened>> {
+    let first = Reader::open(&run.dir).await.ok()?.entries_after(0, 1).await.ok()?.into_iter().next()?;
+    match first.event {
+        Event::RunOpened(opened) => Some(opened),
+        _ => None,
+    }
+}
+
+/// Steps that are new, gone, or say something else; in the order of the runbook, those that are gone last.
+fn changed(before: &Runbook, now: &Runbook) -> Vec<String> {
+    let (old, new) = (steps(before), steps(now));
+    let says = |side: &BTreeMap<&str, &Step>, id: &str| side.get(id).map(|step| says(step));
+    let order = order(now).chain(order(before).filter(|id| !new.contains_key(id)));
+    order.filter(|id| says(&old, id) != says(&new, id)).map(str::to_owned).collect()
+}
+
+fn order(book: &Runbook) -> impl Iterator<Item = &str> {
+    book.steps().chain(book.rollbacks.iter().flat_map(|plan| &plan.steps)).map(|step| step.id.0.as_str())
+}
+
+fn steps(book: &Runbook) -> BTreeMap<&str, &Step> {
+    let all = book.steps().chain(book.rollbacks.iter().flat_map(|plan| &plan.steps));
+    all.map(|step| (step.id.0.as_str(), step)).collect()
+}
+
+/// All that a step is, without the lines on which it says so.
+fn says(step: &Step) -> String {
+    let text = format!("{step:?}");
+    let mut parts = text.split("line: ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |said, part| said + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
