@@ -39,7 +39,7 @@ fn first(model: &Model, width: usize) -> Line<'static> {
     parts.push(part(Ink::Strong, clock, time::short_clock(model, model.now.wall)));
     parts.extend(window(model));
     parts.extend(last_safe(model));
-    row(model, width, (Ink::Title, title(model)), 2, parts)
+    row(model, width, (Ink::Title, title(model)), 42, parts)
 }
 
 fn title(model: &Model) -> String {
@@ -105,16 +105,17 @@ fn second(model: &Model, width: usize) -> Line<'static> {
     } else if model.state.rollback.is_some() && model.state.ended.is_none() {
         parts.push(part(Ink::Badge, " ROLLED BACK ", " BACK "));
     }
+    // Before what is more welcome in full.
+    parts.extend(proof(model));
     if model.state.auto && model.state.ended.is_none() {
         parts.push(part(Ink::Warn, "auto-advance on", "auto"));
     }
     parts.push(connection(model));
-    parts.extend(proof(model));
-    let run = next::run_id(model);
-    parts.push(part(Ink::Dim, format!("run {run}"), run));
-    let targets = targets(model);
-    let least = text::width(&targets).min(PLACE);
-    row(model, width, (Ink::Text, targets), least, parts)
+    let (targets, run) = (targets(model), next::run_id(model));
+    if total(&parts) + text::width(&run) + text::width(&targets).min(PLACE) + 4 <= width {
+        parts.push(part(Ink::Dim, format!("run {run}"), run));
+    }
+    row(model, width, (Ink::Text, targets), 40, parts)
 }
 
 /// Told all the time where "done" rests on less than a row in the target's ledger.
@@ -173,15 +174,18 @@ pub fn target(name: &str, run: &TargetRun) -> String {
 /// Columns in which a database is told with its host: rather these than the run's name.
 const PLACE: usize = 32;
 
-/// Something at the left (of which `least` columns stay), parts at the right; where they do not fit, first the short forms,
-/// then fewer of them.
-fn row(model: &Model, width: usize, head: (Ink, String), least: usize, mut parts: Vec<Part>) -> Line<'static> {
-    let total = |parts: &[Part]| -> usize { parts.iter().map(|p| text::width(&p.short) + 2).sum() };
-    while parts.len() > 1 && total(&parts) + 2 + least > width {
+/// Columns of the parts in their short forms.
+fn total(parts: &[Part]) -> usize {
+    parts.iter().map(|part| text::width(&part.short) + 2).sum()
+}
+
+/// Something at the left, of which `most` columns come before the long forms of the parts at the right; where they do not fit, first the short forms, then fewer of them.
+fn row(model: &Model, width: usize, head: (Ink, String), most: usize, mut parts: Vec<Part>) -> Line<'static> {
+    while parts.len() > 1 && total(&parts) + 4 > width {
         parts.pop();
     }
     // The last are the most welcome in full: they are the shortest of words.
-    let wanted = text::width(&head.1).min(42) + 2;
+    let wanted = text::width(&head.1).min(most) + 2;
     for n in (0..parts.len()).rev() {
         let more = text::width(&parts[n].long).saturating_sub(text::width(&parts[n].short));
         if total(&parts) + more + wanted <= width {
