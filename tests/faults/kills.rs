@@ -2,6 +2,7 @@
 //! was open is decided, or asked where nobody can know.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
 
 use gonogo::journal::{Reader, RunDir};
@@ -39,7 +40,7 @@ fn killed_at_any_moment() {
                     while figures.get("kills") < wanted {
                         let back = chance.once_in(2);
                         let Some(world) = World::new(back).await else { return };
-                        one_run(&world, back, &mut chance, figures, |_| None).await;
+                        one_run(&world, back, &mut chance, figures, None).await;
                     }
                 });
             });
@@ -63,7 +64,11 @@ async fn killed_at_every_failpoint() {
             for back in [false, true] {
                 let Some(world) = World::new(back).await else { return };
                 let before = figures.get("kills");
-                one_run(&world, back, &mut chance, &figures, |n| (n == 0).then(|| format!("{name}:kill:{pass}"))).await;
+                let aim = |mut command: Command| {
+                    command.env("GONOGO_FAILPOINT", format!("{name}:kill:{pass}"));
+                    command
+                };
+                one_run(&world, back, &mut chance, &figures, Some(&aim)).await;
                 let hit = if figures.get("kills") > before { "hit" } else { "not passed" };
                 figures.count(format!("{name} {hit}"));
             }
@@ -73,28 +78,24 @@ async fn killed_at_every_failpoint() {
     assert_eq!((figures.get("lost"), figures.get("doubled")), (0, 0), "{figures:?}");
 }
 
-/// One run to its end, killed on the way. `failpoint`: where, for the n-th start of an engine; none: at a random moment.
-async fn one_run(
-    world: &World,
-    back: bool,
-    chance: &mut Chance,
-    figures: &Figures,
-    failpoint: impl Fn(u32) -> Option<String>,
-) {
+/// What befalls the first engine of a run.
+pub type Aim<'a> = &'a (dyn Fn(Command) -> Command + Sync);
+
+/// One run to its end. `aim`: what befalls its first engine, and no other; none: engines are killed at random moments.
+pub async fn one_run(world: &World, back: bool, chance: &mut Chance, figures: &Figures, aim: Option<Aim<'_>>) {
     let end = if back { 5 } else { 0 };
-    let aimed = failpoint(0).is_some();
     let mut kills = 0;
     for start in 0.. {
         assert!(start < 60, "the run does not come to its end: {:#?}", entries(&world.desk.run_dir()).await);
         let fresh = !world.desk.journal().exists();
         let order: &[&str] = if fresh { &["run", "runbook.toml"] } else { &["resume", "last"] };
         let mut command = world.desk.command(&[order, &["--headless", "--yes"]].concat());
-        if let Some(place) = failpoint(start) {
-            command.env("GONOGO_FAILPOINT", place);
+        if let Some(aim) = aim.filter(|_| start == 0) {
+            command = aim(command);
         }
         let mut running = Running::spawn(command);
         let spared = kills >= KILLS || chance.once_in(4);
-        let killed = if aimed || spared { None } else { at_random(&mut running, chance) };
+        let killed = if aim.is_some() || spared { None } else { at_random(&mut running, chance) };
         let ran = if killed.is_some() { running.kill() } else { running.end() };
         if !is_opened(world).await {
             // Killed before there was a run: whoever started it starts it again.
@@ -106,6 +107,10 @@ async fn one_run(
                 kills += 1;
                 figures.count("kills");
                 taken_by_surprise(world, figures).await;
+            }
+            // The journal could not be written: it said so, and stopped.
+            Some(code) if code != end && code != 4 && start == 0 && aim.is_some() => {
+                figures.count(format!("stopped by itself, exit {code}"));
             }
             Some(4) => ask(world, figures, &ran).await,
             // Killed after the last entry.
@@ -204,7 +209,7 @@ async fn ask(world: &World, figures: &Figures, ran: &Ran) {
         let answered = |event: &Event| matches!(event, Event::StepStarted { .. } | Event::Refused { .. });
         voice.until_after(from, "tried again", answered).await;
     }
-    let _ = std::process::Command::new("kill").args(["-TERM", &engine.pid().to_string()]).status();
+    let _ = Command::new("kill").args(["-TERM", &engine.pid().to_string()]).status();
     if engine.runs() {
         engine.end();
     }

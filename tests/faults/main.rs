@@ -10,6 +10,7 @@
 
 mod attempt;
 mod chance;
+mod disk;
 mod figures;
 mod kills;
 mod race;

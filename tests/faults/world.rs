@@ -16,6 +16,8 @@ pub const MARKED: &[&str] = &["sql", "file", "direct", "run", "shell", "post", "
 
 pub struct World {
     pub desk: Desk,
+    /// The run fails at its end and is rolled back.
+    pub back: bool,
     cluster: &'static Cluster,
     db: String,
     heard: Arc<Mutex<Vec<String>>>,
@@ -35,7 +37,7 @@ impl World {
         let desk = super::desk().with("DB", cluster.url(&db));
         desk.write("file.sql", "insert into mark values ('file');\nselect count(*) from mark where name = 'file';\n");
         desk.write("runbook.toml", &book(server, desk.path("marks").to_str().unwrap(), back));
-        Some(Self { desk, cluster, db, heard })
+        Some(Self { desk, back, cluster, db, heard })
     }
 
     /// How often the step, or its undo, had its effect.
