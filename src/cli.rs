@@ -62,6 +62,9 @@ pub enum Cmd {
     /// The process that holds a run; started by `run` and `resume`
     #[command(hide = true)]
     Engine { run_dir: PathBuf },
+    /// Watches over one command of a step, and outlives the engine that started it
+    #[command(hide = true)]
+    Shim(ShimArgs),
     /// The demo's service: orders written to its database, an access log written beside it
     #[command(hide = true)]
     DemoLoad { folder: PathBuf },
@@ -217,6 +220,24 @@ pub struct AuditArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ShimArgs {
+    /// The attempt's folder
+    pub folder: PathBuf,
+    /// How long the command may take, in milliseconds
+    #[arg(long)]
+    pub timeout: Option<u64>,
+    /// From TERM to KILL, in milliseconds
+    #[arg(long, default_value_t = 10_000)]
+    pub grace: u64,
+    /// How long output is read after the command's end, in milliseconds
+    #[arg(long, default_value_t = 2_000)]
+    pub drain: u64,
+    /// Program and arguments
+    #[arg(last = true)]
+    pub argv: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

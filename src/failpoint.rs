@@ -4,7 +4,18 @@
 //! Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP: a test looks, then sends CONT), `error` (the place reports a failure).
 
 /// Every place, so that a test can go through them all.
-pub const NAMES: &[&str] = &[];
+pub const NAMES: &[&str] = &[
+    "exec.command.before",
+    "exec.command.ended",
+    "exec.command.started",
+    "exec.http.answered",
+    "exec.http.before",
+    "exec.http.sent",
+    "exec.notify.sent",
+    "shim.before",
+    "shim.ended",
+    "shim.started",
+];
 
 /// Passes the place `name`. True: the test wants it to fail.
 #[cfg(debug_assertions)]

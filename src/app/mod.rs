@@ -9,6 +9,7 @@ mod open;
 mod past;
 mod replay;
 mod screen;
+mod shim;
 mod terminal;
 
 use std::fmt::Display;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Check(args) => check::check(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
+        Cmd::Shim(args) => shim::shim(args),
         command => runtime()?.block_on(with_runtime(command)),
     };
     let code = result.unwrap_or_else(|stop| {
@@ -86,7 +88,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Demo(args) => demo::demo(args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man => Ok(code::USAGE),
+        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Shim(_) => Ok(code::USAGE),
     }
 }
 

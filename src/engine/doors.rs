@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::exec;
 use super::redact::Redactor;
 use super::secrets;
 use crate::probe;
@@ -71,6 +72,13 @@ impl Doors {
     /// Where private files and the records of commands lie.
     pub fn records(&self) -> PathBuf {
         self.run_dir.join("attempts")
+    }
+
+    /// gonogo itself, for the shims of commands.
+    pub fn program(&self) -> Result<PathBuf, String> {
+        let program = std::env::current_exe().map_err(|error| format!("gonogo does not find itself: {error}"))?;
+        // Replaced while it runs (an upgrade), its old text can still be started by this name.
+        Ok(if program.exists() { program } else { PathBuf::from("/proc/self/exe") })
     }
 
     pub fn cwd(&self) -> &PathBuf {
@@ -165,6 +173,21 @@ impl Doors {
     /// The value behind a secret of the runbook.
     pub fn secret(&self, secret: &Secret) -> Result<secrecy::SecretString, String> {
         secrets::resolve(secret, &self.redactor)
+    }
+
+    /// Learns what is secret in the addresses of the targets, before anything is journaled that may hold it. One that
+    /// cannot be resolved now is learned when it is.
+    pub async fn learn_secrets(&self) {
+        for (_, spec) in &self.environment.targets {
+            let Ok(secret) = self.rendered(&spec.url) else { continue };
+            let redactor = self.redactor.clone();
+            let _ = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
+        }
+    }
+
+    /// The end of an attempt is in the journal: what its command said and was given is of no use to anybody.
+    pub fn forget(&self, attempt: &Attempt) {
+        exec::place(&self.records(), attempt).clear();
     }
 
     /// Starts every probe; they sample until the engine stops.

@@ -1,6 +1,5 @@
 //! One attempt's work, by its verb: from what was resolved to the executor that does it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::run::event::{Resolved, Statement};
 use crate::run::{Attempt, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Secret, Step, Verb};
-use crate::target::{LedgerEntry, SqlJob, Witness};
+use crate::target::{LedgerEntry, SqlJob, Target, Witness};
 
 /// Everything an attempt needs, detached from the engine.
 pub struct Job {
@@ -35,6 +34,8 @@ pub struct Job {
     pub doors: Doors,
     /// Rows received so far, kept or not.
     pub rows: Arc<AtomicU64>,
+    /// An earlier engine started it: a command is taken up where it is.
+    pub attached: bool,
     /// How long ago it was started: only for a wait that is taken up again.
     pub elapsed: Duration,
 }
@@ -104,7 +105,7 @@ impl Job {
         out: &mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Ended {
-        let target = self.doors.target(target).ok_or_else(|| format!("target {target} is not connected"))?;
+        let target = self.target(target)?;
         let label = self.doors.label(&self.attempt);
         let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
         let job = SqlJob {
@@ -124,24 +125,30 @@ impl Job {
         out: &mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Ended {
-        let env = self.connect(connect)?;
-        let password_file = env.iter().find(|(name, _)| name == "PGPASSFILE").map(|(_, path)| path.clone());
-        let job = self.command_job(act, env)?;
-        let outcome = exec::command(&job, out, &*self.judge, stop).await;
-        if let Some(path) = password_file {
-            // Private and of no use to anybody once the command is over; the run's folder is 0700 all the same.
-            let _ = std::fs::remove_file(Path::new(&path));
-        }
-        Ok(outcome)
+        let mut job = self.command_job(act)?;
+        job.connect = match connect {
+            // What was started has its environment already.
+            Some(name) if !self.attached => Some(self.target(name)?),
+            _ => None,
+        };
+        Ok(self.carry_out(&job, out, stop).await)
     }
 
-    fn command_job(&self, act: Act, env: Vec<(String, String)>) -> Result<CommandJob, String> {
+    async fn carry_out(&self, job: &CommandJob, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
+        match self.attached {
+            true => exec::attach(job, out, &*self.judge, stop).await,
+            false => exec::command(job, out, &*self.judge, stop).await,
+        }
+    }
+
+    fn command_job(&self, act: Act) -> Result<CommandJob, String> {
         let produces = self.step.produces.as_ref().map(|path| expr::render(path, Place::Argv, &self.context));
         Ok(CommandJob {
             order: self.order(),
             act,
             cwd: self.doors.cwd().clone(),
-            env,
+            env: Vec::new(),
+            connect: None,
             stdin: None,
             timeout: self.step.timeout,
             grace: exec::GRACE,
@@ -149,14 +156,12 @@ impl Job {
             produces: produces.transpose().map_err(|error| error.to_string())?,
             expect_sees_exit: self.expects("exit"),
             record_dir: self.doors.records(),
+            program: self.doors.program()?,
         })
     }
 
-    /// The target as environment of a command.
-    fn connect(&self, name: Option<&str>) -> Result<Vec<(String, String)>, String> {
-        let Some(name) = name else { return Ok(Vec::new()) };
-        let target = self.doors.target(name).ok_or_else(|| format!("target {name} is not connected"))?;
-        target.connect_env(&self.doors.records()).map_err(|error| error.to_string())
+    fn target(&self, name: &str) -> Result<Arc<Target>, String> {
+        self.doors.target(name).ok_or_else(|| format!("target {name} is not connected"))
     }
 
     async fn http(
@@ -195,12 +200,14 @@ impl Job {
     }
 
     async fn notify(&self, argv: &[String], text: &str, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
+        let act = Act::Argv(argv.to_vec());
         let to = match &self.step.verb {
             Verb::Notify(Notify::Webhook { url, .. }) => {
                 let url = expr::render_secret(url, &self.context).map_err(|error| error.to_string())?;
                 To::Webhook { order: self.order(), url: self.doors.secret(&url)?, timeout: self.step.timeout }
             }
-            _ => To::Command(Box::new(self.command_job(Act::Argv(argv.to_vec()), Vec::new())?)),
+            _ if self.attached => return Ok(self.carry_out(&self.command_job(act)?, out, stop).await),
+            _ => To::Command(Box::new(self.command_job(act)?)),
         };
         Ok(exec::notify(&NotifyJob { to, text: text.to_owned() }, out, &*self.judge, stop).await)
     }

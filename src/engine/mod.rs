@@ -212,10 +212,19 @@ impl Engine {
         self.turn(facts).await?;
         self.doors.open_targets();
         self.doors.start_probes();
-        for (attempt, resolved) in left.going_on {
-            let started = self.state.steps.get(&attempt.step).and_then(|run| run.started).unwrap_or_default();
-            self.launch(&attempt, &resolved, started);
+        if left.going_on.iter().any(|(_, resolved)| resolved.is_command()) {
+            // What they said without an engine is read now: no secret in it may be news.
+            self.doors.learn_secrets().await;
         }
+        for (attempt, resolved) in left.going_on {
+            let run = self.state.steps.get(&attempt.step);
+            let (started, cancelled) = run.map(|run| (run.started, run.cancel_asked)).unwrap_or_default();
+            self.launch(&attempt, &resolved, started.unwrap_or_default(), true);
+            if cancelled {
+                self.work.cancel(&attempt);
+            }
+        }
+        takeup::sweep(&self.state, &self.doors);
         Ok(())
     }
 
@@ -296,7 +305,7 @@ impl Engine {
         batch.push(Noted { entry, order });
     }
 
-    fn launch(&mut self, attempt: &Attempt, resolved: &Resolved, started: Moment) {
+    fn launch(&mut self, attempt: &Attempt, resolved: &Resolved, started: Moment, attached: bool) {
         let end = self.writer.head();
         let key = Key { run: self.state.opened.run.clone(), attempt: attempt.clone() };
         let order = Launch {
@@ -304,6 +313,7 @@ impl Engine {
             resolved: resolved.clone(),
             started,
             clock: self.clock,
+            attached,
         };
         self.work.launch(&self.book, &self.state, &self.doors, order);
     }
@@ -320,15 +330,19 @@ impl Engine {
     /// The effect that a committed event orders.
     fn act(&mut self, noted: &Noted) {
         match (&noted.entry.event, &noted.order) {
-            (Event::StepStarted { attempt, .. }, Some(resolved)) => self.launch(attempt, resolved, noted.entry.at),
+            (Event::StepStarted { attempt, .. }, Some(resolved)) => self.launch(attempt, resolved, noted.entry.at, false),
             (Event::StepEnded { attempt, outcome }, _) => {
                 self.work.ended(attempt);
                 self.doubts.over(attempt);
-                if matches!(outcome, Outcome::Unknown { .. }) {
-                    self.doubt(attempt);
+                match outcome {
+                    Outcome::Unknown { .. } => self.doubt(attempt),
+                    _ => self.doors.forget(attempt),
                 }
             }
-            (Event::Settled { attempt, .. }, _) => self.doubts.over(attempt),
+            (Event::Settled { attempt, .. }, _) => {
+                self.doubts.over(attempt);
+                self.doors.forget(attempt);
+            }
             (Event::Output { attempt, chunk: Chunk::Judged { .. } }, _) => self.work.witnessed(attempt),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
             (Event::Released { .. }, _) => self.doors.reopen_lost(&self.state),

@@ -2,7 +2,9 @@
 
 use super::clock::{self, RunClock};
 use super::doors::Doors;
+use super::exec;
 use super::resolve::{self, Found, Left};
+use crate::child::shim::Place;
 use crate::run::event::{HoldCause, Resolved};
 use crate::run::follow::acting;
 use crate::run::plan::held;
@@ -47,6 +49,13 @@ pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
         }
     }
     found
+}
+
+/// Removes what commands said and were given, where their end is in the journal: a crash may have come between.
+pub fn sweep(state: &RunState, doors: &Doors) {
+    let records = doors.records();
+    let open: Vec<Place> = state.open.iter().map(|attempt| exec::place(&records, attempt)).collect();
+    Place::all(&records).iter().filter(|place| !open.contains(place)).for_each(Place::clear);
 }
 
 /// The attempts that are open although nobody runs them.

@@ -15,6 +15,7 @@ use super::redact::Redactor;
 use crate::run::decide::Input;
 use crate::run::event::Resolved;
 use crate::run::follow::acting;
+use crate::run::output::Line;
 use crate::run::{Attempt, Chunk, Moment, Progress, RunState, context};
 use crate::runbook::Runbook;
 use crate::target::LedgerEntry;
@@ -34,6 +35,8 @@ pub struct Work {
 /// A hand on an attempt that runs.
 struct Running {
     stop: CancellationToken,
+    /// A command under its shim: it goes on without an engine.
+    outlives: bool,
     /// Told when the journal holds that its COMMIT is about to be sent.
     witnessed: Arc<Notify>,
 }
@@ -45,6 +48,8 @@ pub struct Launch {
     pub resolved: Resolved,
     pub started: Moment,
     pub clock: RunClock,
+    /// An earlier engine started it.
+    pub attached: bool,
 }
 
 impl Work {
@@ -54,7 +59,7 @@ impl Work {
 
     /// Does what a committed `StepStarted` orders. Human steps are done by people.
     pub fn launch(&mut self, book: &Runbook, state: &RunState, doors: &Doors, order: Launch) {
-        let Launch { entry, resolved, started, clock } = order;
+        let Launch { entry, resolved, started, clock, attached } = order;
         let attempt = &entry.key.attempt;
         let Some(step) = acting(book, attempt) else { return };
         if matches!(resolved, Resolved::Human | Resolved::Unready) {
@@ -62,9 +67,11 @@ impl Work {
         }
         let stop = CancellationToken::new();
         let witnessed = Arc::new(Notify::new());
-        let running = Running { stop: stop.clone(), witnessed: Arc::clone(&witnessed) };
+        let outlives = resolved.is_command();
+        let running = Running { stop: stop.clone(), outlives, witnessed: Arc::clone(&witnessed) };
         self.running.insert(attempt.clone(), running);
         let meter = Meter::new(attempt.clone(), started, clock);
+        let known = if attached { Known::of(state, attempt) } else { Known::default() };
         let job = Job {
             attempt: attempt.clone(),
             witnessed,
@@ -75,6 +82,7 @@ impl Work {
             judge: Arc::new(context::judge(book, state, step)),
             place: format!("{}:{}", state.opened.source.name, step.line),
             doors: doors.clone(),
+            attached,
             rows: meter.rows.clone(),
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
@@ -85,7 +93,7 @@ impl Work {
         tokio::spawn(async move {
             let attempt = job.attempt.clone();
             let (out, chunks) = mpsc::channel(CHUNKS);
-            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter, redactor));
+            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter, redactor, known));
             let outcome = job::run(job, out, stop).await;
             // Everything it said comes before its end.
             let _ = forward.await;
@@ -145,9 +153,10 @@ impl Work {
         self.running.keys().cloned().collect()
     }
 
-    /// The engine lets go: what still runs is stopped.
+    /// The engine ends: what still runs is stopped, but for commands. Their shims take care of them, and the next engine
+    /// takes them up.
     pub fn stop_all(&self) {
-        for running in self.running.values() {
+        for running in self.running.values().filter(|running| !running.outlives) {
             running.stop.cancel();
         }
     }
@@ -160,6 +169,7 @@ async fn forward(
     reports: mpsc::Sender<Input>,
     meter: Meter,
     redactor: Redactor,
+    mut known: Known,
 ) {
     let mut waiting: BTreeMap<String, String> = BTreeMap::new();
     while let Some(chunk) = chunks.recv().await {
@@ -176,14 +186,64 @@ async fn forward(
             }
             other => other,
         };
+        let Some(chunk) = known.news(chunk, &redactor) else { continue };
         if reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await.is_err() {
             return;
         }
     }
     for (stream, text) in waiting.into_iter().filter(|(_, text)| !text.is_empty()) {
-        let chunk = Chunk::Text { stream, text };
+        let Some(chunk) = known.news(Chunk::Text { stream, text }, &redactor) else { continue };
         // The engine is gone where nobody listens.
         let _ = reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await;
+    }
+}
+
+/// What the journal already holds of an attempt that is taken up again: its output is read from the beginning once more,
+/// and comes out the same, so that as much of it is left out again.
+#[derive(Default)]
+struct Known {
+    text_bytes: BTreeMap<String, u64>,
+    notices: Vec<String>,
+}
+
+impl Known {
+    fn of(state: &RunState, attempt: &Attempt) -> Self {
+        let Some(run) = state.steps.get(&attempt.step) else { return Self::default() };
+        let notice = |line: &Line| match line {
+            Line::Notice { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            text_bytes: run.output.text_bytes.clone(),
+            notices: run.output.lines.iter().filter_map(notice).collect(),
+        }
+    }
+
+    /// What of `chunk` is new. Counted as it is journaled, which is without secrets.
+    fn news(&mut self, chunk: Chunk, redactor: &Redactor) -> Option<Chunk> {
+        match chunk {
+            Chunk::Text { stream, text } => {
+                let Some(left) = self.text_bytes.get_mut(&stream).filter(|left| **left > 0) else {
+                    return Some(Chunk::Text { stream, text });
+                };
+                let text = redactor.text(&text);
+                let known = usize::try_from(*left).unwrap_or(usize::MAX).min(text.len());
+                *left -= known as u64;
+                let start = (known..=text.len()).find(|at| text.is_char_boundary(*at))?;
+                (start < text.len()).then(|| Chunk::Text { stream, text: text[start..].to_owned() })
+            }
+            Chunk::Notice { severity, text } => {
+                let known = self.notices.iter().position(|known| *known == redactor.text(&text));
+                match known {
+                    Some(at) => {
+                        self.notices.remove(at);
+                        None
+                    }
+                    None => Some(Chunk::Notice { severity, text }),
+                }
+            }
+            other => Some(other),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an attempt has shown so far, bounded: the tail a screen scrolls, the counts that are never cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::facts::Chunk;
 use super::limits;
@@ -25,6 +25,8 @@ pub struct OutputLog {
     pub of: u32,
     /// Rows of all statements that ended.
     pub rows: u64,
+    /// Bytes of text by stream, shown here or no longer: where an attempt that is taken up again goes on.
+    pub text_bytes: BTreeMap<String, u64>,
 }
 
 impl OutputLog {
@@ -51,6 +53,7 @@ impl OutputLog {
             }
             Chunk::Judged { .. } => {}
             Chunk::Text { stream, text } => {
+                *self.text_bytes.entry(stream.clone()).or_default() += text.len() as u64;
                 for part in text.split_inclusive('\n') {
                     self.text(stream, part);
                 }

@@ -69,6 +69,11 @@ pub async fn http(job: &HttpJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop:
     call.judged(facts, judge)
 }
 
+/// True for a method that changes nothing, and may be sent again.
+pub fn only_reads(method: &str) -> bool {
+    Method::from_bytes(method.to_ascii_uppercase().as_bytes()).is_ok_and(|method| method.is_safe())
+}
+
 fn patience(job: &HttpJob) -> Duration {
     job.timeout.unwrap_or(PATIENCE)
 }

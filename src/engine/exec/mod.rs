@@ -2,24 +2,23 @@
 
 mod command;
 mod http;
+pub mod lost;
 mod notify;
 mod produces;
-mod record;
 mod show;
 mod wait;
+mod watch;
 
 use crate::run::words::millis;
 use std::time::Duration;
 
-use crate::child;
 use crate::run::event::Direction;
 use crate::run::facts::Effect;
 use crate::run::{Attempt, Facts, Fault, Outcome, Verdict};
 
-pub use command::{Act, CommandJob, command};
-pub use http::{HttpJob, http};
+pub use command::{Act, CommandJob, attach, command, place};
+pub use http::{HttpJob, http, only_reads};
 pub use notify::{NotifyJob, To, notify};
-pub use record::{Leftover, leftover, record_path};
 pub use wait::wait;
 
 /// How long a command that was asked to end (TERM) has until it is killed.
@@ -55,10 +54,6 @@ impl Order {
     /// It was never begun.
     fn not_begun(&self, summary: impl Into<String>) -> Fault {
         Fault { safe: "nothing was started".to_owned(), effect: Effect::None, ..self.fault(summary) }
-    }
-
-    fn unspawned(&self, error: &child::SpawnError) -> Outcome {
-        broke(Fault { hint: Some(error.hint()), ..self.not_begun(error.to_string()) })
     }
 
     /// The judge could not judge what has been done.

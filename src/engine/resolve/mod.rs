@@ -7,6 +7,7 @@ mod sql;
 use std::sync::Arc;
 
 use super::doors::Doors;
+use super::exec;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
@@ -65,11 +66,13 @@ pub async fn look(left: &Left) -> Found {
         Some(Resolved::Sql { target, statements, transaction }) => {
             sql::look(left, target, statements, *transaction).await
         }
-        Some(Resolved::Run { .. } | Resolved::Shell { .. }) => command::look(left),
+        Some(resolved) if resolved.is_command() => command::look(left),
+        // It only reads: asked again, it answers again.
+        Some(Resolved::Http { method, .. }) if exec::only_reads(method) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }
-        Some(Resolved::Notify { .. }) => left.unknown("the message may or may not have been sent"),
+        Some(Resolved::Run { .. } | Resolved::Shell { .. } | Resolved::Notify { .. }) => left.unknown("the message may or may not have been sent"),
         Some(Resolved::Wait { .. } | Resolved::Human) => Found::GoesOn,
         Some(Resolved::Unready) | None => left.unknown("nothing more is known of it"),
     }
