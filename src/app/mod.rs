@@ -9,6 +9,7 @@ mod open;
 mod past;
 mod replay;
 mod screen;
+mod settle;
 mod shim;
 mod terminal;
 
@@ -79,6 +80,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
+        Cmd::Settle(args) => settle::settle(args).await,
         Cmd::Attach(args) => screen::attach(&args, true).await,
         Cmd::Watch(args) => screen::attach(&args, false).await,
         Cmd::Replay(args) => replay::replay(&args).await,

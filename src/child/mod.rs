@@ -79,7 +79,9 @@ impl SpawnError {
             }
             Self::NoInterpreter(_) => "install the interpreter, or correct the script's `#!` line".to_owned(),
             Self::Denied(_) => "make it executable (chmod +x), or run it by its interpreter".to_owned(),
-            Self::Input(..) | Self::Other { .. } => "see whether the machine is out of processes or memory, then retry".to_owned(),
+            Self::Input(..) | Self::Other { .. } => {
+                "see whether the machine is out of processes or memory, then retry".to_owned()
+            }
         }
     }
 }
@@ -120,7 +122,9 @@ pub fn spawn(spec: &Spec) -> Result<Running, SpawnError> {
         return Err(SpawnError::NoFolder(spec.cwd.display().to_string()));
     }
     let stdin = match &spec.stdin {
-        Some(path) => File::open(path).map(Stdio::from).map_err(|error| SpawnError::Input(path.display().to_string(), error))?,
+        Some(path) => {
+            File::open(path).map(Stdio::from).map_err(|error| SpawnError::Input(path.display().to_string(), error))?
+        }
         None => Stdio::null(),
     };
     let mut command = Command::new(program);

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -171,7 +172,7 @@ impl Doors {
     }
 
     /// The value behind a secret of the runbook.
-    pub fn secret(&self, secret: &Secret) -> Result<secrecy::SecretString, String> {
+    pub fn secret(&self, secret: &Secret) -> Result<SecretString, String> {
         secrets::resolve(secret, &self.redactor)
     }
 
@@ -188,6 +189,27 @@ impl Doors {
     /// The end of an attempt is in the journal: what its command said and was given is of no use to anybody.
     pub fn forget(&self, attempt: &Attempt) {
         exec::place(&self.records(), attempt).clear();
+    }
+
+    /// The target, reached for where it was not yet.
+    pub async fn any_target(&self, name: &str) -> Result<Arc<Target>, String> {
+        match self.target(name) {
+            Some(target) => Ok(target),
+            None => self.connect(name).await.map(Arc::new),
+        }
+    }
+
+    /// Headers with what is behind their secrets.
+    pub fn headers(
+        &self,
+        named: &[(String, Secret)],
+        context: &Context,
+    ) -> Result<Vec<(String, SecretString)>, String> {
+        let value = |secret: &Secret| {
+            let secret = expr::render_secret(secret, context).map_err(|error| error.to_string())?;
+            self.secret(&secret)
+        };
+        named.iter().map(|(name, secret)| Ok((name.clone(), value(secret)?))).collect()
     }
 
     /// Starts every probe; they sample until the engine stops.

@@ -11,12 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
+use super::verify::Question;
 use crate::child;
 use crate::run::event::{Resolved, Statement};
 use crate::run::{Attempt, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
-use crate::runbook::{Notify, Secret, Step, Verb};
+use crate::runbook::{Notify, Step, Verb};
 use crate::target::{LedgerEntry, SqlJob, Target, Witness};
+
+/// How often, and how far apart, a session of an earlier attempt is looked for before this one is refused.
+const LOOKS: u32 = 15;
+/// Of so many earlier attempts.
+const SESSIONS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// Everything an attempt needs, detached from the engine.
 pub struct Job {
@@ -36,12 +43,29 @@ pub struct Job {
     pub rows: Arc<AtomicU64>,
     /// An earlier engine started it: a command is taken up where it is.
     pub attached: bool,
+    /// The attempt whose idempotency key it uses.
+    pub key_n: u32,
+    /// The attempts of the step before it, in both directions.
+    pub earlier: Vec<Attempt>,
+    /// Asked where its outcome is in doubt.
+    pub question: Option<Question>,
     /// How long ago it was started: only for a wait that is taken up again.
     pub elapsed: Duration,
 }
 
 /// Does the attempt. Whatever happens, it ends with an outcome.
 pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
+    let outcome = match job.at_work().await {
+        Some(fault) => Outcome::Broke { fault: Box::new(fault) },
+        None => act(&job, out, stop).await,
+    };
+    match &job.question {
+        Some(question) => question.decide(outcome).await,
+        None => outcome,
+    }
+}
+
+async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
     let result = match &job.resolved {
         Resolved::Sql { target, statements, transaction } => {
             job.sql(target, statements, *transaction, &out, stop).await
@@ -88,9 +112,53 @@ impl Job {
         Order {
             run: self.doors.run().to_owned(),
             attempt: self.attempt.clone(),
+            key_n: self.key_n,
             environment: self.doors.environment().to_owned(),
             place: self.place.clone(),
         }
+    }
+
+    /// Why it may not begin: an earlier attempt that a person took for over still works.
+    async fn at_work(&self) -> Option<Fault> {
+        if self.attached {
+            return None;
+        }
+        let records = self.doors.records();
+        let busy = self.earlier.iter().find(|attempt| exec::place(&records, attempt).is_busy());
+        let what = match (busy, &self.resolved) {
+            (Some(attempt), _) => {
+                format!("{attempt} still runs: {}", exec::lost::process(&exec::place(&records, attempt)))
+            }
+            (None, Resolved::Sql { target, .. }) => self.session_at_work(target).await?,
+            (None, _) => return None,
+        };
+        Some(Fault {
+            place: self.place.clone(),
+            safe: "nothing was started".to_owned(),
+            hint: Some("wait for its end, or end it, then retry".to_owned()),
+            ..Fault::new(what)
+        })
+    }
+
+    /// A session of an earlier attempt that is still on the server, a moment after it should be gone.
+    async fn session_at_work(&self, target: &str) -> Option<String> {
+        let target = self.doors.target(target)?;
+        let mut found = None;
+        for attempt in self.earlier.iter().rev().take(SESSIONS) {
+            for look in 0..LOOKS {
+                // What cannot be asked is refused by the work itself.
+                let sessions = target.look(&self.doors.label(attempt)).await.unwrap_or_default();
+                found = sessions.first().map(|session| format!("{attempt} still runs: session {}", session.pid));
+                if found.is_none() || look + 1 == LOOKS {
+                    break;
+                }
+                tokio::time::sleep(BETWEEN).await;
+            }
+            if found.is_some() {
+                break;
+            }
+        }
+        found
     }
 
     fn expects(&self, name: &str) -> bool {
@@ -173,7 +241,7 @@ impl Job {
         stop: CancellationToken,
     ) -> Ended {
         let headers = match &self.step.verb {
-            Verb::Http(call) => self.headers(&call.headers)?,
+            Verb::Http(call) => self.doors.headers(&call.headers, &self.context)?,
             _ => Vec::new(),
         };
         let job = HttpJob {
@@ -187,16 +255,6 @@ impl Job {
             expect_sees_status: self.expects("status"),
         };
         Ok(exec::http(&job, out, &*self.judge, stop).await)
-    }
-
-    fn headers(&self, named: &[(String, Secret)]) -> Result<Vec<(String, SecretString)>, String> {
-        named
-            .iter()
-            .map(|(name, secret)| {
-                let secret = expr::render_secret(secret, &self.context).map_err(|error| error.to_string())?;
-                Ok((name.clone(), self.doors.secret(&secret)?))
-            })
-            .collect()
     }
 
     async fn notify(&self, argv: &[String], text: &str, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {

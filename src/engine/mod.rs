@@ -8,7 +8,9 @@ mod job;
 pub mod redact;
 mod resolve;
 pub mod secrets;
+pub mod settle;
 mod takeup;
+mod verify;
 mod work;
 
 use std::path::PathBuf;
@@ -99,6 +101,8 @@ pub struct Engine {
     let_go: watch::Receiver<LetGo>,
     /// What the engine's own tasks report.
     own: mpsc::Receiver<Input>,
+    /// Attempts that were in doubt and go on.
+    again: mpsc::Receiver<Attempt>,
     bell: watch::Sender<u64>,
     doors: Doors,
     work: Work,
@@ -118,7 +122,8 @@ impl Engine {
         let stop = CancellationToken::new();
         let doors = Doors::new(setup.book.clone(), &setup.state, setup.run_dir.clone(), reports.clone(), stop.clone());
         let work = Work::new(reports.clone(), setup.progress);
-        let doubts = Doubts::new(reports);
+        let (tell, again) = mpsc::channel(TURN);
+        let doubts = Doubts::new(reports, tell);
         Ok(Self {
             book: setup.book,
             writer: setup.writer,
@@ -127,6 +132,7 @@ impl Engine {
             inbox: setup.inbox,
             let_go: setup.let_go,
             own,
+            again,
             bell: setup.bell,
             doors,
             work,
@@ -159,6 +165,7 @@ impl Engine {
                 biased;
                 Some(input) = self.inbox.recv() => inputs.push(input),
                 Some(input) = self.own.recv() => inputs.push(input),
+                Some(attempt) = self.again.recv() => self.take_up_again(&attempt),
                 _ = tick.tick() => {}
             }
             self.gather(&mut inputs).await;
@@ -212,20 +219,28 @@ impl Engine {
         self.turn(facts).await?;
         self.doors.open_targets();
         self.doors.start_probes();
-        if left.going_on.iter().any(|(_, resolved)| resolved.is_command()) {
+        if left.commands {
             // What they said without an engine is read now: no secret in it may be news.
             self.doors.learn_secrets().await;
         }
-        for (attempt, resolved) in left.going_on {
-            let run = self.state.steps.get(&attempt.step);
-            let (started, cancelled) = run.map(|run| (run.started, run.cancel_asked)).unwrap_or_default();
-            self.launch(&attempt, &resolved, started.unwrap_or_default(), true);
-            if cancelled {
-                self.work.cancel(&attempt);
-            }
+        for attempt in left.going_on {
+            self.take_up_again(&attempt);
         }
         takeup::sweep(&self.state, &self.doors);
         Ok(())
+    }
+
+    /// An attempt that an earlier engine started, or that was in doubt, goes on here.
+    fn take_up_again(&mut self, attempt: &Attempt) {
+        let Some(run) = self.state.steps.get(&attempt.step).filter(|_| self.state.open.contains(attempt)) else {
+            return;
+        };
+        let (started, cancelled) = (run.started.unwrap_or_default(), run.cancel_asked);
+        let Some(resolved) = run.resolved.clone() else { return };
+        self.launch(attempt, &resolved, started, true);
+        if cancelled {
+            self.work.cancel(attempt);
+        }
     }
 
     /// One turn: decide and apply, append all of it in one transaction, then act.
@@ -330,7 +345,9 @@ impl Engine {
     /// The effect that a committed event orders.
     fn act(&mut self, noted: &Noted) {
         match (&noted.entry.event, &noted.order) {
-            (Event::StepStarted { attempt, .. }, Some(resolved)) => self.launch(attempt, resolved, noted.entry.at, false),
+            (Event::StepStarted { attempt, .. }, Some(resolved)) => {
+                self.launch(attempt, resolved, noted.entry.at, false)
+            }
             (Event::StepEnded { attempt, outcome }, _) => {
                 self.work.ended(attempt);
                 self.doubts.over(attempt);

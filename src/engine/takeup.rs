@@ -5,7 +5,7 @@ use super::doors::Doors;
 use super::exec;
 use super::resolve::{self, Found, Left};
 use crate::child::shim::Place;
-use crate::run::event::{HoldCause, Resolved};
+use crate::run::event::HoldCause;
 use crate::run::follow::acting;
 use crate::run::plan::held;
 use crate::run::{Attempt, Event, GONOGO, RunState};
@@ -17,7 +17,9 @@ pub struct Leftovers {
     /// Attempts that are decided now, or in doubt.
     pub ended: Vec<Event>,
     /// Attempts that this engine takes up where they are.
-    pub going_on: Vec<(Attempt, Resolved)>,
+    pub going_on: Vec<Attempt>,
+    /// Some of these are commands, whose output is yet to be read.
+    pub commands: bool,
 }
 
 /// The run's clock, continued.
@@ -44,8 +46,10 @@ pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
         match (resolve::look(&left).await, left.run.resolved) {
             (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
             (Found::Ended(outcome), _) => found.ended.push(Event::StepEnded { attempt: left.attempt, outcome }),
-            (Found::GoesOn, Some(resolved)) => found.going_on.push((left.attempt, resolved)),
-            (Found::GoesOn, None) => {}
+            (Found::GoesOn, resolved) => {
+                found.commands |= resolved.is_some_and(|resolved| resolved.is_command());
+                found.going_on.push(left.attempt);
+            }
         }
     }
     found

@@ -12,8 +12,9 @@ use super::clock::RunClock;
 use super::doors::Doors;
 use super::job::{self, Job};
 use super::redact::Redactor;
+use super::verify::Question;
 use crate::run::decide::Input;
-use crate::run::event::Resolved;
+use crate::run::event::{Direction, Resolved};
 use crate::run::follow::acting;
 use crate::run::output::Line;
 use crate::run::{Attempt, Chunk, Moment, Progress, RunState, context};
@@ -83,6 +84,9 @@ impl Work {
             place: format!("{}:{}", state.opened.source.name, step.line),
             doors: doors.clone(),
             attached,
+            key_n: state.steps.get(&attempt.step).map_or(attempt.n, |run| run.key_n),
+            earlier: earlier(state, attempt),
+            question: Question::of(book, state, doors, attempt, step),
             rows: meter.rows.clone(),
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
@@ -160,6 +164,14 @@ impl Work {
             running.stop.cancel();
         }
     }
+}
+
+/// The attempts of its step before it.
+fn earlier(state: &RunState, attempt: &Attempt) -> Vec<Attempt> {
+    let Some(run) = state.steps.get(&attempt.step) else { return Vec::new() };
+    let of = |direction, tries| (1..=tries).map(move |n| Attempt { step: attempt.step.clone(), direction, n });
+    let all = of(Direction::Forward, run.tries).chain(of(Direction::Undo, run.undo_tries));
+    all.filter(|other| other != attempt).collect()
 }
 
 /// Passes an attempt's output on to the engine, counting it. The end of a piece that may begin a secret waits for more.

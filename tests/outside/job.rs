@@ -13,6 +13,7 @@ pub fn order() -> Order {
     Order {
         run: "run-1".to_owned(),
         attempt: Attempt { step: "backup".into(), direction: Direction::Forward, n: 1 },
+        key_n: 1,
         environment: "staging".to_owned(),
         place: "window.toml:12".to_owned(),
     }

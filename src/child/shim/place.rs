@@ -110,11 +110,7 @@ pub struct Unspawned {
 
 impl From<&SpawnError> for Unspawned {
     fn from(error: &SpawnError) -> Self {
-        Self {
-            words: error.to_string(),
-            hint: error.hint(),
-            not_found: matches!(error, SpawnError::NotFound { .. }),
-        }
+        Self { words: error.to_string(), hint: error.hint(), not_found: matches!(error, SpawnError::NotFound { .. }) }
     }
 }
 
@@ -250,7 +246,8 @@ impl Place {
     /// True while its shim, or its command without one, is at work. What cannot be read is not at work.
     pub fn is_busy(&self) -> bool {
         match self.look() {
-            Ok(Standing::Held) => true,
+            // Between its last word and letting go of the lock lies an instant.
+            Ok(Standing::Held) => !matches!(self.ended(), Ok(Some(_))),
             Ok(Standing::Lost(started)) => started.lives(),
             Ok(Standing::NeverStarted | Standing::Ended(_)) | Err(_) => false,
         }

@@ -16,10 +16,18 @@ pub fn words(place: &Place, started: &Started) -> String {
         false => "the machine was started again since, and its shim left no word of the end".to_owned(),
     };
     let said = last_words(place).map_or("it had said nothing".to_owned(), |said| format!("it said last: {said}"));
-    format!("{shim}; {}; its exit is not known; {said}", process(place, started))
+    format!("{shim}; {}; its exit is not known; {said}", of_process(place, started))
 }
 
-fn process(place: &Place, started: &Started) -> String {
+/// What runs of an attempt that is not over, in words.
+pub fn process(place: &Place) -> String {
+    match place.started() {
+        Ok(Some(started)) => of_process(place, &started),
+        _ => "it is just being started".to_owned(),
+    }
+}
+
+fn of_process(place: &Place, started: &Started) -> String {
     let Some(child) = started.child else {
         return "it was about to be started, and no process of it was noted: it may or may not have begun".to_owned();
     };

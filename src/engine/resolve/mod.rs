@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::doors::Doors;
 use super::exec;
+use super::verify::Question;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
@@ -24,6 +25,8 @@ pub struct Left {
     /// The run clock of the journal's last word on it.
     pub last: Moment,
     pub doors: Doors,
+    /// Asked where it stays in doubt.
+    question: Option<Question>,
 }
 
 /// What is found of it.
@@ -44,6 +47,7 @@ impl Left {
             run,
             step: step.clone(),
             judge: Arc::new(context::judge(book, state, step)),
+            question: Question::of(book, state, doors, attempt, step),
             doors: doors.clone(),
         })
     }
@@ -62,6 +66,13 @@ impl Left {
 
 /// Asks the world once; bounded in time.
 pub async fn look(left: &Left) -> Found {
+    match (look_for(left).await, &left.question) {
+        (Found::Ended(outcome), Some(question)) => Found::Ended(question.decide(outcome).await),
+        (found, _) => found,
+    }
+}
+
+async fn look_for(left: &Left) -> Found {
     match &left.run.resolved {
         Some(Resolved::Sql { target, statements, transaction }) => {
             sql::look(left, target, statements, *transaction).await
@@ -72,7 +83,9 @@ pub async fn look(left: &Left) -> Found {
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }
-        Some(Resolved::Run { .. } | Resolved::Shell { .. } | Resolved::Notify { .. }) => left.unknown("the message may or may not have been sent"),
+        Some(Resolved::Run { .. } | Resolved::Shell { .. } | Resolved::Notify { .. }) => {
+            left.unknown("the message may or may not have been sent")
+        }
         Some(Resolved::Wait { .. } | Resolved::Human) => Found::GoesOn,
         Some(Resolved::Unready) | None => left.unknown("nothing more is known of it"),
     }

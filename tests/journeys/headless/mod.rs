@@ -7,6 +7,7 @@ mod going_on;
 mod inputs;
 mod locks;
 mod rows;
+mod shim;
 mod signals;
 mod story;
 mod wednesday;
