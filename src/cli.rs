@@ -29,6 +29,9 @@ pub enum Cmd {
     /// Take up a run that was held, or whose engine died
     #[command(after_help = "Example: gonogo resume last")]
     Resume(ResumeArgs),
+    /// Say whether a step in doubt was done, where no screen is at hand
+    #[command(after_help = "Example: gonogo settle last backup not-done --reason 'no file in /backup'")]
+    Settle(SettleArgs),
     /// Bring back the screen of a run whose engine is running
     #[command(after_help = "Example: gonogo attach last")]
     Attach(OneRun),
@@ -68,6 +71,9 @@ pub enum Cmd {
     /// The process that holds a run; started by `run` and `resume`
     #[command(hide = true)]
     Engine { run_dir: PathBuf },
+    /// Watches over one command of a step, and outlives the engine that started it
+    #[command(hide = true)]
+    Shim(ShimArgs),
     /// The demo's service: orders written to its database, an access log written beside it
     #[command(hide = true)]
     DemoLoad { folder: PathBuf },
@@ -153,6 +159,32 @@ pub struct ResumeArgs {
     pub place: Where,
     #[command(flatten)]
     pub look: Look,
+}
+
+/// What a person says of an attempt in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Said {
+    Done,
+    NotDone,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SettleArgs {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    /// The step whose outcome is in doubt
+    pub step: String,
+    /// What became of it: look before you say it
+    #[arg(value_enum)]
+    pub said: Said,
+    /// How you know; kept in the journal as your claim
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// It is the undo of the step that is in doubt
+    #[arg(long)]
+    pub by_undo: bool,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -278,6 +310,24 @@ pub enum TargetsCmd {
         #[arg(long, value_name = "ENV")]
         env: Option<String>,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ShimArgs {
+    /// The attempt's folder
+    pub folder: PathBuf,
+    /// How long the command may take, in milliseconds
+    #[arg(long)]
+    pub timeout: Option<u64>,
+    /// From TERM to KILL, in milliseconds
+    #[arg(long, default_value_t = 10_000)]
+    pub grace: u64,
+    /// How long output is read after the command's end, in milliseconds
+    #[arg(long, default_value_t = 2_000)]
+    pub drain: u64,
+    /// Program and arguments
+    #[arg(last = true)]
+    pub argv: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

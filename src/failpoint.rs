@@ -5,10 +5,20 @@
 
 /// Every place, so that a test can go through them all.
 pub const NAMES: &[&str] = &[
+    "exec.command.before",
+    "exec.command.ended",
+    "exec.command.started",
+    "exec.http.answered",
+    "exec.http.before",
+    "exec.http.sent",
+    "exec.notify.sent",
     "guard.claimed",
     "guard.end",
     "guard.locked",
     "known.rename",
+    "shim.before",
+    "shim.ended",
+    "shim.started",
     "target.batch.begin",
     "target.batch.commit",
     "target.batch.committed",

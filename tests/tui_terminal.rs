@@ -43,6 +43,7 @@ fn book() -> Runbook {
         trouble: Vec::new(),
         expected_time: None,
         produces: None,
+        verify: None,
         loses: None,
         line: 1,
     };

@@ -50,7 +50,8 @@ fn bounded(path: &Path) -> std::io::Result<String> {
 }
 
 /// Holds the run in the foreground until it ends or nobody here may answer what it asks.
-pub async fn hold(dir: &RunDir, answers: Answers, json: bool) -> Done {
+/// `journal`: where runs are kept, if the command line named it.
+pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&str>) -> Done {
     let held = engine::hold(dir).await?;
     let mut bell = held.bell.clone();
     let face = Face { json, colour: terminal::colour_on_stdout(), width: terminal::width_of_stdout() };
@@ -70,7 +71,7 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool) -> Done {
     let exit = held.end().await;
     front.read().await?;
     if !json {
-        say_bytes(front.printer.summary().as_bytes());
+        say_bytes(front.printer.summary(journal).as_bytes());
     }
     match exit {
         Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),

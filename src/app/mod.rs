@@ -11,6 +11,8 @@ mod past;
 mod rehearsed;
 mod replay;
 mod screen;
+mod settle;
+mod shim;
 mod targets;
 mod terminal;
 
@@ -66,6 +68,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
         Cmd::Targets(args) => targets::targets(&args),
+        Cmd::Shim(args) => shim::shim(args),
         command => runtime()?.block_on(with_runtime(command)),
     };
     let code = result.unwrap_or_else(|stop| {
@@ -81,6 +84,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
+        Cmd::Settle(args) => settle::settle(args).await,
         Cmd::Attach(args) => screen::attach(&args, true).await,
         Cmd::Watch(args) => screen::attach(&args, false).await,
         Cmd::Replay(args) => replay::replay(&args).await,
@@ -91,7 +95,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) => Ok(code::USAGE),
+        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => Ok(code::USAGE),
     }
 }
 

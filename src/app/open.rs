@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::app::{Done, Stop, code, engine, headless, rehearsed, screen, terminal, who};
-use crate::cli::{Headless, Look, ResumeArgs, RunArgs};
+use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
 use crate::link::Client;
@@ -40,13 +40,13 @@ pub async fn run(args: RunArgs, mode: Mode) -> Done {
         answers: &answers,
     };
     let dir = create(&order).await?;
-    go(&dir, &args.headless, answers, &args.look).await
+    go(&dir, &args.headless, answers, &args.look, &args.place).await
 }
 
 /// Runs an opened run: without a screen in this process, else in an engine of its own with a screen here.
-pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look) -> Done {
+pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look, place: &Where) -> Done {
     if headless.headless {
-        return headless::hold(dir, answers, headless.json).await;
+        return headless::hold(dir, answers, headless.json, named(place).as_deref()).await;
     }
     let client = start_engine(dir).await?;
     screen::live(dir, look, client).await
@@ -70,7 +70,14 @@ pub async fn resume(args: ResumeArgs) -> Done {
         }
         return screen::attach_to(&dir, &args.look, true).await;
     }
-    go(&dir, &args.headless, answers, &args.look).await
+    go(&dir, &args.headless, answers, &args.look, &args.place).await
+}
+
+/// The folder of runs as it must be named again; none where it is the usual one, or the environment's.
+pub fn named(place: &Where) -> Option<String> {
+    let path = place.journal.as_ref()?;
+    let usual = std::env::var_os("GONOGO_JOURNAL").is_some_and(|usual| usual == path.as_os_str());
+    (!usual).then(|| path.to_string_lossy().into_owned())
 }
 
 /// Checks everything that can be checked without touching a target, then writes the run's first entry.

@@ -1,9 +1,11 @@
 //! Child processes the careful way: own session, allow-listed environment, output in pieces, never left behind. A leaf: knows no room.
 
 pub mod proc;
+pub mod shim;
 mod tail;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, sleep_until};
 
 pub use tail::Tail;
@@ -33,8 +35,8 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// Added to the inherited allow-list.
     pub env: Vec<(String, String)>,
-    /// True: its standard input is a pipe ([`Running::stdin`]); false: it is empty.
-    pub stdin: bool,
+    /// The file that becomes its standard input; none: it is empty.
+    pub stdin: Option<PathBuf>,
     /// See [`DRAIN`].
     pub drain: Duration,
 }
@@ -52,6 +54,8 @@ pub enum SpawnError {
     NoFile(String),
     #[error("the interpreter that the first line of `{0}` names was not found")]
     NoInterpreter(String),
+    #[error("the file for its standard input, {0}, cannot be read: {1}")]
+    Input(String, io::Error),
     #[error("`{0}` may not be executed (permission denied)")]
     Denied(String),
     #[error("`{program}` could not be started: {error}")]
@@ -75,7 +79,9 @@ impl SpawnError {
             }
             Self::NoInterpreter(_) => "install the interpreter, or correct the script's `#!` line".to_owned(),
             Self::Denied(_) => "make it executable (chmod +x), or run it by its interpreter".to_owned(),
-            Self::Other { .. } => "see whether the machine is out of processes or memory, then retry".to_owned(),
+            Self::Input(..) | Self::Other { .. } => {
+                "see whether the machine is out of processes or memory, then retry".to_owned()
+            }
         }
     }
 }
@@ -115,6 +121,12 @@ pub fn spawn(spec: &Spec) -> Result<Running, SpawnError> {
     if !spec.cwd.is_dir() {
         return Err(SpawnError::NoFolder(spec.cwd.display().to_string()));
     }
+    let stdin = match &spec.stdin {
+        Some(path) => {
+            File::open(path).map(Stdio::from).map_err(|error| SpawnError::Input(path.display().to_string(), error))?
+        }
+        None => Stdio::null(),
+    };
     let mut command = Command::new(program);
     command
         .args(args)
@@ -122,7 +134,7 @@ pub fn spawn(spec: &Spec) -> Result<Running, SpawnError> {
         .env_clear()
         .envs(inherited())
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
-        .stdin(if spec.stdin { Stdio::piped() } else { Stdio::null() })
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut wrap = CommandWrap::from(command);
@@ -143,7 +155,8 @@ pub fn spawn(spec: &Spec) -> Result<Running, SpawnError> {
     })
 }
 
-fn inherited() -> Vec<(OsString, OsString)> {
+/// What every child inherits of our environment.
+pub fn inherited() -> Vec<(OsString, OsString)> {
     let kept = |name: &OsString| name.to_str().is_some_and(|name| INHERITED.contains(&name) || name.starts_with("LC_"));
     let mut env: Vec<_> = std::env::vars_os().filter(|(name, _)| kept(name)).collect();
     env.push(("TERM".into(), "dumb".into()));
@@ -181,11 +194,6 @@ impl Running {
     /// Its process id, which is also the id of its session and group.
     pub fn pid(&self) -> u32 {
         self.pid
-    }
-
-    /// Its standard input, once, where [`Spec::stdin`] asked for it.
-    pub fn stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin().take()
     }
 
     /// What happens next. May be dropped and called again without a loss; after [`Sign::Closed`] it says so again.

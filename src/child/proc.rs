@@ -9,6 +9,8 @@ pub struct Stat {
     pub pid: u32,
     /// The program's name as the kernel keeps it (15 bytes; foreign text).
     pub name: String,
+    /// Whose child it is.
+    pub parent: u32,
     /// The process group leader of its session.
     pub session: u32,
     /// Clock ticks since boot; with the boot and the pid it names a process for good.
@@ -20,19 +22,50 @@ pub fn stat(pid: u32) -> Option<Stat> {
     parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
-/// `4711 (name) S ppid pgrp session …`; the name may hold anything, so the last parenthesis counts.
 fn parse(text: &str) -> Option<Stat> {
+    let (state, stat) = line(text)?;
+    (!matches!(state, "Z" | "X")).then_some(stat)
+}
+
+/// `4711 (name) S ppid pgrp session …`: the state, and the rest. The name may hold anything, so the last parenthesis counts.
+fn line(text: &str) -> Option<(&str, Stat)> {
     let (open, close) = (text.find('(')?, text.rfind(')')?);
     let fields: Vec<&str> = text.get(close + 1..)?.split_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    Some(Stat {
+    let stat = Stat {
         pid: text.get(..open)?.trim().parse().ok()?,
         name: text.get(open + 1..close)?.to_owned(),
+        parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
-    })
+    };
+    Some((fields.first()?, stat))
+}
+
+/// Every living process below `pid`: its children and theirs.
+pub fn below(pid: u32) -> Vec<Stat> {
+    let all: Vec<Stat> = pids().filter_map(stat).collect();
+    let mut found: Vec<Stat> = Vec::new();
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        for stat in all.iter().filter(|stat| stat.parent == parent && stat.pid != pid) {
+            if found.iter().all(|known| known.pid != stat.pid) {
+                parents.push(stat.pid);
+                found.push(stat.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Children of `pid` that have ended and wait to be taken note of.
+pub fn dead_children(pid: u32) -> Vec<u32> {
+    let read = |child: u32| fs::read(format!("/proc/{child}/stat")).ok();
+    let dead = |child: u32| {
+        let text = String::from_utf8_lossy(&read(child)?).into_owned();
+        let (state, stat) = line(&text)?;
+        (state == "Z" && stat.parent == pid).then_some(child)
+    };
+    pids().filter_map(dead).collect()
 }
 
 /// A name for the time since this machine was started.

@@ -23,6 +23,12 @@ impl Tail {
         self.bytes.extend(piece);
     }
 
+    /// `lost` bytes of the stream were not to be had: what is kept no longer is its end.
+    pub fn skip(&mut self, lost: u64) {
+        self.total += lost;
+        self.bytes.clear();
+    }
+
     /// Bytes pushed so far, kept or not.
     pub fn total(&self) -> u64 {
         self.total

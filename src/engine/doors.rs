@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::diverged::{self, Proofs};
+use super::exec;
 use super::redact::Redactor;
 use super::{contact, secrets};
 use crate::probe;
@@ -100,6 +102,13 @@ impl Doors {
     /// Where the engine's own tasks report.
     pub fn reports(&self) -> &mpsc::Sender<Input> {
         &self.reports
+    }
+
+    /// gonogo itself, for the shims of commands.
+    pub fn program(&self) -> Result<PathBuf, String> {
+        let program = std::env::current_exe().map_err(|error| format!("gonogo does not find itself: {error}"))?;
+        // Replaced while it runs (an upgrade), its old text can still be started by this name.
+        Ok(if program.exists() { program } else { PathBuf::from("/proc/self/exe") })
     }
 
     pub fn cwd(&self) -> &PathBuf {
@@ -255,8 +264,44 @@ impl Doors {
     }
 
     /// The value behind a secret of the runbook.
-    pub fn secret(&self, secret: &Secret) -> Result<secrecy::SecretString, String> {
+    pub fn secret(&self, secret: &Secret) -> Result<SecretString, String> {
         secrets::resolve(secret, &self.redactor)
+    }
+
+    /// Learns what is secret in the addresses of the targets, before anything is journaled that may hold it. One that
+    /// cannot be resolved now is learned when it is.
+    pub async fn learn_secrets(&self) {
+        for (_, spec) in &self.environment.targets {
+            let Ok(secret) = self.rendered(&spec.url) else { continue };
+            let redactor = self.redactor.clone();
+            let _ = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
+        }
+    }
+
+    /// The end of an attempt is in the journal: what its command said and was given is of no use to anybody.
+    pub fn forget(&self, attempt: &Attempt) {
+        exec::place(&self.records(), attempt).clear();
+    }
+
+    /// The target, reached for where it was not yet.
+    pub async fn any_target(&self, name: &str) -> Result<Arc<Target>, String> {
+        match self.target(name) {
+            Some(target) => Ok(target),
+            None => self.connect(name).await.map(Arc::new),
+        }
+    }
+
+    /// Headers with what is behind their secrets.
+    pub fn headers(
+        &self,
+        named: &[(String, Secret)],
+        context: &Context,
+    ) -> Result<Vec<(String, SecretString)>, String> {
+        let value = |secret: &Secret| {
+            let secret = expr::render_secret(secret, context).map_err(|error| error.to_string())?;
+            self.secret(&secret)
+        };
+        named.iter().map(|(name, secret)| Ok((name.clone(), value(secret)?))).collect()
     }
 
     /// Starts every probe; they sample until the engine stops.

@@ -17,12 +17,14 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// The attempts that are being looked at.
 pub struct Doubts {
     reports: mpsc::Sender<Input>,
+    /// Told what can be taken up again: a command whose shim kept its end after all.
+    again: mpsc::Sender<Attempt>,
     looking: BTreeMap<Attempt, CancellationToken>,
 }
 
 impl Doubts {
-    pub fn new(reports: mpsc::Sender<Input>) -> Self {
-        Self { reports, looking: BTreeMap::new() }
+    pub fn new(reports: mpsc::Sender<Input>, again: mpsc::Sender<Attempt>) -> Self {
+        Self { reports, again, looking: BTreeMap::new() }
     }
 
     /// Looks until it is decided.
@@ -31,14 +33,16 @@ impl Doubts {
         if let Some(before) = self.looking.insert(left.attempt.clone(), stop.clone()) {
             before.cancel();
         }
-        let reports = self.reports.clone();
+        let (reports, again) = (self.reports.clone(), self.again.clone());
         tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                outcome = decided(&left) => {
-                    // The engine is gone where nobody listens.
-                    let _ = reports.send(Input::Ended { attempt: left.attempt, outcome }).await;
-                }
+            let found = tokio::select! {
+                () = stop.cancelled() => return,
+                found = decided(&left) => found,
+            };
+            // The engine is gone where nobody listens.
+            match found {
+                Found::Ended(outcome) => _ = reports.send(Input::Ended { attempt: left.attempt, outcome }).await,
+                Found::GoesOn => _ = again.send(left.attempt).await,
             }
         });
     }
@@ -51,13 +55,12 @@ impl Doubts {
     }
 }
 
-async fn decided(left: &Left) -> Outcome {
+async fn decided(left: &Left) -> Found {
     loop {
         tokio::time::sleep(AGAIN).await;
         match resolve::look(left).await {
             Found::Ended(Outcome::Unknown { .. }) => {}
-            Found::GoesOn => return resolve::to_be_taken_up(left),
-            Found::Ended(outcome) => return outcome,
+            found => return resolve::in_doubt(left, found),
         }
     }
 }

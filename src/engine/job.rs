@@ -1,6 +1,5 @@
 //! One attempt's work, by its verb: from what was resolved to the executor that does it.
 
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,12 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
+use super::verify::Question;
 use crate::child;
 use crate::run::event::{Resolved, Statement};
 use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
-use crate::runbook::{Notify, Secret, Step, Verb};
-use crate::target::{BatchJob, LedgerEntry, SqlJob, Witness};
+use crate::runbook::{Notify, Step, Verb};
+use crate::target::{BatchJob, LedgerEntry, SqlJob, Target, Witness};
+
+/// How often, and how far apart, a session of an earlier attempt is looked for before this one is refused.
+const LOOKS: u32 = 15;
+/// Of so many earlier attempts.
+const SESSIONS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// Everything an attempt needs, detached from the engine.
 pub struct Job {
@@ -39,12 +45,31 @@ pub struct Job {
     pub board: Arc<Mutex<Option<Batches>>>,
     /// Why none of its batches may begin now; none: it has no throttle.
     pub throttle: Option<watch::Receiver<Option<String>>>,
+    /// An earlier engine started it: a command is taken up where it is.
+    pub attached: bool,
+    /// The attempt whose idempotency key it uses.
+    pub key_n: u32,
+    /// The attempts of the step before it, in both directions.
+    pub earlier: Vec<Attempt>,
+    /// Asked where its outcome is in doubt.
+    pub question: Option<Question>,
     /// How long ago it was started: only for a wait that is taken up again.
     pub elapsed: Duration,
 }
 
 /// Does the attempt. Whatever happens, it ends with an outcome.
 pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
+    let outcome = match job.at_work().await {
+        Some(fault) => Outcome::Broke { fault: Box::new(fault) },
+        None => act(&job, out, stop).await,
+    };
+    match &job.question {
+        Some(question) => question.decide(outcome).await,
+        None => outcome,
+    }
+}
+
+async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
     let result = match &job.resolved {
         Resolved::Sql { target, statements, transaction } => {
             job.sql(target, statements, *transaction, &out, stop).await
@@ -92,9 +117,53 @@ impl Job {
         Order {
             run: self.doors.run().to_owned(),
             attempt: self.attempt.clone(),
+            key_n: self.key_n,
             environment: self.doors.environment().to_owned(),
             place: self.place.clone(),
         }
+    }
+
+    /// Why it may not begin: an earlier attempt that a person took for over still works.
+    async fn at_work(&self) -> Option<Fault> {
+        if self.attached {
+            return None;
+        }
+        let records = self.doors.records();
+        let busy = self.earlier.iter().find(|attempt| exec::place(&records, attempt).is_busy());
+        let what = match (busy, &self.resolved) {
+            (Some(attempt), _) => {
+                format!("{attempt} still runs: {}", exec::lost::process(&exec::place(&records, attempt)))
+            }
+            (None, Resolved::Sql { target, .. }) => self.session_at_work(target).await?,
+            (None, _) => return None,
+        };
+        Some(Fault {
+            place: self.place.clone(),
+            safe: "nothing was started".to_owned(),
+            hint: Some("wait for its end, or end it, then retry".to_owned()),
+            ..Fault::new(what)
+        })
+    }
+
+    /// A session of an earlier attempt that is still on the server, a moment after it should be gone.
+    async fn session_at_work(&self, target: &str) -> Option<String> {
+        let target = self.doors.target(target)?;
+        let mut found = None;
+        for attempt in self.earlier.iter().rev().take(SESSIONS) {
+            for look in 0..LOOKS {
+                // What cannot be asked is refused by the work itself.
+                let sessions = target.look(&self.doors.label(attempt)).await.unwrap_or_default();
+                found = sessions.first().map(|session| format!("{attempt} still runs: session {}", session.pid));
+                if found.is_none() || look + 1 == LOOKS {
+                    break;
+                }
+                tokio::time::sleep(BETWEEN).await;
+            }
+            if found.is_some() {
+                break;
+            }
+        }
+        found
     }
 
     fn expects(&self, name: &str) -> bool {
@@ -109,7 +178,7 @@ impl Job {
         out: &mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Ended {
-        let target = self.doors.target(target).ok_or_else(|| format!("target {target} is not connected"))?;
+        let target = self.target(target)?;
         let label = self.doors.label(&self.attempt);
         let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
         let job = SqlJob {
@@ -151,24 +220,30 @@ impl Job {
         if let Some(target) = connect.and_then(|name| self.doors.target(name)) {
             target.still_guarded().await?;
         }
-        let env = self.connect(connect)?;
-        let password_file = env.iter().find(|(name, _)| name == "PGPASSFILE").map(|(_, path)| path.clone());
-        let job = self.command_job(act, env)?;
-        let outcome = exec::command(&job, out, &*self.judge, stop).await;
-        if let Some(path) = password_file {
-            // Private and of no use to anybody once the command is over; the run's folder is 0700 all the same.
-            let _ = std::fs::remove_file(Path::new(&path));
-        }
-        Ok(outcome)
+        let mut job = self.command_job(act)?;
+        job.connect = match connect {
+            // What was started has its environment already.
+            Some(name) if !self.attached => Some(self.target(name)?),
+            _ => None,
+        };
+        Ok(self.carry_out(&job, out, stop).await)
     }
 
-    fn command_job(&self, act: Act, env: Vec<(String, String)>) -> Result<CommandJob, String> {
+    async fn carry_out(&self, job: &CommandJob, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
+        match self.attached {
+            true => exec::attach(job, out, &*self.judge, stop).await,
+            false => exec::command(job, out, &*self.judge, stop).await,
+        }
+    }
+
+    fn command_job(&self, act: Act) -> Result<CommandJob, String> {
         let produces = self.step.produces.as_ref().map(|path| expr::render(path, Place::Argv, &self.context));
         Ok(CommandJob {
             order: self.order(),
             act,
             cwd: self.doors.cwd().clone(),
-            env,
+            env: Vec::new(),
+            connect: None,
             stdin: None,
             timeout: self.step.timeout,
             grace: exec::GRACE,
@@ -176,14 +251,12 @@ impl Job {
             produces: produces.transpose().map_err(|error| error.to_string())?,
             expect_sees_exit: self.expects("exit"),
             record_dir: self.doors.records(),
+            program: self.doors.program()?,
         })
     }
 
-    /// The target as environment of a command.
-    fn connect(&self, name: Option<&str>) -> Result<Vec<(String, String)>, String> {
-        let Some(name) = name else { return Ok(Vec::new()) };
-        let target = self.doors.target(name).ok_or_else(|| format!("target {name} is not connected"))?;
-        target.connect_env(&self.doors.records()).map_err(|error| error.to_string())
+    fn target(&self, name: &str) -> Result<Arc<Target>, String> {
+        self.doors.target(name).ok_or_else(|| format!("target {name} is not connected"))
     }
 
     async fn http(
@@ -195,7 +268,7 @@ impl Job {
         stop: CancellationToken,
     ) -> Ended {
         let headers = match &self.step.verb {
-            Verb::Http(call) => self.headers(&call.headers)?,
+            Verb::Http(call) => self.doors.headers(&call.headers, &self.context)?,
             _ => Vec::new(),
         };
         let job = HttpJob {
@@ -211,23 +284,15 @@ impl Job {
         Ok(exec::http(&job, out, &*self.judge, stop).await)
     }
 
-    fn headers(&self, named: &[(String, Secret)]) -> Result<Vec<(String, SecretString)>, String> {
-        named
-            .iter()
-            .map(|(name, secret)| {
-                let secret = expr::render_secret(secret, &self.context).map_err(|error| error.to_string())?;
-                Ok((name.clone(), self.doors.secret(&secret)?))
-            })
-            .collect()
-    }
-
     async fn notify(&self, argv: &[String], text: &str, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
+        let act = Act::Argv(argv.to_vec());
         let to = match &self.step.verb {
             Verb::Notify(Notify::Webhook { url, .. }) => {
                 let url = expr::render_secret(url, &self.context).map_err(|error| error.to_string())?;
                 To::Webhook { order: self.order(), url: self.doors.secret(&url)?, timeout: self.step.timeout }
             }
-            _ => To::Command(Box::new(self.command_job(Act::Argv(argv.to_vec()), Vec::new())?)),
+            _ if self.attached => return Ok(self.carry_out(&self.command_job(act)?, out, stop).await),
+            _ => To::Command(Box::new(self.command_job(act)?)),
         };
         Ok(exec::notify(&NotifyJob { to, text: text.to_owned() }, out, &*self.judge, stop).await)
     }

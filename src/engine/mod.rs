@@ -10,7 +10,9 @@ mod job;
 pub mod redact;
 mod resolve;
 pub mod secrets;
+pub mod settle;
 mod takeup;
+mod verify;
 mod work;
 
 use std::path::PathBuf;
@@ -101,6 +103,8 @@ pub struct Engine {
     let_go: watch::Receiver<LetGo>,
     /// What the engine's own tasks report.
     own: mpsc::Receiver<Input>,
+    /// Attempts that were in doubt and go on.
+    again: mpsc::Receiver<Attempt>,
     bell: watch::Sender<u64>,
     doors: Doors,
     work: Work,
@@ -127,7 +131,8 @@ impl Engine {
             stop.clone(),
         );
         let work = Work::new(reports.clone(), setup.progress);
-        let doubts = Doubts::new(reports);
+        let (tell, again) = mpsc::channel(TURN);
+        let doubts = Doubts::new(reports, tell);
         Ok(Self {
             book: setup.book,
             writer: setup.writer,
@@ -136,6 +141,7 @@ impl Engine {
             inbox: setup.inbox,
             let_go: setup.let_go,
             own,
+            again,
             bell: setup.bell,
             doors,
             work,
@@ -169,6 +175,7 @@ impl Engine {
                 biased;
                 Some(input) = self.inbox.recv() => inputs.push(input),
                 Some(input) = self.own.recv() => inputs.push(input),
+                Some(attempt) = self.again.recv() => self.take_up_again(&attempt),
                 _ = tick.tick() => {}
             }
             self.gather(&mut inputs).await;
@@ -222,11 +229,28 @@ impl Engine {
         self.turn(facts).await?;
         self.doors.open_targets();
         self.doors.start_probes();
-        for (attempt, resolved) in left.going_on {
-            let started = self.state.steps.get(&attempt.step).and_then(|run| run.started).unwrap_or_default();
-            self.launch(&attempt, &resolved, started);
+        if left.commands {
+            // What they said without an engine is read now: no secret in it may be news.
+            self.doors.learn_secrets().await;
         }
+        for attempt in left.going_on {
+            self.take_up_again(&attempt);
+        }
+        takeup::sweep(&self.state, &self.doors);
         Ok(())
+    }
+
+    /// An attempt that an earlier engine started, or that was in doubt, goes on here.
+    fn take_up_again(&mut self, attempt: &Attempt) {
+        let Some(run) = self.state.steps.get(&attempt.step).filter(|_| self.state.open.contains(attempt)) else {
+            return;
+        };
+        let (started, cancelled) = (run.started.unwrap_or_default(), run.cancel_asked);
+        let Some(resolved) = run.resolved.clone() else { return };
+        self.launch(attempt, &resolved, started, true);
+        if cancelled {
+            self.work.cancel(attempt);
+        }
     }
 
     /// One turn: decide and apply, append all of it in one transaction, then act.
@@ -307,7 +331,7 @@ impl Engine {
         batch.push(Noted { entry, order });
     }
 
-    fn launch(&mut self, attempt: &Attempt, resolved: &Resolved, started: Moment) {
+    fn launch(&mut self, attempt: &Attempt, resolved: &Resolved, started: Moment, attached: bool) {
         let end = self.writer.head();
         let key = Key { run: self.state.opened.run.clone(), attempt: attempt.clone() };
         let order = Launch {
@@ -315,6 +339,7 @@ impl Engine {
             resolved: resolved.clone(),
             started,
             clock: self.clock,
+            attached,
         };
         self.work.launch(&self.book, &self.state, &self.doors, order);
     }
@@ -331,15 +356,21 @@ impl Engine {
     /// The effect that a committed event orders.
     fn act(&mut self, noted: &Noted) {
         match (&noted.entry.event, &noted.order) {
-            (Event::StepStarted { attempt, .. }, Some(resolved)) => self.launch(attempt, resolved, noted.entry.at),
+            (Event::StepStarted { attempt, .. }, Some(resolved)) => {
+                self.launch(attempt, resolved, noted.entry.at, false)
+            }
             (Event::StepEnded { attempt, outcome }, _) => {
                 self.work.ended(attempt);
                 self.doubts.over(attempt);
-                if matches!(outcome, Outcome::Unknown { .. }) {
-                    self.doubt(attempt);
+                match outcome {
+                    Outcome::Unknown { .. } => self.doubt(attempt),
+                    _ => self.doors.forget(attempt),
                 }
             }
-            (Event::Settled { attempt, .. }, _) => self.doubts.over(attempt),
+            (Event::Settled { attempt, .. }, _) => {
+                self.doubts.over(attempt);
+                self.doors.forget(attempt);
+            }
             (Event::Output { attempt, chunk: Chunk::Judged { .. } }, _) => self.work.witnessed(attempt),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
             (Event::Released { .. } | Event::TakenOver { .. }, _) => self.doors.reopen_lost(&self.state),

@@ -2,9 +2,11 @@
 
 use super::clock::{self, RunClock};
 use super::doors::Doors;
+use super::exec;
 use super::resolve::{self, Found, Left};
+use crate::child::shim::Place;
 use crate::run::decide::Input;
-use crate::run::event::{HoldCause, Resolved};
+use crate::run::event::HoldCause;
 use crate::run::follow::acting;
 use crate::run::plan::held;
 use crate::run::state::StepStatus;
@@ -17,7 +19,9 @@ pub struct Leftovers {
     /// Attempts that are decided now, or in doubt.
     pub ended: Vec<Input>,
     /// Attempts that this engine takes up where they are.
-    pub going_on: Vec<(Attempt, Resolved)>,
+    pub going_on: Vec<Attempt>,
+    /// Some of these are commands, whose output is yet to be read.
+    pub commands: bool,
 }
 
 /// The run's clock, continued.
@@ -41,19 +45,27 @@ pub fn stopped_countdowns(state: &RunState) -> Vec<Event> {
 pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
     let mut found = Leftovers::default();
     for left in lefts {
-        let look = match resolve::look(&left).await {
-            // Somebody was told that it is in doubt: it ends, and the next attempt goes on from there.
-            Found::GoesOn if left.run.status == StepStatus::InDoubt => Found::Ended(resolve::to_be_taken_up(&left)),
-            look => look,
-        };
+        let look = resolve::look(&left).await;
+        // Somebody may have been told that it is in doubt.
+        let doubted = left.run.status == StepStatus::InDoubt;
+        let look = if doubted { resolve::in_doubt(&left, look) } else { look };
         match (look, left.run.resolved) {
             (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
             (Found::Ended(outcome), _) => found.ended.push(Input::Ended { attempt: left.attempt, outcome }),
-            (Found::GoesOn, Some(resolved)) => found.going_on.push((left.attempt, resolved)),
-            (Found::GoesOn, None) => {}
+            (Found::GoesOn, resolved) => {
+                found.commands |= resolved.is_some_and(|resolved| resolved.is_command());
+                found.going_on.push(left.attempt);
+            }
         }
     }
     found
+}
+
+/// Removes what commands said and were given, where their end is in the journal: a crash may have come between.
+pub fn sweep(state: &RunState, doors: &Doors) {
+    let records = doors.records();
+    let open: Vec<Place> = state.open.iter().map(|attempt| exec::place(&records, attempt)).collect();
+    Place::all(&records).iter().filter(|place| !open.contains(place)).for_each(Place::clear);
 }
 
 /// The attempts that are open although nobody runs them.

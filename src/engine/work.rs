@@ -12,9 +12,11 @@ use super::clock::RunClock;
 use super::doors::Doors;
 use super::job::{self, Job};
 use super::redact::Redactor;
+use super::verify::Question;
 use crate::run::decide::Input;
-use crate::run::event::Resolved;
+use crate::run::event::{Direction, Resolved};
 use crate::run::follow::acting;
+use crate::run::output::Line;
 use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, context};
 use crate::runbook::expr::{self, Context};
 use crate::runbook::{Expr, Runbook, Step, Verb};
@@ -35,6 +37,8 @@ pub struct Work {
 /// A hand on an attempt that runs.
 struct Running {
     stop: CancellationToken,
+    /// A command under its shim: it goes on without an engine.
+    outlives: bool,
     /// Told when the journal holds that its COMMIT is about to be sent.
     witnessed: Arc<Notify>,
     throttle: Option<Throttle>,
@@ -79,6 +83,8 @@ pub struct Launch {
     pub resolved: Resolved,
     pub started: Moment,
     pub clock: RunClock,
+    /// An earlier engine started it.
+    pub attached: bool,
 }
 
 impl Work {
@@ -88,7 +94,7 @@ impl Work {
 
     /// Does what a committed `StepStarted` orders. Human steps are done by people.
     pub fn launch(&mut self, book: &Runbook, state: &RunState, doors: &Doors, order: Launch) {
-        let Launch { entry, resolved, started, clock } = order;
+        let Launch { entry, resolved, started, clock, attached } = order;
         let attempt = &entry.key.attempt;
         let Some(step) = acting(book, attempt) else { return };
         if matches!(resolved, Resolved::Human | Resolved::Unready) {
@@ -98,9 +104,11 @@ impl Work {
         let witnessed = Arc::new(Notify::new());
         let throttle = Throttle::of(step, book, state);
         let hears = throttle.as_ref().map(|throttle| throttle.why.subscribe());
-        let running = Running { stop: stop.clone(), witnessed: Arc::clone(&witnessed), throttle };
+        let outlives = resolved.is_command();
+        let running = Running { stop: stop.clone(), outlives, witnessed: Arc::clone(&witnessed), throttle };
         self.running.insert(attempt.clone(), running);
         let meter = Meter::new(attempt.clone(), started, clock);
+        let known = if attached { Known::of(state, attempt) } else { Known::default() };
         let job = Job {
             attempt: attempt.clone(),
             witnessed,
@@ -111,6 +119,10 @@ impl Work {
             judge: Arc::new(context::judge(book, state, step)),
             place: format!("{}:{}", state.opened.source.name, step.line),
             doors: doors.clone(),
+            attached,
+            key_n: state.steps.get(&attempt.step).map_or(attempt.n, |run| run.key_n),
+            earlier: earlier(state, attempt),
+            question: Question::of(book, state, doors, attempt, step),
             rows: meter.rows.clone(),
             board: meter.board.clone(),
             throttle: hears,
@@ -123,7 +135,7 @@ impl Work {
         tokio::spawn(async move {
             let attempt = job.attempt.clone();
             let (out, chunks) = mpsc::channel(CHUNKS);
-            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter, redactor));
+            let forward = tokio::spawn(forward(attempt.clone(), chunks, reports.clone(), meter, redactor, known));
             let outcome = job::run(job, out, stop).await;
             // Everything it said comes before its end.
             let _ = forward.await;
@@ -192,12 +204,21 @@ impl Work {
         self.running.keys().cloned().collect()
     }
 
-    /// The engine lets go: what still runs is stopped.
+    /// The engine ends: what still runs is stopped, but for commands. Their shims take care of them, and the next engine
+    /// takes them up.
     pub fn stop_all(&self) {
-        for running in self.running.values() {
+        for running in self.running.values().filter(|running| !running.outlives) {
             running.stop.cancel();
         }
     }
+}
+
+/// The attempts of its step before it.
+fn earlier(state: &RunState, attempt: &Attempt) -> Vec<Attempt> {
+    let Some(run) = state.steps.get(&attempt.step) else { return Vec::new() };
+    let of = |direction, tries| (1..=tries).map(move |n| Attempt { step: attempt.step.clone(), direction, n });
+    let all = of(Direction::Forward, run.tries).chain(of(Direction::Undo, run.undo_tries));
+    all.filter(|other| other != attempt).collect()
 }
 
 /// Passes an attempt's output on to the engine, counting it. The end of a piece that may begin a secret waits for more.
@@ -207,6 +228,7 @@ async fn forward(
     reports: mpsc::Sender<Input>,
     meter: Meter,
     redactor: Redactor,
+    mut known: Known,
 ) {
     let mut waiting: BTreeMap<String, String> = BTreeMap::new();
     while let Some(chunk) = chunks.recv().await {
@@ -223,14 +245,64 @@ async fn forward(
             }
             other => other,
         };
+        let Some(chunk) = known.news(chunk, &redactor) else { continue };
         if reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await.is_err() {
             return;
         }
     }
     for (stream, text) in waiting.into_iter().filter(|(_, text)| !text.is_empty()) {
-        let chunk = Chunk::Text { stream, text };
+        let Some(chunk) = known.news(Chunk::Text { stream, text }, &redactor) else { continue };
         // The engine is gone where nobody listens.
         let _ = reports.send(Input::Chunk { attempt: attempt.clone(), chunk }).await;
+    }
+}
+
+/// What the journal already holds of an attempt that is taken up again: its output is read from the beginning once more,
+/// and comes out the same, so that as much of it is left out again.
+#[derive(Default)]
+struct Known {
+    text_bytes: BTreeMap<String, u64>,
+    notices: Vec<String>,
+}
+
+impl Known {
+    fn of(state: &RunState, attempt: &Attempt) -> Self {
+        let Some(run) = state.steps.get(&attempt.step) else { return Self::default() };
+        let notice = |line: &Line| match line {
+            Line::Notice { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            text_bytes: run.output.text_bytes.clone(),
+            notices: run.output.lines.iter().filter_map(notice).collect(),
+        }
+    }
+
+    /// What of `chunk` is new. Counted as it is journaled, which is without secrets.
+    fn news(&mut self, chunk: Chunk, redactor: &Redactor) -> Option<Chunk> {
+        match chunk {
+            Chunk::Text { stream, text } => {
+                let Some(left) = self.text_bytes.get_mut(&stream).filter(|left| **left > 0) else {
+                    return Some(Chunk::Text { stream, text });
+                };
+                let text = redactor.text(&text);
+                let known = usize::try_from(*left).unwrap_or(usize::MAX).min(text.len());
+                *left -= known as u64;
+                let start = (known..=text.len()).find(|at| text.is_char_boundary(*at))?;
+                (start < text.len()).then(|| Chunk::Text { stream, text: text[start..].to_owned() })
+            }
+            Chunk::Notice { severity, text } => {
+                let known = self.notices.iter().position(|known| *known == redactor.text(&text));
+                match known {
+                    Some(at) => {
+                        self.notices.remove(at);
+                        None
+                    }
+                    None => Some(Chunk::Notice { severity, text }),
+                }
+            }
+            other => Some(other),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::runbook::Runbook;
 use output::Pending;
 
 pub use json::{JSON_BYTES, json};
-pub use summary::summary;
+pub use summary::{quoted, summary};
 
 /// A number that moves quietly is said again after so many milliseconds of the run.
 const SAMPLE_EVERY_MS: u64 = 60_000;
@@ -118,8 +118,8 @@ impl Printer {
     }
 
     /// What became of the run, and what to type next.
-    pub fn summary(&self) -> String {
-        summary(&self.state, &self.runbook)
+    pub fn summary(&self, journal: Option<&str>) -> String {
+        summary(&self.state, &self.runbook, journal)
     }
 
     pub fn state(&self) -> &RunState {

@@ -1,12 +1,13 @@
 //! The last lines of a headless run: what became of it, what is left behind, what to type next.
 
-use crate::run::event::End;
-use crate::run::state::StepStatus;
-use crate::run::{RunState, words};
+use crate::run::event::{Direction, End};
+use crate::run::state::{StepRun, StepStatus};
+use crate::run::{RunState, clean, words};
 use crate::runbook::{Runbook, StepId};
 
 /// Several lines, each ended by a line feed. The first says the outcome, the last ones are commands to type.
-pub fn summary(state: &RunState, runbook: &Runbook) -> String {
+/// `journal`: the folder of runs, where it was named on the command line.
+pub fn summary(state: &RunState, runbook: &Runbook, journal: Option<&str>) -> String {
     let (outcome, next) = outcome(state);
     let mut out = format!("\n{outcome}\n  {:<9} {}\n", "so far", progress(state, runbook));
     if let Some(left) = left_behind(state, runbook) {
@@ -14,9 +15,22 @@ pub fn summary(state: &RunState, runbook: &Runbook) -> String {
     }
     for (n, command) in next.iter().enumerate() {
         let label = if n == 0 { "next" } else { "" };
-        out.push_str(&format!("  {label:<9} {command}\n"));
+        let place = journal.map(|path| format!(" --journal {}", quoted(path))).unwrap_or_default();
+        out.push_str(&format!("  {label:<9} {command}{place}\n"));
     }
     out
+}
+
+/// Characters of a path.
+const PATH: usize = 4_096;
+
+/// As one word of a shell.
+pub fn quoted(path: &str) -> String {
+    let path = clean::line(path, PATH);
+    match path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c)) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 fn outcome(state: &RunState) -> (String, Vec<String>) {
@@ -32,10 +46,10 @@ fn outcome(state: &RunState) -> (String, Vec<String>) {
         return (with_reason(&format!("The run {verb} {}", words::end(*end)), reason), next);
     }
     let doubt = state.steps.iter().find(|(_, step)| step.status == StepStatus::InDoubt);
-    if let Some((id, _)) = doubt {
+    if let Some((id, step)) = doubt {
         let text =
             format!("The run is held: {} is in doubt; look whether it happened, then say so", words::name(&id.0));
-        return (text, commands(&["resume"]));
+        return (text, settles(&run, &words::name(&id.0), step));
     }
     if let Some(hold) = &state.hold {
         return (format!("The run is held: {}", words::hold(&hold.cause)), commands(&["resume", "report"]));
@@ -44,6 +58,14 @@ fn outcome(state: &RunState) -> (String, Vec<String>) {
         true => ("The run goes on".to_owned(), commands(&["watch"])),
         false => (interrupted(state), commands(&["resume", "report"])),
     }
+}
+
+/// What to type once somebody has looked.
+fn settles(run: &str, id: &str, step: &StepRun) -> Vec<String> {
+    let undo = step.attempt.as_ref().is_some_and(|attempt| attempt.direction == Direction::Undo);
+    let undo = if undo { " --by-undo" } else { "" };
+    let settle = |said: &str| format!("gonogo settle {run} {id} {said}{undo} --reason 'how you know'");
+    vec![settle("done"), settle("not-done"), format!("gonogo resume {run}")]
 }
 
 fn interrupted(state: &RunState) -> String {

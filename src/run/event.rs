@@ -125,6 +125,17 @@ pub enum Resolved {
     Unready,
 }
 
+impl Resolved {
+    /// True for what is done by a process of this machine.
+    pub fn is_command(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Shell { .. } => true,
+            Self::Notify { argv, .. } => !argv.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// One SQL statement of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {

@@ -10,6 +10,12 @@ use super::state::{
 };
 use crate::runbook::StepId;
 
+/// True for an attempt after one in the same direction that nobody could prove: whoever obeyed that knows its key.
+fn doubted(step: &StepRun, next: &Attempt) -> bool {
+    let same_way = step.attempt.as_ref().is_some_and(|before| before.direction == next.direction);
+    same_way && step.claim.is_some() && matches!(step.outcome, Some(Outcome::Unknown { .. }))
+}
+
 impl RunState {
     /// The state after `entries`, from nothing.
     pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
@@ -188,6 +194,9 @@ impl RunState {
                         step.undo_tries = attempt.n;
                         step.status = StepStatus::Undoing;
                     }
+                }
+                if !doubted(step, attempt) {
+                    step.key_n = attempt.n;
                 }
                 step.attempt = Some(attempt.clone());
                 step.resolved = Some(resolved.clone());

@@ -1,6 +1,6 @@
 //! What an attempt has shown so far, bounded: the tail a screen scrolls, the counts that are never cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::batch::Batches;
 use super::facts::Chunk;
@@ -28,6 +28,8 @@ pub struct OutputLog {
     pub rows: u64,
     /// Of a step in batches.
     pub batches: Option<Box<Batches>>,
+    /// Bytes of text by stream, shown here or no longer: where an attempt that is taken up again goes on.
+    pub text_bytes: BTreeMap<String, u64>,
 }
 
 impl OutputLog {
@@ -59,6 +61,7 @@ impl OutputLog {
             Chunk::Batch(batches) => self.batches = Some(batches.clone()),
             Chunk::Judged { .. } => {}
             Chunk::Text { stream, text } => {
+                *self.text_bytes.entry(stream.clone()).or_default() += text.len() as u64;
                 for part in text.split_inclusive('\n') {
                     self.text(stream, part);
                 }

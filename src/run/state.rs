@@ -103,6 +103,8 @@ pub struct StepRun {
     /// Forward attempts of earlier legs of a rehearsal.
     pub tries_before: u32,
     pub attempt: Option<Attempt>,
+    /// The attempt whose idempotency key is used: an earlier one where that was in doubt until a person said "not done".
+    pub key_n: u32,
     pub resolved: Option<Resolved>,
     pub started: Option<Moment>,
     pub ended: Option<Moment>,

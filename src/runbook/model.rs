@@ -281,6 +281,8 @@ pub struct Step {
     pub expected_time: Option<Duration>,
     /// A file that must exist afterwards. Template.
     pub produces: Option<String>,
+    /// A question that changes nothing, asked where its outcome is in doubt: verb, target and `expect` count.
+    pub verify: Option<Box<Step>>,
     /// What a rollback plan's step costs.
     pub loses: Option<String>,
     pub line: u32,

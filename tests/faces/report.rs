@@ -100,7 +100,7 @@ fn numbers_at_the_end_of_their_scale_are_survived() {
         assert!(json(&entries, &runbook, None).is_ok());
         let mut printer = Printer::new(Arc::new(runbook.clone()), Face::default());
         entries.iter().for_each(|entry| drop(printer.entry(entry)));
-        assert!(printer.summary().contains("rolled back"));
+        assert!(printer.summary(None).contains("rolled back"));
     }
     let mut replay = Replay::new(entries);
     replay.play(0);

@@ -4,14 +4,15 @@ use std::fs;
 use std::time::Duration;
 
 use gonogo::child::proc;
-use gonogo::engine::exec::{command, leftover, record_path};
+use gonogo::child::shim::{Place, Standing, Started};
+use gonogo::engine::exec::{CommandJob, command, place};
 use gonogo::run::facts::Effect;
 use gonogo::run::limits::{FACT_BYTES, OUTPUT_HEAD, OUTPUT_TAIL};
 use gonogo::run::{Chunk, Fault, Outcome};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{argv, carry_out, expects, facts, fault, job, nothing, notices, order, shell, text};
+use crate::job::{argv, carry_out, expects, facts, fault, job, nothing, notices, shell, text};
 use crate::wait;
 
 fn folder() -> tempfile::TempDir {
@@ -81,7 +82,6 @@ async fn what_cannot_start_broke() {
         ("`gonogo-no-such-program` was not found", "nothing was started")
     );
     assert!(found.hint.as_deref().is_some_and(|hint| hint.starts_with("PATH is ")), "{found:?}");
-    assert!(!record_path(&folder.path().join("attempts"), &order().attempt).exists());
 
     fs::write(folder.path().join("plain"), "no program").expect("written");
     for (program, summary) in [
@@ -221,43 +221,39 @@ async fn who_ignores_term_is_killed_with_its_group() {
     wait::until("the child to be gone", || proc::stat(child).is_none()).await;
 }
 
+fn place_of(job: &CommandJob) -> Place {
+    place(&job.record_dir, &job.order.attempt)
+}
+
+fn started(job: &CommandJob) -> Started {
+    place_of(job).started().expect("readable").expect("started")
+}
+
 #[tokio::test]
 async fn cancel_ends_it_and_the_record_tells() {
     let folder = folder();
     let sleep = job(shell("echo ready; sleep 1000"), folder.path());
     let (out, mut chunks) = mpsc::channel(8);
     let stop = CancellationToken::new();
-    let record = record_path(&sleep.record_dir, &sleep.order.attempt);
     let work = command(&sleep, &out, &nothing, stop.clone());
     let cancel = async {
         chunks.recv().await.expect("ready");
-        let left = leftover(&record).expect("a record");
-        assert!(left.running && left.exit.is_none() && proc::stat(left.pid).is_some());
+        let started = started(&sleep);
+        assert!(started.lives() && started.child.is_some_and(|child| proc::stat(child.pid).is_some()));
+        assert_eq!(place_of(&sleep).look().expect("looked"), Standing::Held);
         stop.cancel();
-        left.pid
     };
-    let (outcome, pid) = tokio::join!(work, cancel);
+    let (outcome, ()) = tokio::join!(work, cancel);
     assert_eq!(fault_summary(&outcome), "cancelled");
     assert_eq!(fault(&outcome).detail.as_deref(), Some("the script was killed by signal 15 (SIGTERM)"));
-    let left = leftover(&record).expect("a record");
-    assert_eq!((left.pid, left.running, left.exit), (pid, false, Some(143)));
+    assert!(!started(&sleep).lives());
+    wait::until("its shim to let go", || matches!(place_of(&sleep).look(), Ok(Standing::Ended(_)))).await;
+    let ended = place_of(&sleep).ended().expect("readable").expect("ended");
+    assert_eq!((ended.status, ended.timed_out), (Some(15), false));
 
     stop.cancel();
     let outcome = command(&sleep, &out, &nothing, stop).await;
     assert_eq!((fault_summary(&outcome), fault(&outcome).effect), ("cancelled", Effect::None));
-}
-
-#[tokio::test]
-async fn a_dropped_command_leaves_nothing_running() {
-    let folder = folder();
-    let sleep = job(shell("echo ready; sleep 1000 & wait"), folder.path());
-    let (out, mut chunks) = mpsc::channel(8);
-    tokio::select! {
-        outcome = command(&sleep, &out, &nothing, CancellationToken::new()) => panic!("it ended: {outcome:?}"),
-        chunk = chunks.recv() => assert!(chunk.is_some()),
-    }
-    let record = record_path(&sleep.record_dir, &sleep.order.attempt);
-    wait::until("its session to be empty", || leftover(&record).is_some_and(|left| !left.running)).await;
 }
 
 #[tokio::test]

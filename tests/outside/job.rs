@@ -1,9 +1,10 @@
 //! Jobs for executors, judges, and what came of them in a form to compare.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use gonogo::engine::exec::{Act, CommandJob, Order, command};
+use gonogo::engine::exec::{Act, CommandJob, Order, command, place};
 use gonogo::run::{Attempt, Chunk, Direction, Facts, Fault, Judge, Outcome, Verdict};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ pub fn order() -> Order {
     Order {
         run: "run-1".to_owned(),
         attempt: Attempt { step: "backup".into(), direction: Direction::Forward, n: 1 },
+        key_n: 1,
         environment: "staging".to_owned(),
         place: "window.toml:12".to_owned(),
     }
@@ -24,6 +26,7 @@ pub fn job(act: Act, cwd: &Path) -> CommandJob {
         act,
         cwd: cwd.to_owned(),
         env: Vec::new(),
+        connect: None,
         stdin: None,
         timeout: None,
         grace: Duration::from_millis(300),
@@ -31,6 +34,7 @@ pub fn job(act: Act, cwd: &Path) -> CommandJob {
         produces: None,
         expect_sees_exit: false,
         record_dir: cwd.join("attempts"),
+        program: PathBuf::from(env!("CARGO_BIN_EXE_gonogo")),
     }
 }
 
@@ -52,8 +56,18 @@ pub fn expects(holds: impl Fn(&Facts) -> bool + Send + Sync) -> impl Fn(&Facts) 
     move |facts| Ok(Some(Verdict { expect: "this".to_owned(), passed: holds(facts), saw: "that".to_owned() }))
 }
 
-/// Carries out, and gives the outcome and everything that was shown.
+/// The same work as an attempt of its own: no attempt is made twice.
+pub fn again(job: &CommandJob) -> CommandJob {
+    static N: AtomicU32 = AtomicU32::new(2);
+    let mut job = job.clone();
+    job.order.attempt.n = N.fetch_add(1, Ordering::Relaxed);
+    job
+}
+
+/// Carries out, a second time as another attempt, and gives the outcome and everything that was shown.
 pub async fn carry_out(job: &CommandJob, judge: &Judge) -> (Outcome, Vec<Chunk>) {
+    let taken = place(&job.record_dir, &job.order.attempt).dir().exists();
+    let job = if taken { again(job) } else { job.clone() };
     let (out, mut chunks) = mpsc::channel(4);
     let shown = async {
         let mut shown = Vec::new();
@@ -62,7 +76,7 @@ pub async fn carry_out(job: &CommandJob, judge: &Judge) -> (Outcome, Vec<Chunk>)
         }
         shown
     };
-    let work = async move { command(job, &out, judge, CancellationToken::new()).await };
+    let work = async move { command(&job, &out, judge, CancellationToken::new()).await };
     tokio::join!(work, shown)
 }
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{argv, fault, job, nothing, order};
+use crate::job::{again, argv, fault, job, nothing, order};
 use crate::server::{Reply, Server};
 
 async fn tell(to: To, text: &str) -> Outcome {
@@ -47,7 +47,7 @@ async fn a_webhook_gets_json() {
 #[tokio::test]
 async fn a_command_gets_the_text_on_its_input() {
     let folder = tempfile::tempdir().expect("a folder");
-    let to = |words: &[&str]| To::Command(Box::new(job(argv(words), folder.path())));
+    let to = |words: &[&str]| To::Command(Box::new(again(&job(argv(words), folder.path()))));
     let long = "tell everybody\n".repeat(20_000);
     let outcome = tell(to(&["sh", "-c", "cat > told"]), &long).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");

@@ -1,26 +1,32 @@
-//! Runs a command or a shell script: output as it comes, time limit and cancel, facts, and what it promised to produce.
+//! Runs a command or a shell script under its shim: output as it comes, cancel, facts, and what it promised to produce.
+//! An engine that finds it at work, or ended, takes it up at the same place.
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
-use tokio::io::AsyncWriteExt;
-use tokio::process::ChildStdin;
+use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::produces;
-use super::record::Record;
-use super::show::{Show, Stream};
-use super::{CANCELLED, Order, broke, done, failed, millis};
-use crate::child::{self, Running, Sign, Tail};
+use super::show::Show;
+use super::watch::{End, Seen, Watch};
+use super::{CANCELLED, Order, broke, done, failed, lost, millis};
+use crate::child::shim::{self, Ended, INPUT, Place, Unspawned};
+use crate::child::{self, SpawnError, Tail};
+use crate::failpoint;
+use crate::run::event::Direction;
 use crate::run::facts::Effect;
-use crate::run::limits::{CELL_BYTES, FACT_BYTES};
-use crate::run::{Chunk, Facts, Fault, Judge, Outcome};
+use crate::run::limits::CELL_BYTES;
+use crate::run::{Attempt, Chunk, Facts, Fault, Judge, Outcome};
+use crate::target::Target;
 
 /// Processes named when some are left behind.
 const NAMED: usize = 5;
+
+const WITHOUT_BASH: &str = "install bash, or write the step as `run` without a shell";
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -38,10 +44,13 @@ pub struct CommandJob {
     pub act: Act,
     /// The operator's working folder; `produces` starts from it too.
     pub cwd: PathBuf,
-    /// From `connect`: `PG*` variables and the path of a private password file. Never a secret itself.
+    /// Added to what a command inherits. Never a secret.
     pub env: Vec<(String, String)>,
+    /// The target that is handed to it: `PG*` variables and the path of a private password file.
+    pub connect: Option<Arc<Target>>,
     /// Text for its standard input, which is empty otherwise.
     pub stdin: Option<String>,
+    /// Kept by the shim, also where no engine is left.
     pub timeout: Option<Duration>,
     /// From TERM to KILL: [`super::GRACE`].
     pub grace: Duration,
@@ -51,71 +60,88 @@ pub struct CommandJob {
     pub produces: Option<String>,
     /// Whether the step's `expect` looks at `exit`; one that does not also wants exit 0.
     pub expect_sees_exit: bool,
-    /// Where [`super::leftover`] finds the attempt's process after a crash.
+    /// Where attempts have their folders: see [`place`].
     pub record_dir: PathBuf,
+    /// The program whose `shim` it runs under: gonogo itself.
+    pub program: PathBuf,
 }
 
-/// Why a running command was stopped.
-#[derive(Clone, Copy, Debug)]
-enum Stopped {
-    Timeout(Duration),
-    Cancelled,
-}
-
-/// How the process came to its end.
-struct Ended {
-    /// Code and words; none: it does not die.
-    exit: Option<(i32, String)>,
-    stopped: Option<Stopped>,
-    out: Tail,
-    err: Tail,
+/// The folder of `attempt` below `records`: `<step>.<forward|undo>.<n>`.
+pub fn place(records: &Path, attempt: &Attempt) -> Place {
+    let direction = match attempt.direction {
+        Direction::Forward => "forward",
+        Direction::Undo => "undo",
+    };
+    Place::of(records, &format!("{}.{direction}.{}", attempt.step.0, attempt.n))
 }
 
 /// Carries out `job`. Streams [`Chunk::Text`] (`out`, `err`) to `out`, bounded by `limits::OUTPUT_*`, and notices beside it.
 ///
 /// Done: exit 0, or the judge says so. Failed: another exit, the judge's no, time over, cancelled by `stop` (TERM, grace,
 /// KILL to the whole process group), a promised file that is missing. Broke: not started, or not judgeable.
-/// Unknown: the process does not die. Dropped while it runs, the process group is killed.
+/// Unknown: the process does not die, or its shim was killed. Dropped while it runs, the command goes on under its shim.
 /// The receiver of `out` must be emptied until the outcome is there (or dropped): the end of the output waits for room.
 pub async fn command(job: &CommandJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
-    let started = Instant::now();
     if stop.is_cancelled() {
         return failed(job.order.not_begun(CANCELLED), None, None);
     }
     let before = job.produces.as_ref().and_then(|name| produces::look(&job.cwd.join(name)));
-    let mut record = match Record::open(&job.record_dir, &job.order.attempt) {
-        Ok(record) => record,
-        Err(error) => return unrecorded(job, &error),
-    };
-    let mut running = match child::spawn(&spec(job)) {
-        Ok(running) => running,
-        Err(error) => {
-            record.withdraw();
-            return unspawned(job, &error);
+    let place = place(&job.record_dir, &job.order.attempt);
+    match begin(job, &place) {
+        Ok(shim) => follow(job, &place, Some(shim), before, out, judge, stop).await,
+        Err(fault) => {
+            place.clear();
+            broke(*fault)
         }
-    };
-    let pid = running.pid();
-    let mut show = Show::new();
-    if let Err(error) = record.started(pid) {
-        show.notice(
-            "WARNING",
-            format!("pid {pid} could not be written down ({error}): after a crash it will not be found"),
-        );
     }
-    let ended = Supervisor::new(job, &mut running, &mut show).watch(out, &stop).await;
-    if let Err(error) = record.ended(ended.exit.as_ref().map(|(code, _)| *code)) {
-        show.notice("WARNING", format!("the exit status could not be written down: {error}"));
+}
+
+/// Takes up an attempt that an earlier engine started, at work or ended: from its first byte of output, to the same end.
+/// The facts of what is done say so ([`Facts::recovered`]).
+pub async fn attach(job: &CommandJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
+    let place = place(&job.record_dir, &job.order.attempt);
+    let ended = matches!(place.ended(), Ok(Some(_)));
+    let mut outcome = follow(job, &place, None, None, out, judge, stop).await;
+    let how = if ended { "its shim kept its end" } else { "it went on under its shim, and was taken up again" };
+    if let Outcome::Done { facts, .. } | Outcome::Failed { facts: Some(facts), .. } = &mut outcome {
+        facts.recovered = Some(how.to_owned());
     }
-    let outcome = conclude(job, ended, started, judge, before, &mut show, &stop).await;
-    send_rest(&mut show, out).await;
     outcome
 }
 
-fn spec(job: &CommandJob) -> child::Spec {
+/// Makes the attempt's folder and starts the shim. Until it has the lock and no fence is there, nothing is begun.
+fn begin(job: &CommandJob, place: &Place) -> Result<Child, Box<Fault>> {
+    if !job.cwd.is_dir() {
+        return Err(unspawned(job, &(&SpawnError::NoFolder(job.cwd.display().to_string())).into()));
+    }
+    let unwritten = |error: io::Error| unrecorded(job, &error);
+    place.create().map_err(unwritten)?;
+    let connect = job.connect.as_ref().map(|target| target.connect_env(place.dir())).transpose();
+    let connect = connect.map_err(|error| Box::new(job.order.not_begun(error.to_string())))?;
+    if let Some(text) = &job.stdin {
+        place.new_file(INPUT).and_then(|mut file| file.write_all(text.as_bytes())).map_err(unwritten)?;
+    }
+    if failpoint::hit("exec.command.before") {
+        return Err(Box::new(job.order.not_begun("a failure was ordered before its start")));
+    }
+    let env = connect.into_iter().flatten().chain(environment(job)).collect();
+    let launch = shim::Launch { program: &job.program, place, orders: &orders(job), cwd: &job.cwd, env };
+    launch.start().map_err(|error| {
+        let hint = "see whether the machine is out of processes or memory, then retry".to_owned();
+        let what = format!("its shim ({}) could not be started: {error}", job.program.display());
+        Box::new(Fault { hint: Some(hint), ..job.order.not_begun(what) })
+    })
+}
+
+fn orders(job: &CommandJob) -> shim::Orders {
     let argv = match &job.act {
         Act::Argv(argv) => argv.clone(),
         Act::Shell(script) => ["bash", "-euo", "pipefail", "-c", script].map(str::to_owned).to_vec(),
     };
+    shim::Orders { argv, timeout: job.timeout, grace: job.grace, drain: job.drain }
+}
+
+fn environment(job: &CommandJob) -> impl Iterator<Item = (String, String)> {
     let attempt = &job.order.attempt;
     let own = [
         ("GONOGO_RUN", job.order.run.clone()),
@@ -124,208 +150,89 @@ fn spec(job: &CommandJob) -> child::Spec {
         ("GONOGO_ENVIRONMENT", job.order.environment.clone()),
     ];
     let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
-    child::Spec {
-        argv,
-        cwd: job.cwd.clone(),
-        env: job.env.iter().cloned().chain(own).collect(),
-        stdin: job.stdin.is_some(),
-        drain: job.drain,
-    }
+    job.env.iter().cloned().chain(own)
 }
 
-fn unrecorded(job: &CommandJob, error: &std::io::Error) -> Outcome {
-    broke(Fault {
+fn unrecorded(job: &CommandJob, error: &io::Error) -> Box<Fault> {
+    Box::new(Fault {
         hint: Some("free space or correct the permissions there, then retry".to_owned()),
         ..job.order.not_begun(format!("{} cannot be written: {error}", job.record_dir.display()))
     })
 }
 
-fn unspawned(job: &CommandJob, error: &child::SpawnError) -> Outcome {
-    match (&job.act, error) {
-        (Act::Shell(_), child::SpawnError::NotFound { path, .. }) => broke(Fault {
-            hint: Some(format!("PATH is {path}; install bash, or write the step as `run` without a shell")),
+fn unspawned(job: &CommandJob, error: &Unspawned) -> Box<Fault> {
+    let fault = match &job.act {
+        Act::Shell(_) if error.not_found => Fault {
+            hint: Some(error.hint.replace("install the program, or name it by its full path", WITHOUT_BASH)),
             ..job.order.not_begun("`bash` was not found; shell steps are run by it")
-        }),
-        _ => job.order.unspawned(error),
-    }
+        },
+        _ => Fault { hint: Some(error.hint.clone()), ..job.order.not_begun(error.words.clone()) },
+    };
+    Box::new(fault)
 }
 
-/// Watches over one running process until it and its output are over.
-struct Supervisor<'a> {
-    running: &'a mut Running,
-    show: &'a mut Show,
-    grace: Duration,
-    timeout: Option<Duration>,
-    deadline: Option<Instant>,
-    input: Option<(ChildStdin, String)>,
-    ended: Ended,
-    /// Signals sent so far, and when patience is over once more.
-    signals: u8,
-    patience: Option<Instant>,
-}
-
-impl<'a> Supervisor<'a> {
-    fn new(job: &'a CommandJob, running: &'a mut Running, show: &'a mut Show) -> Self {
-        let input = running.stdin().zip(job.stdin.clone());
-        Self {
-            running,
-            show,
-            grace: job.grace,
-            timeout: job.timeout,
-            deadline: job.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            input,
-            ended: Ended { exit: None, stopped: None, out: Tail::new(FACT_BYTES), err: Tail::new(FACT_BYTES) },
-            signals: 0,
-            patience: None,
-        }
+async fn follow(
+    job: &CommandJob,
+    place: &Place,
+    shim: Option<Child>,
+    before: Option<produces::Look>,
+    out: &mpsc::Sender<Chunk>,
+    judge: &Judge,
+    stop: CancellationToken,
+) -> Outcome {
+    let mut show = Show::new();
+    let seen = Watch::new(job, place, shim, &mut show).to_the_end(out, &stop).await;
+    if failpoint::hit("exec.command.ended") {
+        return Outcome::Unknown { known: "a failure was ordered after its end".to_owned() };
     }
-
-    async fn watch(mut self, out: &mpsc::Sender<Chunk>, stop: &CancellationToken) -> Ended {
-        let mut feed = std::pin::pin!(feed(self.input.take()));
-        let (mut fed, mut heard) = (false, true);
-        loop {
-            let stoppable = self.ended.stopped.is_none() && self.ended.exit.is_none();
-            let due = self.show.due().filter(|_| heard);
-            tokio::select! {
-                sign = self.running.next() => match sign {
-                    Ok(sign) => if self.note(sign) { break },
-                    Err(error) => {
-                        self.show.notice("ERROR", format!("the system does not tell how it ended: {error}"));
-                        break;
-                    }
-                },
-                permit = sendable(out, due), if due.is_some() => match permit {
-                    Some(permit) => if let Some(chunk) = self.show.next() { permit.send(chunk) },
-                    // Nobody listens: the command goes on, its output is only kept for the facts.
-                    None => heard = false,
-                },
-                () = &mut feed, if !fed => fed = true,
-                () = stop.cancelled(), if stoppable => self.stop(Stopped::Cancelled),
-                () = until(self.deadline), if stoppable => {
-                    self.stop(Stopped::Timeout(self.timeout.unwrap_or_default()));
-                }
-                () = until(self.patience) => if self.insist() { break },
-            }
-        }
-        self.leave()
-    }
-
-    /// Takes note; true when all is over.
-    fn note(&mut self, sign: Sign) -> bool {
-        match sign {
-            Sign::Out(piece) => {
-                self.ended.out.push(&piece);
-                self.show.push(Stream::Out, &piece);
-            }
-            Sign::Err(piece) => {
-                self.ended.err.push(&piece);
-                self.show.push(Stream::Err, &piece);
-            }
-            Sign::Exited(status) => self.ended.exit = Some(child::ending(status)),
-            Sign::Closed { held } => {
-                if held {
-                    let named = name(&self.running.leftovers());
-                    self.show
-                        .notice("WARNING", format!("it ended, but something it started holds its output open{named}"));
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    fn stop(&mut self, why: Stopped) {
-        self.ended.stopped = Some(why);
-        self.running.signal(Signal::TERM);
-        self.signals = 1;
-        self.patience = Some(Instant::now() + self.grace);
-    }
-
-    /// Patience is over: KILL; and once more, give up. True when nothing more can be done.
-    fn insist(&mut self) -> bool {
-        self.patience = None;
-        if self.signals > 1 {
-            return self.ended.exit.is_none();
-        }
-        self.running.signal(Signal::KILL);
-        self.signals = 2;
-        self.patience = Some(Instant::now() + self.grace.max(Duration::from_secs(1)));
-        false
-    }
-
-    fn leave(mut self) -> Ended {
-        if self.ended.stopped.is_some() {
-            // Its leader may be gone and others of its group still busy.
-            self.running.signal(Signal::KILL);
-        }
-        self.show.finish();
-        std::mem::replace(&mut self.ended, Ended { exit: None, stopped: None, out: Tail::new(0), err: Tail::new(0) })
-    }
-}
-
-fn name(left: &[child::proc::Stat]) -> String {
-    let named: Vec<String> = left.iter().take(NAMED).map(|stat| format!("{} (pid {})", stat.name, stat.pid)).collect();
-    match (named.is_empty(), left.len() > NAMED) {
-        (true, _) => String::new(),
-        (false, false) => format!("; still running: {}", named.join(", ")),
-        (false, true) => format!("; still running: {} and {} more", named.join(", "), left.len() - NAMED),
-    }
-}
-
-async fn feed(input: Option<(ChildStdin, String)>) {
-    if let Some((mut pipe, text)) = input {
-        // A command that does not read its input to the end is not wrong.
-        let _ = pipe.write_all(text.as_bytes()).await;
-        let _ = pipe.shutdown().await;
-    }
-}
-
-async fn sendable(out: &mpsc::Sender<Chunk>, due: Option<Instant>) -> Option<mpsc::Permit<'_, Chunk>> {
-    until(due).await;
-    out.reserve().await.ok()
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn send_rest(show: &mut Show, out: &mpsc::Sender<Chunk>) {
+    let outcome = conclude(job, place, seen, judge, before, &mut show, &stop).await;
     while let Some(chunk) = show.next() {
         if out.send(chunk).await.is_err() {
-            return;
+            break;
         }
     }
+    outcome
 }
 
 async fn conclude(
     job: &CommandJob,
-    ended: Ended,
-    started: Instant,
+    place: &Place,
+    seen: Seen,
     judge: &Judge,
     before: Option<produces::Look>,
     show: &mut Show,
     stop: &CancellationToken,
 ) -> Outcome {
-    let Some((code, words)) = ended.exit.clone() else {
-        return Outcome::Unknown { known: "how its process ended is not known; it may still be at work".to_owned() };
+    let ended = match &seen.end {
+        End::Ended(ended) => ended,
+        End::Lost(started) => return Outcome::Unknown { known: lost::words(place, started) },
+        End::Immortal => return Outcome::Unknown { known: "it was killed, and does not end".to_owned() },
+        End::Never(why) => return broke(job.order.not_begun(never(why))),
+        End::Unreadable(error) => {
+            return Outcome::Unknown { known: format!("what its shim wrote down cannot be read: {error}") };
+        }
     };
+    if let Some(error) = &ended.unspawned {
+        return broke(*unspawned(job, error));
+    }
+    let Some((code, words)) = ended.exit().map(child::ending) else {
+        return Outcome::Unknown { known: "the system did not tell its shim how it ended".to_owned() };
+    };
+    mention(ended, show);
     let mut facts = Facts {
         exit: Some(code),
-        stdout: Some(trimmed(&ended.out)),
-        stderr: Some(trimmed(&ended.err)),
-        ms: millis(started.elapsed()),
+        stdout: Some(trimmed(&seen.out)),
+        stderr: Some(trimmed(&seen.err)),
+        ms: ended.ms,
         ..Facts::default()
     };
-    if let Some(why) = ended.stopped {
-        let fault = stopped(job, why, code, &words);
-        return failed(fault, Some(facts), None);
+    if let Some(summary) = stopped(job, &seen, ended) {
+        return failed(shortened(job, summary, code, &words), Some(facts), None);
     }
     if code == 0
         && let Some(name) = &job.produces
     {
+        let measuring = tokio::time::Instant::now();
         match produces::measure(&job.cwd, name, stop).await {
             Ok(file) => facts.file = Some(file),
             Err(missing) => return failed(possible(job, missing.to_string()), Some(facts), None),
@@ -333,9 +240,58 @@ async fn conclude(
         if before.is_some() && before == produces::look(&job.cwd.join(name)) {
             show.notice("WARNING", format!("{name} was there before, and the command did not touch it"));
         }
-        facts.ms = millis(started.elapsed());
+        facts.ms += millis(measuring.elapsed());
     }
     judged(job, facts, code, &words, judge)
+}
+
+fn never(why: &str) -> String {
+    match why.is_empty() {
+        true => "its shim ended before it started anything".to_owned(),
+        false => format!("its shim started nothing: {why}"),
+    }
+}
+
+/// What is to be said beside the output.
+fn mention(ended: &Ended, show: &mut Show) {
+    let named: Vec<String> =
+        ended.left.iter().take(NAMED).map(|left| format!("{} (pid {})", left.name, left.pid)).collect();
+    let more = match ended.left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match (ended.held, named.is_empty()) {
+        (true, true) => show.notice("WARNING", "it ended, but something it started holds its output open"),
+        (true, false) => {
+            let what = "it ended, but something it started holds its output open; still running";
+            show.notice("WARNING", format!("{what}: {}{more}", named.join(", ")));
+        }
+        (false, false) => {
+            show.notice("INFO", format!("it ended and left running: {}{more}", named.join(", ")));
+        }
+        (false, true) => {}
+    }
+    if let Some(why) = &ended.unkept {
+        show.notice("WARNING", format!("not everything of it could be kept: {why}"));
+    }
+}
+
+/// Why it was ended before its time, if it was.
+fn stopped(job: &CommandJob, seen: &Seen, ended: &Ended) -> Option<String> {
+    if seen.cancelled {
+        return Some(CANCELLED.to_owned());
+    }
+    let limit = || job.timeout.map(|timeout| format!(" after {}", humantime::format_duration(timeout)));
+    ended.timed_out.then(|| format!("timed out{}", limit().unwrap_or_default()))
+}
+
+fn shortened(job: &CommandJob, summary: String, code: i32, words: &str) -> Fault {
+    Fault {
+        exit: Some(code),
+        detail: Some(format!("{} {words}", program(job))),
+        safe: "the command and its process group no longer run; what it did until then stays done".to_owned(),
+        ..possible(job, summary)
+    }
 }
 
 fn judged(job: &CommandJob, facts: Facts, code: i32, words: &str, judge: &Judge) -> Outcome {
@@ -363,19 +319,6 @@ fn judged(job: &CommandJob, facts: Facts, code: i32, words: &str, judge: &Judge)
             failed(fault, Some(facts), Some(verdict))
         }
         verdict => done(facts, verdict),
-    }
-}
-
-fn stopped(job: &CommandJob, why: Stopped, code: i32, words: &str) -> Fault {
-    let summary = match why {
-        Stopped::Timeout(timeout) => format!("timed out after {}", humantime::format_duration(timeout)),
-        Stopped::Cancelled => CANCELLED.to_owned(),
-    };
-    Fault {
-        exit: Some(code),
-        detail: Some(format!("{} {words}", program(job))),
-        safe: "the command and its process group no longer run; what it did until then stays done".to_owned(),
-        ..possible(job, summary)
     }
 }
 

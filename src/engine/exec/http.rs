@@ -13,6 +13,7 @@ use url::Url;
 
 use super::show::floor;
 use super::{CANCELLED, Order, broke, done, failed, millis};
+use crate::failpoint;
 use crate::net;
 use crate::run::facts::Effect;
 use crate::run::limits::{CELL_BYTES, FACT_BYTES};
@@ -51,11 +52,17 @@ pub async fn http(job: &HttpJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop:
         Ok(ready) => ready,
         Err(fault) => return broke(*fault),
     };
+    if failpoint::hit("exec.http.before") {
+        return broke(job.order.not_begun("a failure was ordered before it was sent"));
+    }
     let started = Instant::now();
     let timeout = patience(job);
     let answer = tokio::select! {
         answer = tokio::time::timeout(timeout, exchange(request)) => match answer {
-            Ok(answer) => answer.map_err(|error| call.unanswered(&error)),
+            Ok(Ok(facts)) if !failpoint::hit("exec.http.answered") => Ok(facts),
+            Ok(Ok(_)) => Err(call.silent("a failure was ordered after the answer")),
+            Ok(Err(Gone::Ordered)) => Err(call.silent("a failure was ordered after it was sent")),
+            Ok(Err(Gone::Unanswered(error))) => Err(call.unanswered(&error)),
             Err(_) => Err(call.silent(&format!("no answer in {}", humantime::format_duration(timeout)))),
         },
         () = stop.cancelled() => Err(call.silent(CANCELLED)),
@@ -67,6 +74,11 @@ pub async fn http(job: &HttpJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop:
     facts.ms = millis(started.elapsed());
     show(&facts, out).await;
     call.judged(facts, judge)
+}
+
+/// True for a method that changes nothing, and may be sent again.
+pub fn only_reads(method: &str) -> bool {
+    Method::from_bytes(method.to_ascii_uppercase().as_bytes()).is_ok_and(|method| method.is_safe())
 }
 
 fn patience(job: &HttpJob) -> Duration {
@@ -181,9 +193,26 @@ fn headers(job: &HttpJob, writes: bool) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
+/// Why there is no answer.
+enum Gone {
+    Unanswered(reqwest::Error),
+    /// A test wanted it so.
+    Ordered,
+}
+
+impl From<reqwest::Error> for Gone {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unanswered(error)
+    }
+}
+
 /// Sends, and reads the answer.
-async fn exchange(request: RequestBuilder) -> Result<Facts, reqwest::Error> {
+async fn exchange(request: RequestBuilder) -> Result<Facts, Gone> {
     let mut response = request.send().await?;
+    // Certainly sent: the head of an answer came.
+    if failpoint::hit("exec.http.sent") {
+        return Err(Gone::Ordered);
+    }
     let status = response.status().as_u16();
     let body = net::body(&mut response, FACT_BYTES).await?;
     let parsed = (!body.cut).then(|| serde_json::from_slice(&body.bytes).ok()).flatten();

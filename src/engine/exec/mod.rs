@@ -1,25 +1,26 @@
 //! The executors of everything that is not SQL: each does one attempt and brings home its outcome.
 
+mod ask;
 mod command;
 mod http;
+pub mod lost;
 mod notify;
 mod produces;
-mod record;
 mod show;
 mod wait;
+mod watch;
 
 use crate::run::words::millis;
 use std::time::Duration;
 
-use crate::child;
 use crate::run::event::Direction;
 use crate::run::facts::Effect;
 use crate::run::{Attempt, Facts, Fault, Outcome, Verdict};
 
-pub use command::{Act, CommandJob, command};
-pub use http::{HttpJob, http};
+pub use ask::{ASK, ask};
+pub use command::{Act, CommandJob, attach, command, place};
+pub use http::{HttpJob, http, only_reads};
 pub use notify::{NotifyJob, To, notify};
-pub use record::{Leftover, leftover, record_path};
 pub use wait::wait;
 
 /// How long a command that was asked to end (TERM) has until it is killed.
@@ -33,15 +34,19 @@ pub struct Order {
     /// The run's id.
     pub run: String,
     pub attempt: Attempt,
+    /// The attempt whose key it uses: its own, or an earlier one that was in doubt.
+    pub key_n: u32,
     pub environment: String,
     /// `file:line` of the step, for faults.
     pub place: String,
 }
 
 impl Order {
-    /// The same for the same attempt, another for every other: forward and undo are told apart.
+    /// The same for the same attempt, another for every other: forward and undo are told apart. An attempt after one in
+    /// doubt has the key of that one, so that a server that obeyed it does not obey twice.
     pub fn key(&self) -> String {
-        let Attempt { step, direction, n } = &self.attempt;
+        let Attempt { step, direction, .. } = &self.attempt;
+        let n = self.key_n;
         match direction {
             Direction::Forward => format!("{}/{step}/{n}", self.run),
             Direction::Undo => format!("{}/{step}/undo/{n}", self.run),
@@ -55,10 +60,6 @@ impl Order {
     /// It was never begun.
     fn not_begun(&self, summary: impl Into<String>) -> Fault {
         Fault { safe: "nothing was started".to_owned(), effect: Effect::None, ..self.fault(summary) }
-    }
-
-    fn unspawned(&self, error: &child::SpawnError) -> Outcome {
-        broke(Fault { hint: Some(error.hint()), ..self.not_begun(error.to_string()) })
     }
 
     /// The judge could not judge what has been done.
@@ -92,8 +93,13 @@ mod tests {
     fn keys_of_attempts_never_meet() {
         let key = |direction, n| {
             let attempt = Attempt { step: "m011".into(), direction, n };
-            let order =
-                Order { run: "r1".to_owned(), attempt, environment: "staging".to_owned(), place: String::new() };
+            let order = Order {
+                run: "r1".to_owned(),
+                attempt,
+                key_n: n,
+                environment: "staging".to_owned(),
+                place: String::new(),
+            };
             order.key()
         };
         assert_eq!(key(Direction::Forward, 2), "r1/m011/2");

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{CommandJob, command};
 use super::http::{HttpJob, http};
 use super::{Order, failed};
+use crate::failpoint;
 use crate::run::facts::Effect;
 use crate::run::{Chunk, Fault, Judge, Outcome};
 
@@ -49,14 +50,22 @@ pub async fn notify(job: &NotifyJob, out: &mpsc::Sender<Chunk>, judge: &Judge, s
                 timeout: timeout.or(Some(PATIENCE)),
                 expect_sees_status: false,
             };
-            settled(order, http(&request, out, judge, stop).await)
+            sent(order, settled(order, http(&request, out, judge, stop).await))
         }
         To::Command(told) => {
             let mut told = told.as_ref().clone();
             told.stdin = Some(job.text.clone());
             told.timeout = told.timeout.or(Some(PATIENCE));
-            command(&told, out, judge, stop).await
+            sent(&told.order, command(&told, out, judge, stop).await)
         }
+    }
+}
+
+/// Passes the place where it was sent, and nobody knows yet.
+fn sent(order: &Order, outcome: Outcome) -> Outcome {
+    match failpoint::hit("exec.notify.sent") {
+        true => failed(order.fault("a failure was ordered after it was sent"), None, None),
+        false => outcome,
     }
 }
 

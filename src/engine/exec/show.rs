@@ -80,6 +80,20 @@ impl Show {
         self.text(stream, &text);
     }
 
+    /// `lost` bytes of a stream were not kept: what is held back of it came before them, and goes with them.
+    pub fn skip(&mut self, stream: Stream, lost: u64) {
+        let cut = match stream {
+            Stream::Out => self.out.finish(),
+            Stream::Err => self.err.finish(),
+        };
+        self.text(stream, cut);
+        self.head_left = 0;
+        let before = self.tail_bytes;
+        self.tail.retain(|(kept, _)| *kept != stream);
+        self.tail_bytes = self.tail.iter().map(|(_, text)| text.len()).sum();
+        self.left_out += lost + (before - self.tail_bytes) as u64;
+    }
+
     /// Words of gonogo itself, beside the output.
     pub fn notice(&mut self, severity: &str, text: impl Into<String>) {
         self.notices.push_back(notice(severity, text));

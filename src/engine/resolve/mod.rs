@@ -5,11 +5,11 @@ mod batch;
 mod command;
 mod sql;
 
-pub use batch::to_be_taken_up;
-
 use std::sync::Arc;
 
 use super::doors::Doors;
+use super::exec;
+use super::verify::Question;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
@@ -26,6 +26,8 @@ pub struct Left {
     /// The run clock of the journal's last word on it.
     pub last: Moment,
     pub doors: Doors,
+    /// Asked where it stays in doubt.
+    question: Option<Question>,
 }
 
 /// What is found of it.
@@ -46,6 +48,7 @@ impl Left {
             run,
             step: step.clone(),
             judge: Arc::new(context::judge(book, state, step)),
+            question: Question::of(book, state, doors, attempt, step),
             doors: doors.clone(),
         })
     }
@@ -62,18 +65,37 @@ impl Left {
     }
 }
 
+/// What is found of an attempt that was in doubt: batches do not go on in it, but in the next attempt.
+pub fn in_doubt(left: &Left, found: Found) -> Found {
+    match (found, &left.run.resolved) {
+        (Found::GoesOn, Some(Resolved::Batch { .. })) => Found::Ended(batch::to_be_taken_up(left)),
+        (found, _) => found,
+    }
+}
+
 /// Asks the world once; bounded in time.
 pub async fn look(left: &Left) -> Found {
+    match (look_for(left).await, &left.question) {
+        (Found::Ended(outcome), Some(question)) => Found::Ended(question.decide(outcome).await),
+        (found, _) => found,
+    }
+}
+
+async fn look_for(left: &Left) -> Found {
     match &left.run.resolved {
         Some(Resolved::Sql { target, statements, transaction }) => {
             sql::look(left, target, statements, *transaction).await
         }
         Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,
-        Some(Resolved::Run { .. } | Resolved::Shell { .. }) => command::look(left),
+        Some(resolved) if resolved.is_command() => command::look(left),
+        // It only reads: asked again, it answers again.
+        Some(Resolved::Http { method, .. }) if exec::only_reads(method) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }
-        Some(Resolved::Notify { .. }) => left.unknown("the message may or may not have been sent"),
+        Some(Resolved::Run { .. } | Resolved::Shell { .. } | Resolved::Notify { .. }) => {
+            left.unknown("the message may or may not have been sent")
+        }
         Some(Resolved::Wait { .. } | Resolved::Human) => Found::GoesOn,
         Some(Resolved::Unready) | None => left.unknown("nothing more is known of it"),
     }

@@ -9,6 +9,7 @@ mod steps;
 mod undo;
 mod values;
 mod verbs;
+mod verify;
 mod watch;
 
 pub(super) use head::typed;

@@ -1,7 +1,7 @@
 //! Steps: what is common to all of them. What they do is in `verbs`.
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, undo, values, verbs};
+use super::{FormulaKind, Notes, Owner, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
@@ -80,6 +80,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         trouble: trouble(&table),
         expected_time: table.duration("expected_time"),
         produces: verb.produces,
+        verify: verify::verify(&table, known, &owner, &only, verb.word, id),
         loses: loses(&table, home),
         line: table.notes.line_at(table.span.start),
         target: verb.target,

@@ -273,7 +273,7 @@ fn poll(table: &Reader<'_, '_>, known: &Known) -> Option<Vec<String>> {
     Some(roles.into_iter().map(|role| role.text).collect())
 }
 
-fn http(table: &Reader<'_, '_>, owner: &Owner) -> Option<HttpCall> {
+pub(super) fn http(table: &Reader<'_, '_>, owner: &Owner) -> Option<HttpCall> {
     let node = table.node("http")?;
     if let DeValue::String(_) = node.value {
         let url = table.need_text("http", "http = \"https://…\"")?;

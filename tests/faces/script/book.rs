@@ -27,6 +27,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
         trouble: Vec::new(),
         expected_time: None,
         produces: None,
+        verify: None,
         loses: None,
         line: 1,
     }

@@ -1,4 +1,4 @@
-//! kill -9 of the engine while a step is at work, for every verb, forward and back: the run stands in doubt and asks, and
+//! kill -9 of the engine while a database or a server is at work, forward and back (commands go on: see shim): the run stands in doubt and asks, and
 //! nothing is done twice.
 
 use std::net::SocketAddr;
@@ -68,7 +68,6 @@ struct World {
 #[derive(Clone, Copy)]
 enum Marks {
     Table,
-    File,
     Server,
 }
 
@@ -86,10 +85,6 @@ struct Case {
 const STUCK_SQL: &str =
     "insert into marks values (1); select pg_sleep(case when exists (select from gate) then 0 else 600 end)";
 
-/// Ends by itself when its folder is gone, so that no test leaves it behind.
-const STUCK_COMMAND: &str =
-    "echo mark >> {desk}/marks; while [ -d {desk} ] && [ ! -e {desk}/gate ]; do sleep 0.1; done";
-
 fn cases() -> Vec<(&'static str, Case)> {
     let sql = |verb, kept, known| Case { verb, marks: Marks::Table, kept, known };
     vec![
@@ -102,33 +97,6 @@ fn cases() -> Vec<(&'static str, Case)> {
                 1,
                 &["outside a transaction", "statement 2 of 2 was the last known to be sent", "still has a session"],
             ),
-        ),
-        (
-            "run",
-            Case {
-                verb: "run = [\"sh\", \"-c\", \"{command}\"]",
-                marks: Marks::File,
-                kept: 1,
-                known: &["its process", "still runs, since"],
-            },
-        ),
-        (
-            "shell",
-            Case {
-                verb: "shell = \"{command}\"",
-                marks: Marks::File,
-                kept: 1,
-                known: &["its process", "still runs, since"],
-            },
-        ),
-        (
-            "get",
-            Case {
-                verb: "http = \"http://{server}/x\"",
-                marks: Marks::Server,
-                kept: 1,
-                known: &["the GET request may or may not"],
-            },
         ),
         (
             "post",
@@ -144,15 +112,6 @@ fn cases() -> Vec<(&'static str, Case)> {
             Case {
                 verb: "notify = { webhook = \"http://{server}/x\", text = \"it begins\" }",
                 marks: Marks::Server,
-                kept: 1,
-                known: &["the message may or may not have been sent"],
-            },
-        ),
-        (
-            "message",
-            Case {
-                verb: "notify = { command = [\"sh\", \"-c\", \"{command}\"], text = \"it begins\" }",
-                marks: Marks::File,
                 kept: 1,
                 known: &["the message may or may not have been sent"],
             },
@@ -174,7 +133,7 @@ impl World {
     }
 
     fn filled(&self, verb: &str) -> String {
-        let verb = verb.replace("{sql}", STUCK_SQL).replace("{command}", STUCK_COMMAND);
+        let verb = verb.replace("{sql}", STUCK_SQL);
         verb.replace("{desk}", self.desk.path("").to_str().unwrap().trim_end_matches('/'))
             .replace("{server}", &self.server.to_string())
     }
@@ -182,7 +141,6 @@ impl World {
     fn marks(&self, marks: Marks) -> usize {
         match marks {
             Marks::Table => self.cluster.psql(&self.db, "select count(*) from marks").parse().unwrap(),
-            Marks::File => std::fs::read_to_string(self.desk.path("marks")).unwrap_or_default().lines().count(),
             Marks::Server => self.slow.count(),
         }
     }
@@ -195,22 +153,8 @@ impl World {
                             and state = 'active' and wait_event = 'PgSleep'";
                 self.cluster.until(&self.db, busy, "t");
             }
-            // Between its start and the note of its number lies an instant in which nobody could know it.
-            Marks::File => {
-                until("the first mark, and a note of who made it", || self.marks(marks) == 1 && self.noted())
-            }
             Marks::Server => until("the first mark", || self.marks(marks) == 1),
         }
-    }
-
-    /// Whether the number of a running command was written down.
-    fn noted(&self) -> bool {
-        let notes = std::fs::read_dir(self.desk.run_dir().join("attempts")).into_iter().flatten();
-        let paths = notes.filter_map(|note| Some(note.ok()?.path()));
-        // Under another name it is only being written.
-        let texts = paths.filter(|path| path.extension().is_some_and(|end| end == "pid")).map(std::fs::read_to_string);
-        let texts: Vec<String> = texts.filter_map(Result::ok).collect();
-        texts.iter().any(|text| text.contains("\"pid\":") && !text.contains("\"pid\":null"))
     }
 
     /// From here on the same work goes through, and what the dead engine left behind is over.
@@ -218,7 +162,6 @@ impl World {
         let end = "insert into gate values (1); select pg_terminate_backend(pid) from pg_stat_activity \
                    where datname = current_database() and wait_event = 'PgSleep'";
         self.cluster.psql(&self.db, end);
-        self.desk.write("gate", "");
         *self.slow.answers.lock().unwrap() = true;
     }
 
@@ -395,18 +338,10 @@ macro_rules! killed {
 
 killed! {
     direct outside_a_transaction in_the_undo_outside_a_transaction
-    run in_a_command in_the_undo_by_a_command
-    shell in_a_script in_the_undo_by_a_script
-    get in_a_reading_request in_the_undo_by_a_reading_request
     post in_a_writing_request in_the_undo_by_a_writing_request
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_message_by_webhook() {
     killed_forward("webhook", take("webhook")).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_a_message_by_command() {
-    killed_forward("message", take("message")).await;
 }

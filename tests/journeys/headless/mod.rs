@@ -10,6 +10,7 @@ mod inputs;
 mod locks;
 mod owners;
 mod rows;
+mod shim;
 mod signals;
 mod story;
 mod wednesday;
