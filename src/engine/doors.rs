@@ -214,7 +214,15 @@ impl Doors {
 
     fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
         let mut probe = spec.clone();
-        match &mut probe.source {
+        self.render_source(&mut probe.source)?;
+        if let Some(traffic) = &mut probe.traffic {
+            self.render_source(&mut traffic.source)?;
+        }
+        Ok(probe)
+    }
+
+    fn render_source(&self, source: &mut ProbeSource) -> Result<(), String> {
+        match source {
             ProbeSource::Prometheus { url, query } => {
                 *url = self.rendered(url)?;
                 *query = self.text(query, Place::Text)?;
@@ -233,7 +241,7 @@ impl Doors {
                 }
             }
         }
-        Ok(probe)
+        Ok(())
     }
 }
 

@@ -247,6 +247,9 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("engine stopped by {}{}", name(by), because(reason));
             (text, Tone::Warn)
         }
+        Event::Gap { ms } => {
+            (format!("everything stood still for {}: nobody watched in that time", duration(*ms)), Tone::Warn)
+        }
         Event::TargetSeen { target, fingerprint } => {
             let text = format!("target {} is {}", name(target), words::fingerprint(fingerprint));
             (text, Tone::Plain)

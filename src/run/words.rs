@@ -238,6 +238,10 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Criteria { criteria } => format!("not met: {}", phrase(&criteria.join(", "))),
         HoldCause::JournalFull {} => "the journal's disk is full; make room, then resume".to_owned(),
         HoldCause::Target { target, error } => format!("target {} is lost: {}", name(target), phrase(error)),
+        HoldCause::Coverage { phase, missed } => {
+            format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
+        }
+        HoldCause::Gap { ms } => format!("everything stood still for {}", duration(*ms)),
     }
 }
 

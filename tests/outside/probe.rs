@@ -229,7 +229,7 @@ async fn a_log_is_followed_through_rotation() {
     };
     let spec = probe(ProbeSource::Log {
         path: "app.log".to_owned(),
-        take: LogTake::Share { matching: "ERROR".to_owned(), of: None },
+        take: LogTake::Share { matching: "ERROR".to_owned(), of: None, at_least: 1 },
         window: Duration::from_secs(3600),
     });
     let mut sampler = Sampler::new(&spec, doors(folder.path()));
@@ -277,7 +277,7 @@ async fn a_watched_log_is_read_between_samples() {
     fs::write(&path, "").expect("written");
     let mut spec = probe(ProbeSource::Log {
         path: "app.log".to_owned(),
-        take: LogTake::Share { matching: "a".to_owned(), of: None },
+        take: LogTake::Share { matching: "a".to_owned(), of: None, at_least: 1 },
         window: Duration::from_secs(3600),
     });
     spec.every = Duration::from_millis(500);

@@ -122,7 +122,10 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
 fn hold_keys(model: &Model, cause: &HoldCause) -> String {
     let what = hold_words(model, cause);
     let way_on = match cause {
-        HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
+        HoldCause::Operator { .. }
+        | HoldCause::Unanswered { .. }
+        | HoldCause::Target { .. }
+        | HoldCause::Gap { .. } => "H continues",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
@@ -130,6 +133,7 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { .. } => "r tries the undo again, s skips it",
         HoldCause::Rollback { .. } => "R begins it, H continues without",
         HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
+        HoldCause::Coverage { .. } => "look for yourself, then o signs it off; R rolls back",
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
@@ -149,7 +153,9 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { attempt } => format!("{attempt} failed"),
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
-        HoldCause::Criteria { .. } | HoldCause::JournalFull {} => crate::run::words::hold(cause),
+        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } | HoldCause::Gap { .. } => {
+            crate::run::words::hold(cause)
+        }
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
