@@ -71,7 +71,7 @@ fn passed(run: &Script) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_not_seen_neither_fires_nor_passes(moves in prop::collection::vec(blind(), 0..120)) {
