@@ -189,10 +189,6 @@ pub enum HoldCause {
         phase: String,
         missed: String,
     },
-    /// Everything stood still for a while: the machine slept, or the engine was stopped. What counted down was stopped.
-    Gap {
-        ms: u64,
-    },
 }
 
 /// What a person says of an attempt that nobody can prove: a claim, never a proof.

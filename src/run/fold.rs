@@ -54,6 +54,10 @@ impl RunState {
             Event::Gap { ms } => {
                 let from = entry.at.ms.saturating_sub(*ms).max(before.ms);
                 self.nobody_watched(Moment { ms: from, ..before }, entry.at);
+                // Whoever slept asks again who the targets are; until they have answered, nothing starts.
+                for target in self.targets.values_mut() {
+                    target.reached = false;
+                }
             }
             Event::TargetSeen { target, fingerprint } => {
                 let seen = self.targets.entry(target.clone()).or_default();

@@ -241,7 +241,6 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Coverage { phase, missed } => {
             format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
         }
-        HoldCause::Gap { ms } => format!("everything stood still for {}", duration(*ms)),
     }
 }
 

@@ -21,6 +21,7 @@ const GRACE: Duration = Duration::from_secs(15);
 const MISSING_FOR: Duration = Duration::from_secs(60);
 /// A screenful of samples is what a run remembers of a probe.
 const MOST_SAMPLES: u32 = 100;
+const MOST_TRAFFIC: f64 = 1e12;
 const SOURCES: &[&str] = &["prometheus", "sql", "http", "log", "run"];
 const ACTIONS: &[(&str, TriggerAction)] =
     &[("warn", TriggerAction::Warn), ("hold", TriggerAction::Hold), ("rollback", TriggerAction::Rollback)];
@@ -107,8 +108,11 @@ fn traffic(table: &Reader<'_, '_>, known: &Known, of: Option<&ProbeSource>) -> O
     if !inner.has("at_least") {
         inner.missing("at_least", "at_least = 10");
     }
-    let at_least = inner.number("at_least", 0.0..=f64::MAX);
+    let at_least = inner.number("at_least", 0.0..=MOST_TRAFFIC);
     let source = if inner.has("query") { query(&inner, of) } else { source(&inner, known, "a probe's traffic") };
+    if inner.has("log") {
+        inner.refuse("log", "a followed log file is no second question", "use prometheus, sql, http or run");
+    }
     inner.finish();
     Some(Traffic { source: source?, at_least: at_least? })
 }

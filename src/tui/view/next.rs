@@ -122,10 +122,7 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
 fn hold_keys(model: &Model, cause: &HoldCause) -> String {
     let what = hold_words(model, cause);
     let way_on = match cause {
-        HoldCause::Operator { .. }
-        | HoldCause::Unanswered { .. }
-        | HoldCause::Target { .. }
-        | HoldCause::Gap { .. } => "H continues",
+        HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
@@ -153,7 +150,7 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { attempt } => format!("{attempt} failed"),
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
-        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } | HoldCause::Gap { .. } => {
+        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } => {
             crate::run::words::hold(cause)
         }
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
