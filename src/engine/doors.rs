@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::redact::Redactor;
@@ -121,6 +122,36 @@ impl Doors {
             // The engine is gone where nobody listens.
             let _ = doors.reports.send(Input::Fact(fact)).await;
         });
+    }
+
+    /// Asks every target again who it is, after a time in which nobody looked: each reports as seen or lost.
+    pub fn recheck(&self, state: &RunState) {
+        for (name, _) in &self.environment.targets {
+            let (doors, name) = (self.clone(), name.clone());
+            let before = state.targets.get(&name).and_then(|seen| seen.fingerprint.clone());
+            tokio::spawn(async move {
+                let fact = match doors.look_again(&name, before.as_ref()).await {
+                    Ok(fingerprint) => Event::TargetSeen { target: name, fingerprint },
+                    Err(error) => Event::TargetLost { target: name, error },
+                };
+                // The engine is gone where nobody listens.
+                let _ = doors.reports.send(Input::Fact(fact)).await;
+            });
+        }
+    }
+
+    /// Over the connection that is there, or where that is dead, over a new one.
+    async fn look_again(&self, name: &str, before: Option<&Fingerprint>) -> Result<Fingerprint, String> {
+        let seen = match self.target(name) {
+            Some(target) => timeout(ASK, target.fingerprint()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let seen = match seen {
+            Some(seen) => seen,
+            None => self.reach(name).await?,
+        };
+        before.map_or(Ok(()), |before| same(before, &seen))?;
+        Ok(seen)
     }
 
     async fn reach(&self, name: &str) -> Result<Fingerprint, String> {

@@ -219,10 +219,12 @@ fn a_gap_is_not_watched() {
     samples(&mut run, "11111");
     run.pass(600_000);
     run.fact(gonogo::run::Event::Gap { ms: 600_000 });
+    run.target_seen();
     samples(&mut run, "111111111111111");
     assert_snapshot!(signals(&mut run), @r"
     enter look
     gap
+    target seen
     leave look
     ");
     assert_eq!(run.state.phases["look"].unwatched_ms, 600_000);

@@ -46,6 +46,7 @@ fn play(moves: &[Move]) -> Script {
             Move::Gap(ms) => {
                 run.pass(*ms);
                 run.fact(Event::Gap { ms: *ms });
+                run.target_seen();
             }
             Move::Crash(ms) => {
                 run.pass(*ms);
