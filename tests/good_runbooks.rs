@@ -54,11 +54,22 @@ fn probes_and_triggers_are_read() {
     assert_eq!(runbook.probes[1].timeout, Duration::from_secs(3));
     assert!(matches!(&runbook.probes[2].source, ProbeSource::Http { take: HttpTake::Json(pointer), headers, .. }
         if pointer == "/queue/depth" && headers[0].1 == Secret::Env("TOKEN".into())));
-    assert!(matches!(&runbook.probes[3].source, ProbeSource::Log { take: LogTake::Share { of: Some(_), .. }, .. }));
+    assert!(matches!(
+        &runbook.probes[3].source,
+        ProbeSource::Log { take: LogTake::Share { of: Some(_), at_least: 20, .. }, .. }
+    ));
+    let traffic = |n: usize| runbook.probes[n].traffic.as_ref().unwrap();
+    assert!(
+        matches!(&traffic(0).source, ProbeSource::Prometheus { url, .. } if *url == Secret::Env("PROMETHEUS_URL".into()))
+    );
+    assert_eq!((traffic(0).at_least, traffic(2).at_least), (0.5, 10.0));
+    assert!(matches!(&traffic(2).source, ProbeSource::Sql { target, .. } if target == "main"));
+    assert!(runbook.probes[1].traffic.is_none());
     let [high, crowded] = runbook.triggers.as_slice() else { panic!() };
     assert_eq!((high.then, high.missing), (TriggerAction::Rollback, Some(TriggerAction::Hold)));
     assert_eq!((high.lasting, high.grace), (Duration::from_secs(30), Duration::from_secs(15)));
-    assert_eq!(high.when.line, 55);
+    assert_eq!(high.when.line, 57);
+    assert_eq!((high.samples, crowded.samples), (3, 1));
     assert_eq!((crowded.title.as_str(), crowded.then), ("Too many connections", TriggerAction::Warn));
     let names = runbook::expr::probe_names(&crowded.when, &runbook);
     assert_eq!(names, ["connections", "load"]);
@@ -152,7 +163,7 @@ fn settings_are_typed_by_the_default() {
                 "--set batch_size=many: this variable is a whole number",
                 "its default, here, says of what type it is"
             ),
-            (157, "`long` is not a duration", "write \"90s\", \"30m\", \"4h\" or \"1h 30m\""),
+            (160, "`long` is not a duration", "write \"90s\", \"30m\", \"4h\" or \"1h 30m\""),
         ]
     );
 }

@@ -56,6 +56,7 @@ fn book() -> Runbook {
             kind: PhaseKind::Migrate,
             at: None,
             lasts: None,
+            coverage: 0.9,
             advance: Default::default(),
             steps: vec![step],
             line: 1,

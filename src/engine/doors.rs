@@ -182,6 +182,11 @@ impl Doors {
         });
     }
 
+    /// Claims every target anew, after a time in which nobody looked: each reports as seen, owned or lost.
+    pub fn recheck(&self) {
+        self.open_targets();
+    }
+
     /// Makes a target that was reached the one that steps and probes work on.
     pub fn found(&self, name: &str, target: &Arc<Target>) {
         if let Ok(mut targets) = self.targets.write() {
@@ -351,7 +356,15 @@ impl Doors {
 
     fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
         let mut probe = spec.clone();
-        match &mut probe.source {
+        self.render_source(&mut probe.source)?;
+        if let Some(traffic) = &mut probe.traffic {
+            self.render_source(&mut traffic.source)?;
+        }
+        Ok(probe)
+    }
+
+    fn render_source(&self, source: &mut ProbeSource) -> Result<(), String> {
+        match source {
             ProbeSource::Prometheus { url, query } => {
                 *url = self.rendered(url)?;
                 *query = self.text(query, Place::Text)?;
@@ -370,7 +383,7 @@ impl Doors {
                 }
             }
         }
-        Ok(probe)
+        Ok(())
     }
 }
 

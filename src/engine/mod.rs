@@ -7,6 +7,7 @@ pub mod doors;
 mod doubt;
 pub mod exec;
 mod job;
+mod pulse;
 pub mod redact;
 mod resolve;
 pub mod secrets;
@@ -35,6 +36,7 @@ use crate::target::{Key, LedgerEntry};
 use clock::RunClock;
 use doors::Doors;
 use doubt::Doubts;
+use pulse::Pulse;
 use resolve::Left;
 use work::{Launch, Work};
 
@@ -164,6 +166,7 @@ impl Engine {
 
     async fn hold(&mut self) -> Result<Ending, EngineError> {
         self.take_up().await?;
+        let mut pulse = Pulse::start(self.clock.now().ms);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -179,9 +182,16 @@ impl Engine {
                 _ = tick.tick() => {}
             }
             self.gather(&mut inputs).await;
+            let stood_still = pulse.beat(self.clock.now().ms);
+            if let Some(ms) = stood_still {
+                inputs.splice(0..0, takeup::stood_still(&self.state, ms).into_iter().map(Input::Fact));
+            }
             inputs.extend(self.full());
             inputs.extend(self.letting_go());
             self.turn(inputs).await?;
+            if stood_still.is_some() {
+                self.doors.recheck();
+            }
         }
     }
 

@@ -40,6 +40,13 @@ pub fn stopped_countdowns(state: &RunState) -> Vec<Event> {
     events
 }
 
+/// Everything stood still for `ms`: the targets have to answer for themselves again before anything starts.
+pub fn stood_still(state: &RunState, ms: u64) -> Vec<Event> {
+    let mut events = vec![Event::Gap { ms }];
+    events.extend(stopped_countdowns(state));
+    events
+}
+
 /// Looks at every attempt that is open although nobody runs it. Human steps simply go on. One that is in doubt already
 /// is looked at again: what was seen then may be over now.
 pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {

@@ -33,7 +33,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Take {
-    Share { matching: Regex, of: Option<Regex> },
+    Share { matching: Regex, of: Option<Regex>, at_least: u64 },
     Rate { matching: Regex },
 }
 
@@ -44,9 +44,11 @@ impl Log {
     /// An expression that is none.
     pub fn new(path: &Path, take: &LogTake, window: Duration) -> Result<Self, NoData> {
         let take = match take {
-            LogTake::Share { matching, of } => {
-                Take::Share { matching: regex(matching)?, of: of.as_deref().map(regex).transpose()? }
-            }
+            LogTake::Share { matching, of, at_least } => Take::Share {
+                matching: regex(matching)?,
+                of: of.as_deref().map(regex).transpose()?,
+                at_least: u64::from(*at_least),
+            },
             LogTake::Rate { matching } => Take::Rate { matching: regex(matching)? },
         };
         Ok(Self(Arc::new(Mutex::new(Inner {
@@ -112,6 +114,9 @@ impl Inner {
                 let window = number::words(self.window.length);
                 Err(NoData::new(format!("no lines in the last {window}")))
             }
+            Take::Share { at_least, .. } if of < at_least => {
+                Err(NoData::new(format!("only {of} lines, {at_least} wanted")))
+            }
             Take::Share { .. } => Ok(100.0 * matching as f64 / of as f64),
             Take::Rate { .. } => self.window.rate(matching, now),
         }
@@ -122,7 +127,7 @@ impl Take {
     /// Whether a line is one of those looked at, and whether it is one of those looked for.
     fn judge(&self, line: &str) -> (bool, bool) {
         match self {
-            Self::Share { matching, of } => {
+            Self::Share { matching, of, .. } => {
                 let counts = of.as_ref().is_none_or(|of| of.is_match(line));
                 (counts, counts && matching.is_match(line))
             }
@@ -215,7 +220,7 @@ mod tests {
     }
 
     fn share() -> LogTake {
-        LogTake::Share { matching: " 5[0-9][0-9]".to_owned(), of: Some("^GET ".to_owned()) }
+        LogTake::Share { matching: " 5[0-9][0-9]".to_owned(), of: Some("^GET ".to_owned()), at_least: 1 }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 pub use doors::{AskTarget, Doors};
 pub use watch::{Reading, watch};
 
-use crate::run::NoData;
+use crate::run::{NoData, words};
 use crate::runbook::{Probe, ProbeSource};
 
 /// One measurement.
@@ -32,6 +32,8 @@ pub struct Sample {
 #[derive(Debug)]
 pub struct Sampler {
     source: Source,
+    /// Asked with every sample, and how much it must say at least.
+    traffic: Option<(Source, f64)>,
     timeout: Duration,
 }
 
@@ -63,21 +65,10 @@ impl Sql {
 impl Sampler {
     /// `spec` with its templates already rendered. A log file is followed from its end as it is now.
     pub fn new(spec: &Probe, doors: Doors) -> Self {
-        let source = match &spec.source {
-            ProbeSource::Prometheus { url, query } => {
-                Source::Prometheus(Box::new(prometheus::Prometheus::new(url, query, spec.every, doors)))
-            }
-            ProbeSource::Sql { target, sql } => Source::Sql(Sql { doors, target: target.clone(), sql: sql.clone() }),
-            ProbeSource::Http { url, headers, take } => {
-                Source::Http(Box::new(http::Http::new(url, headers, take, doors)))
-            }
-            ProbeSource::Log { path, take, window } => match log::Log::new(&doors.cwd.join(path), take, *window) {
-                Ok(log) => Source::Log(log),
-                Err(none) => Source::Broken(none),
-            },
-            ProbeSource::Run { argv } => Source::Run(run::Run::new(argv, doors)),
-        };
-        Self { source, timeout: spec.timeout }
+        let traffic = spec.traffic.as_ref();
+        let traffic =
+            traffic.map(|traffic| (Source::new(&traffic.source, spec.every, doors.clone()), traffic.at_least));
+        Self { source: Source::new(&spec.source, spec.every, doors), traffic, timeout: spec.timeout }
     }
 
     /// Measures now. Ends within the probe's timeout; a command that runs longer is killed with its process group.
@@ -92,14 +83,12 @@ impl Sampler {
     }
 
     async fn measure(&mut self) -> Result<f64, NoData> {
-        match &mut self.source {
-            Source::Prometheus(prometheus) => prometheus.measure().await,
-            Source::Sql(sql) => sql.measure().await,
-            Source::Http(http) => http.measure().await,
-            Source::Log(log) => log.measure().await,
-            Source::Run(run) => run.measure().await,
-            Source::Broken(none) => Err(none.clone()),
+        let value = self.source.measure().await?;
+        if let Some((source, at_least)) = &mut self.traffic {
+            let traffic = source.measure().await.and_then(number::finite);
+            enough(traffic.map_err(|none| NoData::new(format!("traffic: {}", none.reason)))?, *at_least)?;
         }
+        Ok(value)
     }
 
     /// What the sampler does between two samples: a log file is read along, everything else rests.
@@ -108,6 +97,48 @@ impl Sampler {
         match &mut self.source {
             Source::Log(log) => log.read_along().await,
             _ => std::future::pending().await,
+        }
+    }
+}
+
+/// A share of three requests says nothing.
+fn enough(traffic: f64, at_least: f64) -> Result<(), NoData> {
+    if traffic >= at_least {
+        return Ok(());
+    }
+    Err(NoData::new(format!(
+        "too little traffic: {}, at least {} wanted",
+        words::number(traffic),
+        words::number(at_least)
+    )))
+}
+
+impl Source {
+    fn new(spec: &ProbeSource, every: Duration, doors: Doors) -> Self {
+        match spec {
+            ProbeSource::Prometheus { url, query } => {
+                Self::Prometheus(Box::new(prometheus::Prometheus::new(url, query, every, doors)))
+            }
+            ProbeSource::Sql { target, sql } => Self::Sql(Sql { doors, target: target.clone(), sql: sql.clone() }),
+            ProbeSource::Http { url, headers, take } => {
+                Self::Http(Box::new(http::Http::new(url, headers, take, doors)))
+            }
+            ProbeSource::Log { path, take, window } => match log::Log::new(&doors.cwd.join(path), take, *window) {
+                Ok(log) => Self::Log(log),
+                Err(none) => Self::Broken(none),
+            },
+            ProbeSource::Run { argv } => Self::Run(run::Run::new(argv, doors)),
+        }
+    }
+
+    async fn measure(&mut self) -> Result<f64, NoData> {
+        match self {
+            Self::Prometheus(prometheus) => prometheus.measure().await,
+            Self::Sql(sql) => sql.measure().await,
+            Self::Http(http) => http.measure().await,
+            Self::Log(log) => log.measure().await,
+            Self::Run(run) => run.measure().await,
+            Self::Broken(none) => Err(none.clone()),
         }
     }
 }

@@ -320,14 +320,17 @@ impl Desk<'_> {
     fn sign_off(self, id: String, reason: String) -> Ruling {
         let phase = plan::phase(self.book, self.state).filter(|phase| phase.id == id);
         let phase = phase.ok_or_else(|| format!("the run is not in phase {id}"))?;
-        if plan::watch_left_ms(phase, self.state, self.now) == 0 {
+        let unseen = self.state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Coverage { .. }));
+        if plan::watch_left_ms(phase, self.state, self.now) == 0 && !unseen {
             return Err(format!("phase {id} has no time left to cut short"));
         }
         if let Some(step) = plan::cursor(self.book, self.state) {
             return Err(format!("step {} is still to be done", step.id));
         }
         let reason = words(reason, "say why the watch may end early")?;
-        Ok(vec![Event::PhaseLeft { phase: id, early: Some((self.by, reason)) }])
+        let mut events: Vec<Event> = unseen.then(|| Event::Released { by: self.by.clone() }).into_iter().collect();
+        events.push(Event::PhaseLeft { phase: id, early: Some((self.by, reason)) });
+        Ok(events)
     }
 
     fn hold(self, reason: String) -> Ruling {
@@ -344,6 +347,9 @@ impl Desk<'_> {
                 return Err(format!("the outcome of {attempt} is not known: settle it first"));
             }
             HoldCause::Step { step } => return Err(format!("step {step} failed: retry it, skip it, or roll back")),
+            HoldCause::Coverage { phase, .. } => {
+                return Err(format!("phase {phase} was not seen well enough: sign it off with a reason, or roll back"));
+            }
             HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
             // A later engine has found room.
             HoldCause::JournalFull {} if self.state.engine.as_ref().is_some_and(|engine| hold.at >= engine.since) => {

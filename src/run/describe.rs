@@ -250,6 +250,9 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("engine stopped by {}{}", name(by), because(reason));
             (text, Tone::Warn)
         }
+        Event::Gap { ms } => {
+            (format!("everything stood still for {}: nobody watched in that time", duration(*ms)), Tone::Warn)
+        }
         Event::TargetSeen { .. }
         | Event::TargetLost { .. }
         | Event::TargetOwned { .. }

@@ -193,6 +193,11 @@ pub enum HoldCause {
         target: String,
         owner: String,
     },
+    /// A phase's time is over, and its triggers did not see enough of it to say that all was well.
+    Coverage {
+        phase: String,
+        missed: String,
+    },
 }
 
 /// What a person says of an attempt that nobody can prove: a claim, never a proof.
@@ -254,6 +259,10 @@ pub enum Event {
         boot: String,
         zero_ms: u64,
         by: String,
+    },
+    /// The engine stood still for that long just now, suspended with its machine or stopped by a signal.
+    Gap {
+        ms: u64,
     },
     /// The engine let go of the run in good order; it is held.
     EngineStopped {

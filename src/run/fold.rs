@@ -60,6 +60,14 @@ impl RunState {
                 }
             }
             Event::EngineStopped { .. } => self.engine_stopped(),
+            Event::Gap { ms } => {
+                let from = entry.at.ms.saturating_sub(*ms).max(before.ms);
+                self.nobody_watched(Moment { ms: from, ..before }, entry.at);
+                // Whoever slept asks again who the targets are; until they have answered, nothing starts.
+                for target in self.targets.values_mut() {
+                    target.reached = false;
+                }
+            }
             event @ (Event::TargetSeen { target, .. }
             | Event::TargetLost { target, .. }
             | Event::TargetOwned { target, .. }
@@ -69,7 +77,7 @@ impl RunState {
             Event::Confirmed { by, .. } => self.confirmed = Some(by.clone()),
             Event::PhaseEntered { phase } => {
                 let run = self.phases.entry(phase.clone()).or_default();
-                *run = PhaseRun { entered: Some(entry.at), ..PhaseRun::default() };
+                *run = PhaseRun { entered: Some(entry.at), watched_since: entry.at.ms, ..PhaseRun::default() };
                 self.phase = Some(phase.clone());
             }
             Event::PhaseLeft { phase, early } => {
@@ -310,6 +318,7 @@ impl RunState {
     fn apply_signal(&mut self, entry: &Entry, event: &Event) {
         match event {
             Event::SampleTaken { probe, value, .. } => {
+                self.phase_sees(entry.at, probe, value.is_ok());
                 let run = self.probes.entry(probe.clone()).or_default();
                 if let Ok(value) = value {
                     run.last_valid = Some((entry.at, *value));
@@ -363,11 +372,40 @@ impl RunState {
         }
     }
 
-    /// Time without an engine does not count as watched.
+    /// Time without an engine does not count as watched. Up to `from` the last numbers still vouch.
     fn nobody_watched(&mut self, from: Moment, to: Moment) {
-        let phase = self.phase.as_ref().and_then(|phase| self.phases.get_mut(phase));
-        if let Some(phase) = phase.filter(|phase| phase.left.is_none()) {
-            phase.unwatched_ms += to.ms.saturating_sub(from.ms);
+        let valid: Vec<String> = self
+            .probes
+            .iter()
+            .filter(|(_, run)| run.samples.back().is_some_and(|sample| sample.value.is_ok()))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let Some(phase) = self.open_phase() else { return };
+        phase.unwatched_ms += to.ms.saturating_sub(from.ms);
+        for probe in valid {
+            let seen = phase.seen.entry(probe).or_default();
+            let since = seen.last.unwrap_or(0).max(phase.watched_since);
+            *seen.spans.entry(from.ms.saturating_sub(since)).or_default() += 1;
+        }
+        phase.watched_since = to.ms;
+    }
+
+    fn open_phase(&mut self) -> Option<&mut PhaseRun> {
+        let phase = self.phases.get_mut(self.phase.as_ref()?)?;
+        phase.left.is_none().then_some(phase)
+    }
+
+    fn phase_sees(&mut self, at: Moment, probe: &str, valid: bool) {
+        let Some(phase) = self.open_phase() else { return };
+        let since = phase.watched_since;
+        let seen = phase.seen.entry(probe.to_owned()).or_default();
+        let silence = at.ms.saturating_sub(seen.last_valid.unwrap_or(0).max(since));
+        seen.longest_ms = seen.longest_ms.max(silence);
+        let span = at.ms.saturating_sub(seen.last.unwrap_or(0).max(since));
+        seen.last = Some(at.ms);
+        if valid {
+            seen.last_valid = Some(at.ms);
+            *seen.spans.entry(span).or_default() += 1;
         }
     }
 

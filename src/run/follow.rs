@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, RunState, StepRun, StepStatus};
-use super::{GONOGO, limits, prepare, triggers, words};
+use super::{GONOGO, coverage, limits, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
@@ -178,7 +178,7 @@ fn forward(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     match plan::cursor(book, state) {
         Some(step) => at_step(book, state, phase, step, now),
         None if plan::watch_left_ms(phase, state, now) > 0 && !left_early(state, phase) => Vec::new(),
-        None => leave(book, state, phase),
+        None => leave(book, state, phase, now),
     }
 }
 
@@ -186,9 +186,12 @@ fn left_early(state: &RunState, phase: &Phase) -> bool {
     state.phases.get(&phase.id).is_some_and(|run| run.left.is_some())
 }
 
-fn leave(book: &Runbook, state: &RunState, phase: &Phase) -> Vec<Event> {
+fn leave(book: &Runbook, state: &RunState, phase: &Phase, now: Moment) -> Vec<Event> {
     let mut events = Vec::new();
     if !left_early(state, phase) {
+        if let Some(missed) = coverage::shortfall(book, state, phase, now) {
+            return vec![held(HoldCause::Coverage { phase: phase.id.clone(), missed })];
+        }
         events.push(Event::PhaseLeft { phase: phase.id.clone(), early: None });
     }
     let next = book.phases.iter().skip_while(|other| other.id != phase.id).nth(1);

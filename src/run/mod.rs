@@ -4,6 +4,7 @@ pub mod autopilot;
 pub mod batch;
 pub mod command;
 pub mod context;
+pub mod coverage;
 pub mod decide;
 pub mod describe;
 pub mod event;

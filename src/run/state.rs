@@ -75,6 +75,21 @@ pub struct PhaseRun {
     pub early: Option<(String, String)>,
     /// Milliseconds of it in which no engine held the run.
     pub unwatched_ms: u64,
+    /// The run clock when it began, or when watching it last began again.
+    pub watched_since: u64,
+    /// What each probe saw of it.
+    pub seen: BTreeMap<String, Seen>,
+}
+
+/// What a probe saw of a phase while it was watched. Times on the run clock.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub last: Option<u64>,
+    pub last_valid: Option<u64>,
+    /// The longest time without a number.
+    pub longest_ms: u64,
+    /// Milliseconds between a number and the sample before it, and how often it was so long.
+    pub spans: BTreeMap<u64, u32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -105,7 +105,9 @@ fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> Ve
             Some(_) if run.fired.is_some() => Vec::new(),
             // What was not seen is not known to have been breached: the patience begins anew.
             Some(since) if has_gap(book, state, trigger, since) => vec![Event::TriggerBreached { trigger: id }],
-            Some(since) if proves(book, state, trigger, since) => fire(book, state, trigger, values, now),
+            Some(since) if proves(book, state, trigger, since) && has_enough(book, state, trigger, since) => {
+                fire(book, state, trigger, values, now)
+            }
             Some(_) => Vec::new(),
         },
     }
@@ -120,6 +122,17 @@ fn proves(book: &Runbook, state: &RunState, trigger: &Trigger, since: Moment) ->
         .map(|sample| sample.at.ms)
         .max();
     newest.is_none_or(|at| at >= since.ms + millis(trigger.lasting))
+}
+
+/// True once the trigger's condition was judged on as many numbers, since the breach began, as it wants to see.
+fn has_enough(book: &Runbook, state: &RunState, trigger: &Trigger, since: Moment) -> bool {
+    let numbers = |id: &String| {
+        let samples = state.probes.get(id).map_or_else(Default::default, |run| run.samples.iter());
+        samples.filter(|sample| sample.value.is_ok() && sample.at.ms >= since.ms).count()
+    };
+    // Of several probes the one asked most often counts: each of its numbers was judged with the others' newest.
+    let most = expr::probe_names(&trigger.when, book).iter().map(numbers).max();
+    most.is_none_or(|most| most >= trigger.samples as usize)
 }
 
 /// True where a probe of the trigger was silent for longer than its samples are news, since the breach began.

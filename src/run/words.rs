@@ -239,6 +239,9 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::JournalFull {} => "the journal's disk is full; make room, then resume".to_owned(),
         HoldCause::Target { target, error } => format!("target {} is lost: {}", name(target), phrase(error)),
         HoldCause::Owned { target, owner } => format!("target {} has another owner: {}", name(target), phrase(owner)),
+        HoldCause::Coverage { phase, missed } => {
+            format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
+        }
     }
 }
 

@@ -126,7 +126,16 @@ pub struct Probe {
     /// How long one measurement may take; its end is "no data".
     pub timeout: Duration,
     pub source: ProbeSource,
+    /// How much must go on for the number to mean something; none: it always does.
+    pub traffic: Option<Traffic>,
     pub line: u32,
+}
+
+/// A second question asked with every sample: with less than that, the sample is no data.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    pub source: ProbeSource,
+    pub at_least: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -169,8 +178,9 @@ pub enum HttpTake {
 /// What of a followed log file is the number, over the lines of the last `window`.
 #[derive(Clone, Debug)]
 pub enum LogTake {
-    /// Percent of the lines matching `of` (every line where absent) that match `matching`. No such line: no data.
-    Share { matching: String, of: Option<String> },
+    /// Percent of the lines matching `of` (every line where absent) that match `matching`. Fewer such lines than `at_least`
+    /// (never 0): no data.
+    Share { matching: String, of: Option<String>, at_least: u32 },
     /// Lines per second that match.
     Rate { matching: String },
 }
@@ -191,6 +201,8 @@ pub struct Trigger {
     pub when: Expr,
     /// Breached all that time, not one spike.
     pub lasting: Duration,
+    /// Breached samples of each probe it takes, however long the breach lasts; at least 1.
+    pub samples: u32,
     /// Phase ids or kinds in which it is armed; empty: all.
     pub during: Vec<String>,
     pub then: TriggerAction,
@@ -244,6 +256,8 @@ pub struct Phase {
     pub at: Option<Duration>,
     /// Its time box; a monitor phase holds here for that long.
     pub lasts: Option<Duration>,
+    /// The share of its time, 0 to 1, for which the armed triggers must have had numbers for it to pass by itself.
+    pub coverage: f64,
     pub advance: Advance,
     pub steps: Vec<Step>,
     pub line: u32,

@@ -1,4 +1,4 @@
-//! Numbers over time as a row of bars, one sample a column: its threshold dashed across, gaps left as gaps. Block
+//! Numbers over time as a row of bars, one sample a column: its threshold dashed across, no data and gaps told apart. Block
 //! elements, because every terminal font has them; braille is missing from many.
 
 use ratatui::style::Modifier;
@@ -11,9 +11,28 @@ use super::view::signal::Threshold;
 /// Bars by eighths of a cell.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A chart of `rows` lines and `columns` columns, newest sample at the right; none is a gap.
+/// What one column shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Column {
+    Value(f64),
+    /// It was asked, and there was no number.
+    NoData,
+    /// Nobody asked: no engine ran, or everything stood still.
+    Gap,
+}
+
+impl Column {
+    fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::NoData | Self::Gap => None,
+        }
+    }
+}
+
+/// A chart of `rows` lines and `columns` columns, newest sample at the right.
 pub fn lines(
-    values: &[Option<f64>],
+    values: &[Column],
     threshold: Option<Threshold>,
     columns: usize,
     rows: usize,
@@ -46,8 +65,8 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(values: &[Option<f64>], threshold: Option<Threshold>, rows: usize) -> Self {
-        let values = values.iter().flatten().copied();
+    fn of(values: &[Column], threshold: Option<Threshold>, rows: usize) -> Self {
+        let values = values.iter().filter_map(|column| column.value());
         let all = || values.clone().filter(|v| v.is_finite()).chain(threshold.map(|t| t.value));
         let low = all().fold(0.0, f64::min);
         let high = all().fold(f64::NEG_INFINITY, f64::max);
@@ -67,7 +86,7 @@ impl Scale {
 }
 
 struct Chart<'a> {
-    values: &'a [Option<f64>],
+    values: &'a [Column],
     threshold: Option<Threshold>,
     /// The row its line runs through.
     limit: Option<usize>,
@@ -103,9 +122,10 @@ impl Chart<'_> {
     }
 
     /// What a sample shows in a row; none: nothing.
-    fn cell(&self, value: Option<f64>, row: usize) -> Option<(char, Ink)> {
-        let Some(value) = value.filter(|value| value.is_finite()) else {
-            return (row == 0).then_some(('×', Ink::Warn));
+    fn cell(&self, column: Column, row: usize) -> Option<(char, Ink)> {
+        let Some(value) = column.value().filter(|value| value.is_finite()) else {
+            let mark = if column == Column::Gap { ('·', Ink::Dim) } else { ('×', Ink::Warn) };
+            return (row == 0).then_some(mark);
         };
         let eighths = self.scale.level(value).checked_sub(row * BARS.len() + 1)?;
         let bad = self.threshold.is_some_and(|t| t.breached(value));
@@ -117,7 +137,7 @@ impl Chart<'_> {
 mod tests {
     use super::*;
 
-    fn shown(values: &[Option<f64>], threshold: Option<f64>, columns: usize, rows: usize) -> String {
+    fn shown(values: &[Column], threshold: Option<f64>, columns: usize, rows: usize) -> String {
         let threshold = threshold.map(|value| Threshold { value, above: true });
         let lines = lines(values, threshold, columns, rows, Look::default());
         let text: Vec<String> = lines.iter().map(|line| format!("[{line}]")).collect();
@@ -126,18 +146,25 @@ mod tests {
 
     #[test]
     fn draws_values_threshold_and_gaps() {
-        let values: Vec<Option<f64>> = [0.0, 0.2, 0.4, 0.8, 1.6, 2.4, 2.0, 1.0].into_iter().map(Some).collect();
+        let values: Vec<Column> = [0.0, 0.2, 0.4, 0.8, 1.6, 2.4, 2.0, 1.0].into_iter().map(Column::Value).collect();
         let whole = shown(&values, Some(2.0), 14, 3);
         let mut gap = values.clone();
-        gap[2] = None;
-        gap[3] = None;
+        gap[2] = Column::NoData;
+        gap[3] = Column::NoData;
         insta::assert_snapshot!([whole, shown(&gap, None, 8, 2)].join("\n\n"));
+        gap[4] = Column::Gap;
+        gap[5] = Column::Gap;
+        insta::assert_snapshot!(shown(&gap, None, 8, 2), @r"
+        [      ▇ ]
+        [▁▂××··██]
+        ");
     }
 
     #[test]
     fn odd_input_never_breaks_it() {
         let low = Threshold { value: -1e300, above: false };
-        for values in [vec![], vec![Some(f64::NAN)], vec![Some(f64::MAX), Some(f64::MIN)], vec![None; 700]] {
+        let far = vec![Column::Value(f64::MAX), Column::Value(f64::MIN)];
+        for values in [vec![], vec![Column::Value(f64::NAN)], far, vec![Column::NoData; 700], vec![Column::Gap; 9]] {
             for (columns, rows) in [(0, 0), (1, 1), (3, 2), (500, 9)] {
                 for line in lines(&values, Some(low), columns, rows, Look::default()) {
                     assert!(line.width() <= columns);

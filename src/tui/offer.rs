@@ -173,7 +173,11 @@ fn step(action: Action, model: &Model) -> Offer {
 fn needs_more_than_going_on(cause: &HoldCause) -> bool {
     matches!(
         cause,
-        HoldCause::Step { .. } | HoldCause::Undo { .. } | HoldCause::InDoubt { .. } | HoldCause::JournalFull {}
+        HoldCause::Step { .. }
+            | HoldCause::Undo { .. }
+            | HoldCause::InDoubt { .. }
+            | HoldCause::JournalFull {}
+            | HoldCause::Coverage { .. }
     )
 }
 
@@ -217,6 +221,9 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Auto | Action::SignOff if state.rollback.is_some() => Offer::Absent,
         Action::Auto if state.auto => yes("every step waits for enter again"),
         Action::Auto => yes("steps start by themselves from here (asks first)"),
+        Action::SignOff if state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Coverage { .. })) => {
+            yes("lets the phase pass on your word (asks for a reason)")
+        }
         Action::SignOff => match view::phase(model).filter(|phase| phase.kind == PhaseKind::Monitor) {
             Some(phase) if view::time::phase_left(model, phase).is_some_and(|left| left > 0) => {
                 yes("ends the watching before its time is over (asks for a reason)")

@@ -1,6 +1,7 @@
 //! What reaches outside: probes and executors against real sockets, processes and files.
 #![cfg(test)]
 
+mod broken_metrics;
 mod command;
 #[path = "../support/doors.rs"]
 mod doors;

@@ -229,7 +229,7 @@ async fn a_log_is_followed_through_rotation() {
     };
     let spec = probe(ProbeSource::Log {
         path: "app.log".to_owned(),
-        take: LogTake::Share { matching: "ERROR".to_owned(), of: None },
+        take: LogTake::Share { matching: "ERROR".to_owned(), of: None, at_least: 1 },
         window: Duration::from_secs(3600),
     });
     let mut sampler = Sampler::new(&spec, doors(folder.path()));
@@ -277,7 +277,7 @@ async fn a_watched_log_is_read_between_samples() {
     fs::write(&path, "").expect("written");
     let mut spec = probe(ProbeSource::Log {
         path: "app.log".to_owned(),
-        take: LogTake::Share { matching: "a".to_owned(), of: None },
+        take: LogTake::Share { matching: "a".to_owned(), of: None, at_least: 1 },
         window: Duration::from_secs(3600),
     });
     spec.every = Duration::from_millis(500);
@@ -296,4 +296,22 @@ async fn a_watched_log_is_read_between_samples() {
     }
     stop.cancel();
     task.await.expect("the task ends");
+}
+
+#[tokio::test]
+async fn a_share_of_too_few_lines_is_no_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "").expect("written");
+    let spec = probe(ProbeSource::Log {
+        path: "app.log".to_owned(),
+        take: LogTake::Share { matching: "a".to_owned(), of: None, at_least: 4 },
+        window: Duration::from_secs(3600),
+    });
+    let mut sampler = Sampler::new(&spec, doors(folder.path()));
+    fs::write(&path, "a\nb\nb\n").expect("written");
+    assert_eq!(show(sampler.take().await), "only 3 lines, 4 wanted");
+    let mut file = fs::File::options().append(true).open(&path).expect("opened");
+    file.write_all(b"b\n").expect("appended");
+    assert_eq!(show(sampler.take().await), "25");
 }

@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod coverage;
 mod held;
 mod laws;
 mod rollback;
 mod script;
 mod steps;
 mod triggers;
+mod watch_laws;

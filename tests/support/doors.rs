@@ -44,6 +44,7 @@ pub fn probe(source: ProbeSource) -> Probe {
         every: Duration::from_secs(1),
         timeout: Duration::from_secs(60),
         source,
+        traffic: None,
         line: 1,
     }
 }

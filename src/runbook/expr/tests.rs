@@ -15,6 +15,7 @@ fn runbook() -> Runbook {
         every: Default::default(),
         timeout: Default::default(),
         source: ProbeSource::Run { argv: Vec::new() },
+        traffic: None,
         line: 1,
     };
     Runbook {

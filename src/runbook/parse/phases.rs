@@ -8,6 +8,8 @@ use super::steps::{self, Home, Known};
 use super::{head, values};
 use crate::runbook::{Advance, Phase, PhaseKind, Runbook, Step};
 
+const COVERAGE: f64 = 0.9;
+
 pub(super) const KINDS: &[(&str, PhaseKind)] = &[
     ("prepare", PhaseKind::Prepare),
     ("migrate", PhaseKind::Migrate),
@@ -67,12 +69,22 @@ fn phase(
         kind,
         at: table.duration("at"),
         lasts,
+        coverage: coverage(table),
         advance: values::one_of(table, "advance", &[("auto", Advance::Auto), ("confirm", Advance::Confirm)])
             .unwrap_or_default(),
         steps: all_steps(table, known, steps),
         line: table.notes.line_at(table.span.start),
         id,
     }
+}
+
+/// How much of the time the triggers must have seen. It is asked at the end of a time box: without one it means nothing.
+fn coverage(table: &Reader<'_, '_>) -> f64 {
+    if table.has("coverage") && !table.has("lasts") {
+        let message = "`coverage` is a share of `lasts`, and this phase has none";
+        table.refuse("coverage", message, "add lasts = \"30m\", or leave it out");
+    }
+    table.number("coverage", 0.0..=1.0).unwrap_or(COVERAGE)
 }
 
 fn all_steps(table: &Reader<'_, '_>, known: &Known, ids: &mut Vec<(String, Range<usize>)>) -> Vec<Step> {

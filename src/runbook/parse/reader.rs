@@ -129,6 +129,27 @@ impl<'c, 't> Reader<'c, 't> {
         fits
     }
 
+    /// A number of that range, with a point or without.
+    pub fn number(&self, key: &'static str, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
+        let node = self.node(key)?;
+        let value = match node.value {
+            DeValue::Integer(value) => {
+                i64::from_str_radix(value.as_str(), value.radix()).ok().map(|value| value as f64)
+            }
+            DeValue::Float(value) => value.as_str().parse().ok(),
+            _ => return self.notes.wrong_type(&node, key, "a number", "write it without quotes"),
+        };
+        let fits = value.filter(|value: &f64| range.contains(value));
+        if fits.is_none() {
+            let hint = match range.end().is_finite() {
+                true => format!("write a number from {} to {}", range.start(), range.end()),
+                false => format!("write a number of at least {}", range.start()),
+            };
+            self.notes.say(node.span, format!("`{key}` is out of range"), hint);
+        }
+        fits
+    }
+
     pub fn duration(&self, key: &'static str) -> Option<Duration> {
         let node = self.node(key)?;
         values::duration(self.notes, &node, key)

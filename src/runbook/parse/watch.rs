@@ -11,7 +11,7 @@ use super::{FormulaKind, Owner, Script, Wants, head, phases, values, verbs};
 use crate::runbook::expr::{self, Place};
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
-use crate::runbook::{Expr, HttpTake, LogTake, Probe, ProbeSource, Runbook, Secret, Trigger, TriggerAction};
+use crate::runbook::{Expr, HttpTake, LogTake, Probe, ProbeSource, Runbook, Secret, Traffic, Trigger, TriggerAction};
 
 const EVERY: Duration = Duration::from_secs(10);
 const FASTEST: Duration = Duration::from_millis(100);
@@ -19,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(15);
 const MISSING_FOR: Duration = Duration::from_secs(60);
+/// A screenful of samples is what a run remembers of a probe.
+const MOST_SAMPLES: u32 = 100;
+const MOST_TRAFFIC: f64 = 1e12;
 const SOURCES: &[&str] = &["prometheus", "sql", "http", "log", "run"];
 const ACTIONS: &[(&str, TriggerAction)] =
     &[("warn", TriggerAction::Warn), ("hold", TriggerAction::Hold), ("rollback", TriggerAction::Rollback)];
@@ -61,21 +64,22 @@ fn probe(
     let timeout = head::positive(&table, "timeout").unwrap_or_else(|| every.min(TIMEOUT));
     let title = table.label("title");
     let unit = table.label("unit").unwrap_or_default();
-    let source = source(&table, known);
+    let source = source(&table, known, "a probe");
+    let traffic = traffic(&table, known, source.as_ref());
     let line = table.notes.line_at(table.span.start);
     table.finish();
     let id = id?.text;
-    Some(Probe { title: title.unwrap_or_else(|| id.clone()), id, unit, every, timeout, source: source?, line })
+    Some(Probe { title: title.unwrap_or_else(|| id.clone()), id, unit, every, timeout, source: source?, traffic, line })
 }
 
-fn source(table: &Reader<'_, '_>, known: &Known) -> Option<ProbeSource> {
+fn source(table: &Reader<'_, '_>, known: &Known, what: &str) -> Option<ProbeSource> {
     let there: Vec<&'static str> = SOURCES.iter().copied().filter(|source| table.has(source)).collect();
     for source in SOURCES {
         table.node(source);
     }
     match there.as_slice() {
         [] => {
-            let message = "a probe needs a source: where does the number come from?";
+            let message = format!("{what} needs a source: where does the number come from?");
             table.notes.say(table.span.clone(), message, format!("one of: {}", SOURCES.join(", ")));
             None
         }
@@ -85,11 +89,47 @@ fn source(table: &Reader<'_, '_>, known: &Known) -> Option<ProbeSource> {
         ["log"] => log(table),
         ["run"] => verbs::argv(table, "run", &Owner::Probe).map(|argv| ProbeSource::Run { argv }),
         [first, second, ..] => {
-            let message = format!("a probe has one source, and this one has `{first}` and `{second}`");
-            table.notes.say(table.key_span(second), message, "make two probes of it");
+            let message = format!("{what} has one source, and this one has `{first}` and `{second}`");
+            table.notes.say(table.key_span(second), message, "leave one of them out");
             None
         }
         [_] => None,
+    }
+}
+
+/// `{ query = "…", at_least = 10 }` of the probe's own Prometheus, or any other source.
+fn traffic(table: &Reader<'_, '_>, known: &Known, of: Option<&ProbeSource>) -> Option<Traffic> {
+    if table.has("log") && table.has("traffic") {
+        let message = "a `log` probe counts its lines itself";
+        table.refuse("traffic", message, "write log = { …, at_least = 20 }");
+        return None;
+    }
+    let inner = table.table("traffic", "a probe's traffic")?;
+    if !inner.has("at_least") {
+        inner.missing("at_least", "at_least = 10");
+    }
+    let at_least = inner.number("at_least", 0.0..=MOST_TRAFFIC);
+    let source = if inner.has("query") { query(&inner, of) } else { source(&inner, known, "a probe's traffic") };
+    if inner.has("log") {
+        inner.refuse("log", "a followed log file is no second question", "use prometheus, sql, http or run");
+    }
+    inner.finish();
+    Some(Traffic { source: source?, at_least: at_least? })
+}
+
+fn query(table: &Reader<'_, '_>, of: Option<&ProbeSource>) -> Option<ProbeSource> {
+    let query = table.text("query")?;
+    table.notes.template(&query, Place::Text, &Owner::Probe);
+    match of {
+        Some(ProbeSource::Prometheus { url, .. }) => {
+            Some(ProbeSource::Prometheus { url: url.clone(), query: query.text })
+        }
+        Some(_) => {
+            let hint = "name a source of its own: sql, http, run, or prometheus = { url, query }";
+            table.notes.at(&query, "`query` asks the probe's own Prometheus, and this probe has another source", hint);
+            None
+        }
+        None => None,
     }
 }
 
@@ -181,10 +221,19 @@ fn log(table: &Reader<'_, '_>) -> Option<ProbeSource> {
         let message = "`of` belongs to a share of lines, and `rate = true` asks for lines per second";
         inner.refuse("of", message, "leave one of them out");
     }
+    let at_least = inner.whole("at_least", 1..=u32::MAX);
+    if rate && at_least.is_some() {
+        let message = "`at_least` belongs to a share of lines, and `rate = true` asks for lines per second";
+        inner.refuse("at_least", message, "leave one of them out");
+    }
     let window = head::positive(&inner, "window").unwrap_or(WINDOW);
     inner.finish();
     let matching = matching?;
-    let take = if rate { LogTake::Rate { matching } } else { LogTake::Share { matching, of } };
+    let take = if rate {
+        LogTake::Rate { matching }
+    } else {
+        LogTake::Share { matching, of, at_least: at_least.unwrap_or(1) }
+    };
     Some(ProbeSource::Log { path: path?.text, take, window })
 }
 
@@ -220,8 +269,11 @@ fn trigger(table: Reader<'_, '_>, runbook: &Runbook, ids: &mut Vec<(String, Rang
         table.refuse("missing_for", message, "add missing = \"hold\", or leave it out");
     }
     let title = table.label("title");
+    let lasting = table.duration("lasting").unwrap_or_default();
     let trigger = Trigger {
-        lasting: table.duration("lasting").unwrap_or_default(),
+        lasting,
+        // A breach that lasts is seen at its start and at its end.
+        samples: table.whole("samples", 1..=MOST_SAMPLES).unwrap_or(if lasting.is_zero() { 1 } else { 2 }),
         during: during(&table, runbook),
         then: then.unwrap_or(TriggerAction::Warn),
         grace: table.duration("grace").unwrap_or(GRACE),

@@ -201,6 +201,11 @@ fn answer(model: &Model, id: &StepId, item: usize) -> Said {
 
 fn sign_off(model: &Model) -> Said {
     let mut out = Vec::new();
+    if let Some(HoldCause::Coverage { .. }) = model.state.hold.as_ref().map(|hold| &hold.cause) {
+        let missed = model.state.hold.as_ref().map(|hold| next::hold_words(model, &hold.cause)).unwrap_or_default();
+        out.push((Ink::Warn, format!("{missed}. It then passes on your word, and the report says so.")));
+        return out;
+    }
     if let Some(left) = view::phase(model).and_then(|phase| time::phase_left(model, phase)) {
         let left = duration(left.unsigned_abs());
         out.push((Ink::Text, format!("{left} of watching are left. They are given up, and the report says so.")));

@@ -66,9 +66,7 @@ fn picture(model: &Model, probe: &Probe, width: usize, rows: usize) -> Vec<Line<
     let Some(run) = model.state.probes.get(&probe.id).filter(|run| !run.samples.is_empty()) else {
         return Vec::new();
     };
-    let from = run.samples.len().saturating_sub(width);
-    let values: Vec<Option<f64>> =
-        run.samples.iter().skip(from).map(|sample| sample.value.as_ref().ok().copied()).collect();
+    let values = signal::columns(probe, &run.samples, width);
     let threshold = signal::thresholds(model, &probe.id).first().copied();
     // Without a bound to keep there is little to see: a low picture is enough.
     let flat = values.iter().all(|value| *value == values[0]);

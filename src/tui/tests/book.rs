@@ -45,6 +45,7 @@ fn phase(id: &str, kind: PhaseKind, lasts: u64, steps: Vec<Step>) -> Phase {
         kind,
         at: None,
         lasts: Some(Duration::from_secs(lasts)),
+        coverage: 0.9,
         advance: Advance::Confirm,
         steps,
         line: 1,
@@ -59,6 +60,7 @@ fn probe(id: &str, title: &str, unit: &str) -> Probe {
         every: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
         source: ProbeSource::Run { argv: vec!["true".to_owned()] },
+        traffic: None,
         line: 1,
     }
 }
@@ -134,6 +136,7 @@ fn triggers() -> Vec<Trigger> {
         title: title.to_owned(),
         when: expr(when),
         lasting: Duration::from_secs(30),
+        samples: 2,
         during: vec!["migrate".to_owned(), "monitor".to_owned()],
         then,
         grace: Duration::from_secs(15),

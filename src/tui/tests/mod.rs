@@ -1,6 +1,6 @@
 //! The screen under test: drawn from real entries, driven by real keys.
 
-mod book;
+pub(super) mod book;
 mod chaos;
 mod keys;
 mod looks;

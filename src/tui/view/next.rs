@@ -131,6 +131,7 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { .. } => "r tries the undo again, s skips it",
         HoldCause::Rollback { .. } => "R begins it, H continues without",
         HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
+        HoldCause::Coverage { .. } => "look for yourself, then o signs it off; R rolls back",
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
@@ -150,8 +151,10 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Undo { attempt } => format!("{attempt} failed"),
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
-        HoldCause::Criteria { .. } | HoldCause::JournalFull {} => crate::run::words::hold(cause),
         HoldCause::Owned { target, owner } => format!("target {target} has another owner: {owner}"),
+        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } => {
+            crate::run::words::hold(cause)
+        }
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)

@@ -1,10 +1,14 @@
 //! Signals read for the eye: how old a number is, where its threshold lies, what a trigger is up to.
 
+use std::collections::VecDeque;
+
+use super::super::chart::Column;
 use super::super::model::Model;
 use super::super::theme::Ink;
 use super::{phase, time};
-use crate::run::clean;
 use crate::run::describe::duration;
+use crate::run::state::Sample;
+use crate::run::{clean, triggers};
 use crate::runbook::{Probe, Trigger, TriggerAction};
 
 /// A bound that a trigger's condition puts on a probe.
@@ -67,6 +71,29 @@ pub fn reading(model: &Model, probe: &Probe) -> Reading {
 fn stale_ms(probe: &Probe) -> u64 {
     let every = probe.every.as_millis() as u64 + probe.timeout.as_millis() as u64;
     (2 * every).max(2_000)
+}
+
+/// The newest samples as columns of a chart, at most `width`; time that nobody measured as columns too, so that a picture of an
+/// hour with a hole does not look like an hour without.
+pub fn columns(probe: &Probe, samples: &VecDeque<Sample>, width: usize) -> Vec<Column> {
+    let every = (probe.every.as_millis() as u64).max(1);
+    let mut out = VecDeque::new();
+    let mut next: Option<u64> = None;
+    for sample in samples.iter().rev() {
+        let silence = next.map_or(0, |next| next.saturating_sub(sample.at.ms));
+        if silence > triggers::stale_after_ms(probe) {
+            // As wide as it was long, but never so wide that nothing else is seen.
+            let missed = usize::try_from(silence / every - 1).unwrap_or(usize::MAX).clamp(1, (width / 4).max(1));
+            (0..missed).for_each(|_| out.push_front(Column::Gap));
+        }
+        out.push_front(sample.value.as_ref().map_or(Column::NoData, |value| Column::Value(*value)));
+        next = Some(sample.at.ms);
+        if out.len() >= width {
+            break;
+        }
+    }
+    out.drain(..out.len().saturating_sub(width));
+    out.into()
 }
 
 fn breaches(model: &Model, probe: &Probe, value: f64) -> bool {
@@ -191,6 +218,22 @@ mod tests {
 
     fn found(source: &str) -> Vec<(f64, bool)> {
         bounds(source, "error_rate").into_iter().map(|t| (t.value, t.above)).collect()
+    }
+
+    #[test]
+    fn a_hole_in_time_is_a_hole_in_the_picture() {
+        let probe = &crate::tui::tests::book::book().probes[0];
+        let every = probe.every.as_millis() as u64;
+        let at = |n: u64| Sample { at: crate::run::Moment { ms: n * every, ..Default::default() }, value: Ok(1.0) };
+        let samples: VecDeque<Sample> = [0, 1, 2, 12, 13].map(at).into();
+        let shown = |width| {
+            let column = |column: Column| if column == Column::Gap { '.' } else { '1' };
+            columns(probe, &samples, width).into_iter().map(column).collect::<String>()
+        };
+        assert_eq!(shown(80), "111.........11");
+        assert_eq!(shown(16), "111....11");
+        assert_eq!(shown(4), "1.11");
+        assert_eq!(shown(1), "1");
     }
 
     #[test]

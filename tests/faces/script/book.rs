@@ -44,6 +44,7 @@ fn phase(id: &str, kind: PhaseKind, at: u64, lasts: u64, steps: Vec<Step>) -> Ph
         kind,
         at: Some(Duration::from_secs(at * 60)),
         lasts: Some(Duration::from_secs(lasts * 60)),
+        coverage: 0.9,
         advance: Advance::Confirm,
         steps,
         line: 1,
@@ -95,6 +96,7 @@ pub fn runbook() -> Runbook {
         every: Duration::from_secs(5),
         timeout: Duration::from_secs(5),
         source: ProbeSource::Run { argv: vec!["x".into()] },
+        traffic: None,
         line: 1,
     };
     Runbook {
@@ -119,6 +121,7 @@ pub fn runbook() -> Runbook {
             title: String::new(),
             when: expr("error_rate > 2"),
             lasting: Duration::from_secs(30),
+            samples: 2,
             during: Vec::new(),
             then: TriggerAction::Rollback,
             grace: Duration::from_secs(15),
