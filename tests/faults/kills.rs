@@ -69,7 +69,7 @@ async fn killed_at_every_failpoint() {
                     command
                 };
                 one_run(&world, back, &mut chance, &figures, Some(&aim)).await;
-                let hit = if figures.get("kills") > before { "hit" } else { "not passed" };
+                let hit = if figures.get("kills") > before { "engine killed" } else { "no engine killed" };
                 figures.count(format!("{name} {hit}"));
             }
         }

@@ -12,7 +12,7 @@ use support::headless::Desk;
 use support::postgres::{Cluster, shared};
 
 /// The steps of the runbook that leave marks, in order, and whether their undo does.
-pub const MARKED: &[&str] = &["sql", "file", "direct", "run", "shell", "post", "say"];
+pub const MARKED: &[&str] = &["sql", "file", "direct", "batch", "run", "shell", "post", "say"];
 
 pub struct World {
     pub desk: Desk,
@@ -28,7 +28,12 @@ impl World {
     pub async fn new(back: bool) -> Option<Self> {
         let cluster = shared()?;
         let db = cluster.create_db();
-        cluster.psql(&db, "create table mark (name text); create table big as select generate_series(1, 20000) n");
+        cluster.psql(
+            &db,
+            "create table mark (name text); create table big as select generate_series(1, 20000) n; \
+             create table rows (id int primary key, n int not null default 0); \
+             insert into rows select g from generate_series(1, 600) g",
+        );
         let spec = TargetSpec::new(Secret::Env("DB".to_owned()));
         let target = Target::open("main", &spec, cluster.url(&db).into(), "gonogo test").await.unwrap();
         target.create_ledger("test").await.unwrap();
@@ -47,6 +52,12 @@ impl World {
             "sql" | "file" | "direct" => {
                 let sql = format!("select count(*) from mark where name = '{undo}{step}'");
                 self.cluster.psql(&self.db, &sql).parse().unwrap()
+            }
+            // Once, where every row was met once; else how often the row met most.
+            "batch" => {
+                let sql = "select case when min(n) = max(n) then max(n) when min(n) = 0 then 0 else 99 end from rows";
+                let times: usize = self.cluster.psql(&self.db, sql).parse().unwrap();
+                if direction == Direction::Undo { times.saturating_sub(1) } else { times.min(1) }
             }
             "index" => {
                 let sql = "select count(*) from pg_index join pg_class on oid = indexrelid \
@@ -111,6 +122,8 @@ fn book(server: SocketAddr, marks: &str, back: bool) -> String {
         format!("sql = \"{}\"\ntransaction = \"none\"", sql("direct")),
         format!("sql = \"{}\", transaction = \"none\"", sql("undo direct")),
     );
+    let batch = "batch = { table = \"rows\", key = \"id\", size = 60, set = \"n = n + 1\" }";
+    steps += &step("batch", batch.to_owned(), batch.to_owned());
     let run = |name: &str| format!("run = [\"sh\", \"-c\", \"{}\"]", mark(name));
     steps += &step("run", run("run"), run("undo run"));
     let shell = |name: &str| format!("shell = \"{}\"", mark(name));

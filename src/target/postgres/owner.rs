@@ -80,7 +80,8 @@ const UNREAD: &str = "the ledger could not be read";
 
 /// The newest thing that the ledger knows of the run must be in its journal.
 async fn agrees(conn: &mut PgConnection, claim: &Claim<'_>) -> Result<(), Refusal> {
-    let sql = "select seq, head from gonogo.attempt where run = $1 order by seq desc limit 1";
+    // A fence is written by whoever resolves, and anchors nothing.
+    let sql = "select seq, head from gonogo.attempt where run = $1 and status = 'done' order by seq desc limit 1";
     let row = answer(sqlx::query(sql).persistent(false).bind(claim.run).fetch_optional(conn)).await;
     let Some(row) = row.map_err(|problem| failed(UNREAD, &problem))? else { return Ok(()) };
     let read = row.try_get::<i64, _>(0).and_then(|seq| Ok((seq, row.try_get::<String, _>(1)?)));

@@ -280,7 +280,9 @@ async fn decided(name: &str, forward: bool) {
     let case = take(name);
     let body = world.filled(case.verb);
     let (book, attempt) = if forward { (self::forward(&body), "stuck") } else { (backward(&body), "undo of stuck") };
-    world.desk.write("runbook.toml", &book);
+    // Forward with a ledger, back with the weaker proof.
+    let ledger = if forward { "url = \"env:DB\", ledger = \"create\"" } else { "url = \"env:DB\"" };
+    world.desk.write("runbook.toml", &book.replace("url = \"env:DB\"", ledger));
     let before = world.kill(&case, attempt).await;
     world.cluster.psql(&world.db, "insert into gate values (1)");
     world.desk.run(&["resume", "last", "--headless", "--yes"]).exits(if forward { 0 } else { 5 });
