@@ -25,6 +25,13 @@ impl Figures {
         *self.counts.lock().unwrap().entry(what.into()).or_default() += n;
     }
 
+    /// The largest of what was seen.
+    pub fn most(&self, what: impl Into<String>, n: u64) {
+        let mut counts = self.counts.lock().unwrap();
+        let most = counts.entry(what.into()).or_default();
+        *most = n.max(*most);
+    }
+
     pub fn get(&self, what: &str) -> u64 {
         self.counts.lock().unwrap().get(what).copied().unwrap_or_default()
     }

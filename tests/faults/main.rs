@@ -13,6 +13,7 @@ mod chance;
 mod disk;
 mod figures;
 mod kills;
+mod queue;
 mod race;
 mod sessions;
 
