@@ -191,6 +191,11 @@ fn verb(attempt: &Attempt) -> String {
 async fn ask(world: &World, figures: &Figures, ran: &Ran) {
     world.settle_down();
     let folder = world.desk.run_dir();
+    if matches!(hold(world).await, Some(HoldCause::JournalFull {})) {
+        // There is room again: the next engine goes on.
+        figures.count("held: the journal was full");
+        return;
+    }
     let doubts: Vec<Attempt> =
         open(&told(world).await).into_iter().filter(|attempt| attempt.step.0 != "ready").collect();
     assert!(!doubts.is_empty() || failed(world).await.is_some(), "held for no reason:\n{}\n{}", ran.out, ran.err);
@@ -227,10 +232,13 @@ async fn settle(world: &World, voice: &mut Voice, attempt: &Attempt) {
     }
 }
 
+async fn hold(world: &World) -> Option<HoldCause> {
+    Some(RunState::fold(&told(world).await).hold?.cause)
+}
+
 /// The step that the run is held for because it, or its undo, failed.
 async fn failed(world: &World) -> Option<StepId> {
-    let state = RunState::fold(&told(world).await);
-    match state.hold?.cause {
+    match hold(world).await? {
         HoldCause::Step { step } => Some(step),
         HoldCause::Undo { attempt } => Some(attempt.step),
         // Not held for it yet: the engine is about to.
