@@ -96,6 +96,7 @@ impl<'a> Watch<'a> {
                 () = until(self.patience) => if self.insist() { break End::Immortal },
                 () = ended(&mut self.shim), if self.shim.is_some() => {
                     self.shim = None;
+                    self.see_start();
                     if let Some(end) = self.end() { break end }
                 }
                 _ = tick.tick() => if let Some(end) = self.look(&mut tick) { break end },
@@ -111,16 +112,20 @@ impl<'a> Watch<'a> {
             Ok(false) => {}
             Err(error) => return Some(End::Unreadable(error)),
         }
+        self.see_start();
+        if self.cancelled && self.signals == 0 {
+            self.ask_to_end();
+        }
+        self.end()
+    }
+
+    fn see_start(&mut self) {
         if self.started.as_ref().is_none_or(|started| started.child.is_none()) {
             self.started = self.place.started().ok().flatten();
             if self.started.as_ref().is_some_and(|started| started.child.is_some()) {
                 failpoint::hit("exec.command.started");
             }
         }
-        if self.cancelled && self.signals == 0 {
-            self.ask_to_end();
-        }
-        self.end()
     }
 
     fn end(&self) -> Option<End> {

@@ -12,6 +12,7 @@ use super::verify::Question;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
+use crate::runbook::expr::Context;
 use crate::runbook::{Runbook, Step};
 
 /// An attempt that is open although nobody runs it.
@@ -25,6 +26,10 @@ pub struct Left {
     /// The run clock of the journal's last word on it.
     pub last: Moment,
     pub doors: Doors,
+    /// The values of the run as it stands.
+    context: Context,
+    /// `file:line` of the step.
+    place: String,
     /// Asked where it stays in doubt.
     question: Option<Question>,
 }
@@ -47,6 +52,8 @@ impl Left {
             run,
             step: step.clone(),
             judge: Arc::new(context::judge(book, state, step)),
+            context: context::of(book, state),
+            place: format!("{}:{}", state.opened.source.name, step.line),
             question: Question::of(book, state, doors, attempt, step),
             doors: doors.clone(),
         })
@@ -77,7 +84,7 @@ async fn look_for(left: &Left) -> Found {
         Some(Resolved::Sql { target, statements, transaction }) => {
             sql::look(left, target, statements, *transaction).await
         }
-        Some(resolved) if resolved.is_command() => command::look(left),
+        Some(resolved) if resolved.is_command() => command::look(left, resolved).await,
         // It only reads: asked again, it answers again.
         Some(Resolved::Http { method, .. }) if exec::only_reads(method) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {

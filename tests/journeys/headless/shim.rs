@@ -168,7 +168,7 @@ async fn a_shim_that_is_killed_leaves_a_question_and_no_second_try() {
     resume(&desk).exits(4).says(&format!("work not-done --reason 'how you know'"));
     desk.run(&["settle", "last", "work", "not-done", "--reason", "x"]).exits(6).says("still runs");
     process::signal(child, "KILL");
-    until("the command to be gone", || !process::runs(child));
+    until("the command and its children to be gone", || !Place::at(&place(&folder)).is_busy());
     desk.run(&["settle", "last", "other", "done", "--reason", "x"]).exits(6).says("is not in doubt; work is");
     desk.run(&["settle", "last", "work", "done", "--reason", "x", "--by-undo"]).exits(6);
     desk.run(&["settle", "last", "work", "done", "--reason", " "]).exits(6).says("say how you know");
@@ -210,7 +210,7 @@ async fn settled_too_early_by_a_screen_the_retry_is_refused() {
     };
     voice.until("refused", refused).await;
     process::signal(child, "KILL");
-    until("the command to be gone", || !process::runs(child));
+    until("the command and its children to be gone", || !Place::at(&place(&folder)).is_busy());
     desk.write("gate", "");
     voice.say(CommandVerb::Retry { step: "work".into() }).await;
     engine.end().exits(0);
@@ -244,7 +244,8 @@ async fn every_place_where_it_may_die() {
         until("the shim to end", || !busy());
         let mut resume = desk.command(&["resume", "last", "--headless", "--yes"]);
         resume.env_remove("GONOGO_FAILPOINT");
-        Running::spawn(resume).end().exits(*code);
+        let resumed = Running::spawn(resume).end();
+        assert_eq!(resumed.code, Some(*code), "{point}: {resumed:?}");
         let marks = fs::read_to_string(desk.path("marks")).unwrap_or_default().lines().count();
         let entries = entries(&folder).await;
         assert_eq!(marks, *ran, "{point}");
