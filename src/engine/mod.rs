@@ -209,7 +209,7 @@ impl Engine {
         };
         let left = takeup::leftovers(takeup::left_open(&self.book, &self.state, &self.doors)).await;
         let mut facts = vec![Input::Fact(started)];
-        facts.extend(left.ended.into_iter().map(Input::Fact));
+        facts.extend(left.ended);
         facts.extend(takeup::stopped_countdowns(&self.state).into_iter().map(Input::Fact));
         self.turn(facts).await?;
         self.doors.open_targets();

@@ -5,6 +5,7 @@ use super::doors::Doors;
 use super::exec;
 use super::resolve::{self, Found, Left};
 use crate::child::shim::Place;
+use crate::run::decide::Input;
 use crate::run::event::HoldCause;
 use crate::run::follow::acting;
 use crate::run::plan::held;
@@ -15,7 +16,7 @@ use crate::runbook::Runbook;
 #[derive(Default)]
 pub struct Leftovers {
     /// Attempts that are decided now, or in doubt.
-    pub ended: Vec<Event>,
+    pub ended: Vec<Input>,
     /// Attempts that this engine takes up where they are.
     pub going_on: Vec<Attempt>,
     /// Some of these are commands, whose output is yet to be read.
@@ -45,7 +46,7 @@ pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
     for left in lefts {
         match (resolve::look(&left).await, left.run.resolved) {
             (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
-            (Found::Ended(outcome), _) => found.ended.push(Event::StepEnded { attempt: left.attempt, outcome }),
+            (Found::Ended(outcome), _) => found.ended.push(Input::Ended { attempt: left.attempt, outcome }),
             (Found::GoesOn, resolved) => {
                 found.commands |= resolved.is_some_and(|resolved| resolved.is_command());
                 found.going_on.push(left.attempt);
