@@ -197,7 +197,7 @@ fn questions_for_doubts_are_read() {
     std::fs::write(&path, text).unwrap();
     let runbook = runbook::load(&path, &BTreeMap::new()).unwrap();
     let a = step(&runbook, "a").verify.as_deref().unwrap();
-    assert!(matches!(a.verb, Verb::Sql(_)) && a.target.as_deref() == Some("main") && a.line == 12);
+    assert!(matches!(a.verb, Verb::Sql(_)) && a.target.as_deref() == Some("main") && a.line == 13);
     assert_eq!(a.expect.as_ref().unwrap().source, "value == 1");
     let Undo::By(undo) = &step(&runbook, "a").undo else { panic!() };
     assert!(matches!(&undo.verify.as_deref().unwrap().verb, Verb::Run(argv) if argv[1] == "{{ made }}"));

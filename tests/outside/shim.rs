@@ -93,7 +93,7 @@ async fn a_gigabyte_costs_neither_memory_nor_disk() {
     assert!(fs::metadata(&tail).expect("there").len() <= TAIL as u64 + 32);
     let mut follower = Follower::new(&place);
     let mut read = 0;
-    while let Some((_, piece)) = follower.next().expect("read") {
+    while let Some((_, piece)) = follower.piece().expect("read") {
         read += piece.len() as u64;
     }
     let rest = follower.rest(Which::Out).expect("read");

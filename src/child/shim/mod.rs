@@ -126,7 +126,7 @@ pub async fn keep(place: &Place, orders: &Orders) -> Result<(), ShimError> {
             started.child = Some(Proc::of(running.pid()));
             let unwritten = place.write_started(&started).err();
             failpoint::hit("shim.started");
-            let mut ended = Watch::new(running, store, orders, begun).to_the_end().await;
+            let mut ended = Watch::new(running, store, orders, begun).see_through().await;
             if let Some(error) = unwritten {
                 ended.unkept.get_or_insert(format!("its number could not be written down: {error}"));
             }
@@ -208,7 +208,7 @@ impl Watch {
         }
     }
 
-    async fn to_the_end(mut self) -> Ended {
+    async fn see_through(mut self) -> Ended {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

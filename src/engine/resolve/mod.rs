@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::doors::Doors;
 use super::exec;
+use super::redact::is_redacted;
 use super::verify::Question;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
@@ -85,8 +86,8 @@ async fn look_for(left: &Left) -> Found {
             sql::look(left, target, statements, *transaction).await
         }
         Some(resolved) if resolved.is_command() => command::look(left, resolved).await,
-        // It only reads: asked again, it answers again.
-        Some(Resolved::Http { method, .. }) if exec::only_reads(method) => Found::GoesOn,
+        // It only reads: asked again, it answers again. What was redacted cannot be asked as it was.
+        Some(Resolved::Http { method, url, .. }) if exec::only_reads(method) && !is_redacted(url) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }

@@ -166,7 +166,7 @@ async fn a_shim_that_is_killed_leaves_a_question_and_no_second_try() {
         assert!(words.contains(part), "{part:?} is not in {words:?}");
     }
     // Resume finds the same, and settling is refused as long as it works.
-    resume(&desk).exits(4).says(&format!("work not-done --reason 'how you know'"));
+    resume(&desk).exits(4).says("work not-done --reason 'how you know'");
     desk.run(&["settle", "last", "work", "not-done", "--reason", "x"]).exits(6).says("still runs");
     process::signal(child, "KILL");
     until("the command and its children to be gone", || !Place::at(&place(&folder)).is_busy());
