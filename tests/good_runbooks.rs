@@ -218,3 +218,24 @@ fn batches_are_read_and_ordered() {
     assert_eq!(BatchOrder::planned(empty).sizes(), "50 to 20,000 keys a batch, 200 ms each");
     assert_eq!(runbook::batch::quoted(&empty.table).as_deref(), Some("\"Old Rows\""));
 }
+
+#[test]
+fn questions_for_doubts_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "format = 1\nid = \"v\"\n[environments.test]\ntargets.main = \"env:DB\"\n[vars]\nmade = \"x\"\n\
+                [[phase]]\nid = \"one\"\nkind = \"migrate\"\n[[phase.step]]\nid = \"a\"\nrun = [\"true\"]\n\
+                verify = { sql = \"select count(*) from t\", expect = \"value == 1\" }\n\
+                undo = { shell = \"true\", verify = { run = [\"ls\", \"{{ made }}\"], expect = \"exit == 2\" } }\n\
+                [[phase.step]]\nid = \"b\"\nhttp = { url = \"http://h/\", method = \"POST\" }\n\
+                verify = { http = \"http://h/done\", expect = \"status == 200\" }\n";
+    let path = folder.path().join("runbook.toml");
+    std::fs::write(&path, text).unwrap();
+    let runbook = runbook::load(&path, &BTreeMap::new()).unwrap();
+    let a = step(&runbook, "a").verify.as_deref().unwrap();
+    assert!(matches!(a.verb, Verb::Sql(_)) && a.target.as_deref() == Some("main") && a.line == 13);
+    assert_eq!(a.expect.as_ref().unwrap().source, "value == 1");
+    let Undo::By(undo) = &step(&runbook, "a").undo else { panic!() };
+    assert!(matches!(&undo.verify.as_deref().unwrap().verb, Verb::Run(argv) if argv[1] == "{{ made }}"));
+    let b = step(&runbook, "b").verify.as_deref().unwrap();
+    assert!(matches!(&b.verb, Verb::Http(call) if call.method == "GET") && b.target.is_none());
+}

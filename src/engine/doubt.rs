@@ -17,14 +17,12 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// The attempts that are being looked at.
 pub struct Doubts {
     reports: mpsc::Sender<Input>,
-    /// Told what can be taken up again: a command whose shim kept its end after all.
-    again: mpsc::Sender<Attempt>,
     looking: BTreeMap<Attempt, CancellationToken>,
 }
 
 impl Doubts {
-    pub fn new(reports: mpsc::Sender<Input>, again: mpsc::Sender<Attempt>) -> Self {
-        Self { reports, again, looking: BTreeMap::new() }
+    pub fn new(reports: mpsc::Sender<Input>) -> Self {
+        Self { reports, looking: BTreeMap::new() }
     }
 
     /// Looks until it is decided.
@@ -33,16 +31,14 @@ impl Doubts {
         if let Some(before) = self.looking.insert(left.attempt.clone(), stop.clone()) {
             before.cancel();
         }
-        let (reports, again) = (self.reports.clone(), self.again.clone());
+        let reports = self.reports.clone();
         tokio::spawn(async move {
-            let found = tokio::select! {
-                () = stop.cancelled() => return,
-                found = decided(&left) => found,
-            };
-            // The engine is gone where nobody listens.
-            match found {
-                Found::Ended(outcome) => _ = reports.send(Input::Ended { attempt: left.attempt, outcome }).await,
-                Found::GoesOn => _ = again.send(left.attempt).await,
+            tokio::select! {
+                () = stop.cancelled() => {}
+                outcome = decided(&left) => {
+                    // The engine is gone where nobody listens.
+                    let _ = reports.send(Input::Ended { attempt: left.attempt, outcome }).await;
+                }
             }
         });
     }
@@ -55,12 +51,12 @@ impl Doubts {
     }
 }
 
-async fn decided(left: &Left) -> Found {
+async fn decided(left: &Left) -> Outcome {
     loop {
         tokio::time::sleep(AGAIN).await;
-        match resolve::look(left).await {
-            Found::Ended(Outcome::Unknown { .. }) => {}
-            found => return resolve::in_doubt(left, found),
+        match resolve::in_doubt(left, resolve::look(left).await) {
+            Found::Ended(Outcome::Unknown { .. }) | Found::GoesOn => {}
+            Found::Ended(outcome) => return outcome,
         }
     }
 }

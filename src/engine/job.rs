@@ -237,22 +237,7 @@ impl Job {
     }
 
     fn command_job(&self, act: Act) -> Result<CommandJob, String> {
-        let produces = self.step.produces.as_ref().map(|path| expr::render(path, Place::Argv, &self.context));
-        Ok(CommandJob {
-            order: self.order(),
-            act,
-            cwd: self.doors.cwd().clone(),
-            env: Vec::new(),
-            connect: None,
-            stdin: None,
-            timeout: self.step.timeout,
-            grace: exec::GRACE,
-            drain: child::DRAIN,
-            produces: produces.transpose().map_err(|error| error.to_string())?,
-            expect_sees_exit: self.expects("exit"),
-            record_dir: self.doors.records(),
-            program: self.doors.program()?,
-        })
+        command_job(&self.step, &self.context, &self.doors, self.order(), act)
     }
 
     fn target(&self, name: &str) -> Result<Arc<Target>, String> {
@@ -296,4 +281,30 @@ impl Job {
         };
         Ok(exec::notify(&NotifyJob { to, text: text.to_owned() }, out, &*self.judge, stop).await)
     }
+}
+
+/// The command of a step, or of its undo, without its target and its input.
+pub fn command_job(
+    step: &Step,
+    context: &Context,
+    doors: &Doors,
+    order: Order,
+    act: Act,
+) -> Result<CommandJob, String> {
+    let produces = step.produces.as_ref().map(|path| expr::render(path, Place::Argv, context));
+    Ok(CommandJob {
+        order,
+        act,
+        cwd: doors.cwd().clone(),
+        env: Vec::new(),
+        connect: None,
+        stdin: None,
+        timeout: step.timeout,
+        grace: exec::GRACE,
+        drain: child::DRAIN,
+        produces: produces.transpose().map_err(|error| error.to_string())?,
+        expect_sees_exit: step.expect.as_ref().is_some_and(|expect| expr::mentions(expect, "exit")),
+        record_dir: doors.records(),
+        program: doors.program()?,
+    })
 }

@@ -105,8 +105,6 @@ pub struct Engine {
     let_go: watch::Receiver<LetGo>,
     /// What the engine's own tasks report.
     own: mpsc::Receiver<Input>,
-    /// Attempts that were in doubt and go on.
-    again: mpsc::Receiver<Attempt>,
     bell: watch::Sender<u64>,
     doors: Doors,
     work: Work,
@@ -133,8 +131,7 @@ impl Engine {
             stop.clone(),
         );
         let work = Work::new(reports.clone(), setup.progress);
-        let (tell, again) = mpsc::channel(TURN);
-        let doubts = Doubts::new(reports, tell);
+        let doubts = Doubts::new(reports);
         Ok(Self {
             book: setup.book,
             writer: setup.writer,
@@ -143,7 +140,6 @@ impl Engine {
             inbox: setup.inbox,
             let_go: setup.let_go,
             own,
-            again,
             bell: setup.bell,
             doors,
             work,
@@ -178,7 +174,6 @@ impl Engine {
                 biased;
                 Some(input) = self.inbox.recv() => inputs.push(input),
                 Some(input) = self.own.recv() => inputs.push(input),
-                Some(attempt) = self.again.recv() => self.take_up_again(&attempt),
                 _ = tick.tick() => {}
             }
             self.gather(&mut inputs).await;
@@ -244,14 +239,14 @@ impl Engine {
             self.doors.learn_secrets().await;
         }
         for attempt in left.going_on {
-            self.take_up_again(&attempt);
+            self.take_over(&attempt);
         }
         takeup::sweep(&self.state, &self.doors);
         Ok(())
     }
 
-    /// An attempt that an earlier engine started, or that was in doubt, goes on here.
-    fn take_up_again(&mut self, attempt: &Attempt) {
+    /// An attempt that an earlier engine started goes on here.
+    fn take_over(&mut self, attempt: &Attempt) {
         let Some(run) = self.state.steps.get(&attempt.step).filter(|_| self.state.open.contains(attempt)) else {
             return;
         };

@@ -13,6 +13,14 @@ const SHORTEST: usize = 4;
 /// Fields that are ours: names, tags and places, never foreign text. A secret that happens to spell one changes nothing.
 const OURS: &[&str] = &["kind", "chunk", "stream", "verb", "outcome", "effect", "place", "probe", "target", "trigger"];
 
+/// What is shown instead of a secret begins so.
+const MARK: &str = "‹secret:";
+
+/// True where a secret was taken out of `text`.
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(MARK)
+}
+
 /// The values that must not be seen, and the names shown instead. Grows as secrets are resolved.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -25,7 +33,7 @@ impl Redactor {
         if value.len() < SHORTEST {
             return;
         }
-        let shown = format!("‹secret:{name}›");
+        let shown = format!("{MARK}{name}›");
         if let Ok(mut known) = self.known.write() {
             for form in spellings(value) {
                 if !known.iter().any(|(value, _)| *value == form) {

@@ -6,7 +6,8 @@ use super::{EngineError, exec, takeup};
 use crate::journal::Writer;
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::{Input, decide};
-use crate::run::event::Claim;
+use crate::run::event::{Claim, Direction, HoldCause};
+use crate::run::plan::held;
 use crate::run::{Attempt, Entry, Event, Moment, RunState};
 use crate::runbook::Runbook;
 
@@ -47,14 +48,23 @@ pub async fn settle(
         zero_ms: clock.zero(),
         by: by.clone(),
     };
+    let lasting = match attempt.direction {
+        Direction::Forward => HoldCause::Step { step: attempt.step.clone() },
+        Direction::Undo => HoldCause::Undo { attempt: attempt.clone() },
+    };
     let command = |verb| Input::Command(Command { by: by.clone(), seen: u64::MAX, verb });
     let inputs = [
-        Input::Fact(started),
-        command(CommandVerb::Settle { attempt: attempt.clone(), claim, reason }),
-        command(CommandVerb::Quit { reason: "settled".to_owned() }),
+        Some(Input::Fact(started)),
+        Some(command(CommandVerb::Settle { attempt: attempt.clone(), claim, reason })),
+        // As an engine would: what was not done is for a person to try again.
+        (claim == Claim::NotDone).then(|| Input::Fact(held(lasting))),
+        Some(command(CommandVerb::Quit { reason: "settled".to_owned() })),
     ];
     let mut events: Vec<(Moment, Event)> = Vec::new();
-    for input in inputs {
+    for input in inputs.into_iter().flatten() {
+        if matches!(input, Input::Fact(Event::Held { .. })) && state.hold.is_some() {
+            continue;
+        }
         for event in decide(book, &state, input, now) {
             if let Event::Refused { why, .. } = event {
                 return Ok(Err(why));

@@ -11,5 +11,6 @@ mod notify;
 mod probe;
 #[path = "../support/http.rs"]
 mod server;
+mod shim;
 #[path = "../support/wait.rs"]
 mod wait;

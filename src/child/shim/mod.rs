@@ -120,12 +120,13 @@ pub async fn keep(place: &Place, orders: &Orders) -> Result<(), ShimError> {
     let us = Proc::of(std::process::id());
     let mut started = Started { boot: proc::boot_id(), shim: us, child: None };
     place.write_started(&started).map_err(folder)?;
+    let begun = Instant::now();
     let mut ended = match child::spawn(&spec(place, orders)) {
         Ok(running) => {
             started.child = Some(Proc::of(running.pid()));
             let unwritten = place.write_started(&started).err();
             failpoint::hit("shim.started");
-            let mut ended = Watch::new(running, store, orders).to_the_end().await;
+            let mut ended = Watch::new(running, store, orders, begun).see_through().await;
             if let Some(error) = unwritten {
                 ended.unkept.get_or_insert(format!("its number could not be written down: {error}"));
             }
@@ -195,8 +196,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(running: Running, store: Store, orders: &Orders) -> Self {
-        let begun = Instant::now();
+    fn new(running: Running, store: Store, orders: &Orders, begun: Instant) -> Self {
         Self {
             running,
             store,
@@ -208,7 +208,7 @@ impl Watch {
         }
     }
 
-    async fn to_the_end(mut self) -> Ended {
+    async fn see_through(mut self) -> Ended {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

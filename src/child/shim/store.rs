@@ -188,7 +188,7 @@ impl Follower {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<(Which, Vec<u8>)>> {
+    pub fn piece(&mut self) -> io::Result<Option<(Which, Vec<u8>)>> {
         if self.order.is_none() {
             self.order = open(self.place.file("order"))?;
         }
@@ -264,15 +264,15 @@ mod tests {
     fn pieces_come_back_in_their_order_while_they_are_written() {
         let (_dir, place) = place();
         let mut follower = Follower::new(&place);
-        assert_eq!(follower.next().expect("read"), None);
+        assert_eq!(follower.piece().expect("read"), None);
         let mut store = Store::create(&place).expect("made");
         store.push(Which::Out, b"a");
         store.push(Which::Err, b"b");
-        assert_eq!(follower.next().expect("read"), Some((Which::Out, b"a".to_vec())));
+        assert_eq!(follower.piece().expect("read"), Some((Which::Out, b"a".to_vec())));
         store.push(Which::Out, b"c");
-        assert_eq!(follower.next().expect("read"), Some((Which::Err, b"b".to_vec())));
-        assert_eq!(follower.next().expect("read"), Some((Which::Out, b"c".to_vec())));
-        assert_eq!(follower.next().expect("read"), None);
+        assert_eq!(follower.piece().expect("read"), Some((Which::Err, b"b".to_vec())));
+        assert_eq!(follower.piece().expect("read"), Some((Which::Out, b"c".to_vec())));
+        assert_eq!(follower.piece().expect("read"), None);
         assert_eq!(store.close(), None);
         assert_eq!(follower.rest(Which::Out).expect("read"), Rest::default());
     }
@@ -292,7 +292,7 @@ mod tests {
         assert!(fs::metadata(place.file("out.tail")).expect("there").len() <= TAIL as u64 + 32);
         let mut follower = Follower::new(&place);
         let mut read = 0;
-        while let Some((which, piece)) = follower.next().expect("read") {
+        while let Some((which, piece)) = follower.piece().expect("read") {
             read += if which == Which::Out { piece.len() as u64 } else { 0 };
         }
         assert_eq!(read, HEAD);
@@ -313,7 +313,7 @@ mod tests {
         assert!(fs::metadata(place.file("order")).expect("there").len() <= ORDER + ENTRY as u64);
         let mut follower = Follower::new(&place);
         let mut read = 0;
-        while follower.next().expect("read").is_some() {
+        while follower.piece().expect("read").is_some() {
             read += 1;
         }
         let rest = follower.rest(Which::Out).expect("read");

@@ -181,7 +181,7 @@ async fn follow(
     stop: CancellationToken,
 ) -> Outcome {
     let mut show = Show::new();
-    let seen = Watch::new(job, place, shim, &mut show).to_the_end(out, &stop).await;
+    let seen = Watch::new(job, place, shim, &mut show).see_through(out, &stop).await;
     if failpoint::hit("exec.command.ended") {
         return Outcome::Unknown { known: "a failure was ordered after its end".to_owned() };
     }
@@ -282,7 +282,7 @@ fn stopped(job: &CommandJob, seen: &Seen, ended: &Ended) -> Option<String> {
         return Some(CANCELLED.to_owned());
     }
     let limit = || job.timeout.map(|timeout| format!(" after {}", humantime::format_duration(timeout)));
-    ended.timed_out.then(|| format!("timed out{}", limit().unwrap_or_default()))
+    (ended.timed_out || seen.overdue).then(|| format!("timed out{}", limit().unwrap_or_default()))
 }
 
 fn shortened(job: &CommandJob, summary: String, code: i32, words: &str) -> Fault {

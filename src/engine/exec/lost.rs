@@ -42,7 +42,7 @@ fn of_process(place: &Place, started: &Started) -> String {
 fn last_words(place: &Place) -> Option<String> {
     let (mut out, mut err) = (Tail::new(SAID), Tail::new(SAID));
     let mut follower = Follower::new(place);
-    while let Ok(Some((which, piece))) = follower.next() {
+    while let Ok(Some((which, piece))) = follower.piece() {
         match which {
             Which::Out => out.push(&piece),
             Which::Err => err.push(&piece),
@@ -53,4 +53,30 @@ fn last_words(place: &Place) -> Option<String> {
     }
     let said = [err, out].map(|tail| tail.text().split_whitespace().collect::<Vec<_>>().join(" "));
     said.into_iter().find(|said| !said.is_empty()).map(|said| format!("“{}”", &said[..floor(&said, SAID)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::proc;
+    use crate::child::shim::Proc;
+
+    #[test]
+    fn says_what_became_of_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let place = Place::of(&dir.path().join("attempts"), "a.forward.1");
+        place.create().expect("made");
+        let us = Proc::of(std::process::id());
+        let started = Started { boot: proc::boot_id(), shim: us, child: Some(us) };
+        place.write_started(&started).expect("written");
+        let words = words(&place, &started);
+        assert!(words.starts_with("its shim is gone without a word of the end; its process "), "{words}");
+        assert!(words.contains(" still runs, since 0 s; its exit is not known; it had said nothing"), "{words}");
+        let rebooted = Started { boot: "another boot".to_owned(), ..started.clone() };
+        let words = super::words(&place, &rebooted);
+        assert!(words.starts_with("the machine was started again since"), "{words}");
+        assert!(words.contains(&format!("its process {} is gone", us.pid)), "{words}");
+        let words = super::words(&place, &Started { child: None, ..started });
+        assert!(words.contains("it may or may not have begun"), "{words}");
+    }
 }

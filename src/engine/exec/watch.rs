@@ -41,6 +41,8 @@ pub enum End {
 pub struct Seen {
     pub end: End,
     pub cancelled: bool,
+    /// Its time was over, and its shim did nothing about it.
+    pub overdue: bool,
     pub out: Tail,
     pub err: Tail,
 }
@@ -54,6 +56,9 @@ pub struct Watch<'a> {
     started: Option<Started>,
     grace: Duration,
     drain: Duration,
+    /// When its time is over for certain: a shim that could have ended it has not.
+    deadline: Option<Instant>,
+    overdue: bool,
     cancelled: bool,
     /// Signals sent so far, and when patience is over once more.
     signals: u8,
@@ -72,6 +77,8 @@ impl<'a> Watch<'a> {
             started: None,
             grace: job.grace,
             drain: job.drain,
+            deadline: job.timeout.and_then(|timeout| Instant::now().checked_add(timeout + SLOW)),
+            overdue: false,
             cancelled: false,
             signals: 0,
             patience: None,
@@ -80,7 +87,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub async fn to_the_end(mut self, out: &mpsc::Sender<Chunk>, stop: &CancellationToken) -> Seen {
+    pub async fn see_through(mut self, out: &mpsc::Sender<Chunk>, stop: &CancellationToken) -> Seen {
         let mut heard = true;
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -93,9 +100,14 @@ impl<'a> Watch<'a> {
                     None => heard = false,
                 },
                 () = stop.cancelled(), if !self.cancelled => self.cancelled = true,
+                () = until(self.deadline) => {
+                    self.deadline = None;
+                    self.overdue = true;
+                }
                 () = until(self.patience) => if self.insist() { break End::Immortal },
                 () = ended(&mut self.shim), if self.shim.is_some() => {
                     self.shim = None;
+                    self.see_start();
                     if let Some(end) = self.end() { break end }
                 }
                 _ = tick.tick() => if let Some(end) = self.look(&mut tick) { break end },
@@ -111,16 +123,20 @@ impl<'a> Watch<'a> {
             Ok(false) => {}
             Err(error) => return Some(End::Unreadable(error)),
         }
+        self.see_start();
+        if (self.cancelled || self.overdue) && self.signals == 0 {
+            self.ask_to_end();
+        }
+        self.end()
+    }
+
+    fn see_start(&mut self) {
         if self.started.as_ref().is_none_or(|started| started.child.is_none()) {
             self.started = self.place.started().ok().flatten();
             if self.started.as_ref().is_some_and(|started| started.child.is_some()) {
                 failpoint::hit("exec.command.started");
             }
         }
-        if self.cancelled && self.signals == 0 {
-            self.ask_to_end();
-        }
-        self.end()
     }
 
     fn end(&self) -> Option<End> {
@@ -143,7 +159,7 @@ impl<'a> Watch<'a> {
     /// True where there may be more.
     fn read(&mut self) -> io::Result<bool> {
         for _ in 0..PIECES {
-            let Some((which, piece)) = self.follower.next()? else { return Ok(false) };
+            let Some((which, piece)) = self.follower.piece()? else { return Ok(false) };
             self.take(which, &piece);
         }
         Ok(true)
@@ -184,7 +200,7 @@ impl<'a> Watch<'a> {
     }
 
     fn leave(mut self, mut end: End) -> Seen {
-        if let Some(started) = self.started.as_ref().filter(|_| self.cancelled) {
+        if let Some(started) = self.started.as_ref().filter(|_| self.signals > 0) {
             // Its leader may be gone and others of its group still busy.
             started.signal(Signal::KILL);
         }
@@ -196,7 +212,7 @@ impl<'a> Watch<'a> {
             }
         }
         self.show.finish();
-        Seen { end, cancelled: self.cancelled, out: self.out, err: self.err }
+        Seen { end, cancelled: self.cancelled, overdue: self.overdue, out: self.out, err: self.err }
     }
 
     fn read_rest(&mut self) -> io::Result<()> {

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use super::doors::Doors;
 use super::exec;
+use super::redact::is_redacted;
 use super::verify::Question;
 use crate::run::event::Resolved;
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
+use crate::runbook::expr::Context;
 use crate::runbook::{Runbook, Step};
 
 /// An attempt that is open although nobody runs it.
@@ -26,6 +28,10 @@ pub struct Left {
     /// The run clock of the journal's last word on it.
     pub last: Moment,
     pub doors: Doors,
+    /// The values of the run as it stands.
+    context: Context,
+    /// `file:line` of the step.
+    place: String,
     /// Asked where it stays in doubt.
     question: Option<Question>,
 }
@@ -48,6 +54,8 @@ impl Left {
             run,
             step: step.clone(),
             judge: Arc::new(context::judge(book, state, step)),
+            context: context::of(book, state),
+            place: format!("{}:{}", state.opened.source.name, step.line),
             question: Question::of(book, state, doors, attempt, step),
             doors: doors.clone(),
         })
@@ -87,9 +95,9 @@ async fn look_for(left: &Left) -> Found {
             sql::look(left, target, statements, *transaction).await
         }
         Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,
-        Some(resolved) if resolved.is_command() => command::look(left),
-        // It only reads: asked again, it answers again.
-        Some(Resolved::Http { method, .. }) if exec::only_reads(method) => Found::GoesOn,
+        Some(resolved) if resolved.is_command() => command::look(left, resolved).await,
+        // It only reads: asked again, it answers again. What was redacted cannot be asked as it was.
+        Some(Resolved::Http { method, url, .. }) if exec::only_reads(method) && !is_redacted(url) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }

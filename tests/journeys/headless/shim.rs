@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gonogo::child::shim::Place;
+use gonogo::run::event::HoldCause;
 use gonogo::run::facts::Effect;
 use gonogo::run::{Chunk, Entry, Event, Outcome};
 use support::headless::{Desk, Ran, Running, until};
@@ -165,10 +166,10 @@ async fn a_shim_that_is_killed_leaves_a_question_and_no_second_try() {
         assert!(words.contains(part), "{part:?} is not in {words:?}");
     }
     // Resume finds the same, and settling is refused as long as it works.
-    resume(&desk).exits(4).says(&format!("work not-done --reason 'how you know'"));
+    resume(&desk).exits(4).says("work not-done --reason 'how you know'");
     desk.run(&["settle", "last", "work", "not-done", "--reason", "x"]).exits(6).says("still runs");
     process::signal(child, "KILL");
-    until("the command to be gone", || !process::runs(child));
+    until("the command and its children to be gone", || !Place::at(&place(&folder)).is_busy());
     desk.run(&["settle", "last", "other", "done", "--reason", "x"]).exits(6).says("is not in doubt; work is");
     desk.run(&["settle", "last", "work", "done", "--reason", "x", "--by-undo"]).exits(6);
     desk.run(&["settle", "last", "work", "done", "--reason", " "]).exits(6).says("say how you know");
@@ -210,7 +211,7 @@ async fn settled_too_early_by_a_screen_the_retry_is_refused() {
     };
     voice.until("refused", refused).await;
     process::signal(child, "KILL");
-    until("the command to be gone", || !process::runs(child));
+    until("the command and its children to be gone", || !Place::at(&place(&folder)).is_busy());
     desk.write("gate", "");
     voice.say(CommandVerb::Retry { step: "work".into() }).await;
     engine.end().exits(0);
@@ -244,7 +245,8 @@ async fn every_place_where_it_may_die() {
         until("the shim to end", || !busy());
         let mut resume = desk.command(&["resume", "last", "--headless", "--yes"]);
         resume.env_remove("GONOGO_FAILPOINT");
-        Running::spawn(resume).end().exits(*code);
+        let resumed = Running::spawn(resume).end();
+        assert_eq!(resumed.code, Some(*code), "{point}: {resumed:?}");
         let marks = fs::read_to_string(desk.path("marks")).unwrap_or_default().lines().count();
         let entries = entries(&folder).await;
         assert_eq!(marks, *ran, "{point}");
@@ -318,29 +320,83 @@ async fn a_question_to_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_only_reads_is_asked_again() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = listener.local_addr().unwrap();
-    let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = heard.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
-        }
-    });
+    let (server, heard) = listening().await;
     for (point, times) in [("exec.http.before:kill", 1), ("exec.http.sent:kill", 2), ("exec.http.answered:kill", 2)] {
-        heard.store(0, std::sync::atomic::Ordering::SeqCst);
+        heard.lock().unwrap().clear();
         let desk = desk();
         desk.write("runbook.toml", &bare(&format!("[[phase.step]]\nid = \"work\"\nhttp = \"http://{server}/x\"\n")));
         let mut command = desk.command(&["run", "runbook.toml", "--headless", "--yes"]);
         command.env("GONOGO_FAILPOINT", point);
         assert_eq!(Running::spawn(command).end().code, None, "{point}");
         resume(&desk).exits(0);
-        assert_eq!(heard.load(std::sync::atomic::Ordering::SeqCst), times, "{point}");
+        assert_eq!(heard.lock().unwrap().len(), times, "{point}");
         assert_eq!(started(&entries(&desk.run_dir()).await), ["work"], "{point}");
     }
+}
+
+/// The idempotency keys of the requests that a server has heard.
+type Keys = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
+
+async fn listening() -> (std::net::SocketAddr, Keys) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (server, keys) = (listener.local_addr().unwrap(), Keys::default());
+    let heard = keys.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut bytes = [0; 4096];
+            let n = stream.read(&mut bytes).await.unwrap_or(0);
+            let text = String::from_utf8_lossy(&bytes[..n]).to_lowercase();
+            let key = text.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap_or_default();
+            heard.lock().unwrap().push(key.to_owned());
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
+        }
+    });
+    (server, keys)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_doubt_keeps_its_key_when_it_is_tried_again() {
+    use gonogo::run::command::CommandVerb;
+
+    let (server, keys) = listening().await;
+    let desk = desk();
+    let step = format!("[[phase.step]]\nid = \"work\"\nhttp = {{ url = \"http://{server}/x\", method = \"POST\" }}\n");
+    desk.write("runbook.toml", &bare(&step));
+    let mut command = desk.command(&["run", "runbook.toml", "--headless", "--yes"]);
+    command.env("GONOGO_FAILPOINT", "exec.http.sent:kill");
+    assert_eq!(Running::spawn(command).end().code, None);
+    let folder = desk.run_dir();
+    resume(&desk).exits(4);
+    assert!(known(&entries(&folder).await).contains("the POST request may or may not have been sent"));
+    desk.run(&["settle", "last", "work", "not-done", "--reason", "its log has no such request"]).exits(0);
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = super::story::Voice::at(&folder).await;
+    voice.until("held for the retry", |event| matches!(event, Event::Held { cause: HoldCause::Step { .. }, .. })).await;
+    voice.say(CommandVerb::Retry { step: "work".into() }).await;
+    engine.end().exits(0);
+    let keys = keys.lock().unwrap().clone();
+    assert!(keys.len() == 2 && keys[0] == keys[1] && keys[0].ends_with("/work/1"), "{keys:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_hears_what_is_settled_beside_it() {
+    let desk = desk();
+    let after = "[[phase.step]]\nid = \"after\"\nrun = [\"true\"]\n";
+    let step = format!("[[phase.step]]\nid = \"work\"\nshell = \"{GATED}\"\n{after}");
+    desk.write("runbook.toml", &bare(&at(&desk, &step)));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--json", "--yes"]);
+    running.says("one\\n\"");
+    let folder = desk.run_dir();
+    process::signal(numbers(&folder).0, "KILL");
+    running.end().exits(4);
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    super::story::Voice::at(&folder).await;
+    // While it works an engine obeys: it is a person who says so, and the retry is what is refused.
+    desk.run(&["settle", "last", "work", "done", "--reason", "seen"]).exits(0).says("work is settled as done");
+    engine.end().exits(0);
+    desk.write("gate", "");
+    assert_eq!(started(&entries(&folder).await), ["work", "after"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
