@@ -4,7 +4,8 @@
 //! Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP: a test looks, then sends CONT), `error` (the place reports a failure).
 
 /// Every place, so that a test can go through them all.
-pub const NAMES: &[&str] = &[];
+pub const NAMES: &[&str] =
+    &["engine.turn.appended", "engine.turn.before", "journal.append.after", "journal.append.before"];
 
 /// Passes the place `name`. True: the test wants it to fail.
 #[cfg(debug_assertions)]

@@ -18,8 +18,8 @@ pub enum JournalError {
     #[error("the journal {}: cannot {what}: {message}{}", shown(.db), code_words(*.code))]
     Database { db: PathBuf, what: &'static str, code: Option<i32>, message: String },
     #[error(
-        "the journal {} is full: the disk has no room left, nothing new was started and nothing is lost. Make room (at least \
-         2 MiB), then `gonogo resume`",
+        "the journal {} is full: the disk, a quota or a limit on the size of files leaves no room; nothing new was started and \
+         nothing is lost. Make room (at least 2 MiB), then `gonogo resume`",
         shown(.db)
     )]
     Full { db: PathBuf },
