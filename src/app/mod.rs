@@ -1,5 +1,6 @@
 //! One function per command: joins the rooms, has no rules of its own.
 
+mod audit;
 mod check;
 mod demo;
 mod editor;
@@ -82,7 +83,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Replay(args) => replay::replay(&args).await,
         Cmd::Report(args) => past::report(&args).await,
         Cmd::Runs(args) => past::runs(&args).await,
-        Cmd::Audit(args) => past::audit(&args).await,
+        Cmd::Audit(args) => audit::audit(&args).await,
         Cmd::Demo(args) => demo::demo(args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,

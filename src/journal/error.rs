@@ -73,15 +73,28 @@ pub enum JournalError {
 pub struct BadEntry {
     pub seq: u64,
     pub why: String,
+    /// True where its hash is right and only this program cannot read it.
+    pub foreign: bool,
 }
 
 impl BadEntry {
     pub(super) fn new(seq: u64, why: impl Into<String>) -> Self {
-        Self { seq, why: why.into() }
+        Self { seq, why: why.into(), foreign: false }
     }
 }
 
 impl JournalError {
+    /// Where an entry cannot be read only by this program, the one that can is named.
+    pub(super) fn written_by(self, program: &str) -> Self {
+        match self {
+            Self::Bad(bad) if bad.foreign => {
+                let why = format!("{}. The journal was last written by gonogo {}", bad.why, clean::line(program, 40));
+                Self::Bad(BadEntry { why, ..bad })
+            }
+            other => other,
+        }
+    }
+
     /// `what` completes "cannot …".
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();

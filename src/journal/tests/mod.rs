@@ -5,6 +5,7 @@ mod children;
 mod crash;
 mod files;
 mod list;
+mod rewritten;
 mod there;
 mod write;
 
