@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::journal::Anchor;
+
 #[derive(Debug, Parser)]
 #[command(name = "gonogo", version, about, long_about = LONG, after_help = CODES, max_term_width = 100)]
 pub struct Cli {
@@ -206,6 +208,9 @@ pub struct ReplayArgs {
     /// How many times faster than it was
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     pub speed: f64,
+    /// Of a damaged journal: only the entries before the first bad one
+    #[arg(long)]
+    pub valid_prefix: bool,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
@@ -228,6 +233,9 @@ pub struct ReportArgs {
     /// Write to a new file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Of a damaged journal: only the entries before the first bad one
+    #[arg(long)]
+    pub valid_prefix: bool,
     #[command(flatten)]
     pub place: Where,
 }
@@ -254,6 +262,12 @@ pub struct AuditArgs {
     /// The run: its id, an unambiguous beginning of it, `last`, or the path of its journal
     #[arg(default_value = "last")]
     pub run: String,
+    /// The journal's end as a report, a screen or a target's ledger knew it: a later edit or a cut tail is evident
+    #[arg(long, value_name = "COUNT:HASH")]
+    pub anchor: Option<Anchor>,
+    /// Of a damaged journal: also say the anchor of the entries before the first bad one
+    #[arg(long)]
+    pub valid_prefix: bool,
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

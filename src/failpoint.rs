@@ -5,6 +5,8 @@
 
 /// Every place, so that a test can go through them all.
 pub const NAMES: &[&str] = &[
+    "engine.turn.appended",
+    "engine.turn.before",
     "exec.command.before",
     "exec.command.ended",
     "exec.command.started",
@@ -15,6 +17,8 @@ pub const NAMES: &[&str] = &[
     "guard.claimed",
     "guard.end",
     "guard.locked",
+    "journal.append.after",
+    "journal.append.before",
     "known.rename",
     "shim.before",
     "shim.ended",

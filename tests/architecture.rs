@@ -22,7 +22,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("print", &["feed", "run", "runbook"]),
     ("report", &["feed", "run", "runbook"]),
     ("tui", &["feed", "run", "runbook"]),
-    ("cli", &[]),
+    ("cli", &["journal"]),
     (
         "app",
         &[

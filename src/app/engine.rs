@@ -52,6 +52,7 @@ pub async fn engine(run_dir: &Path) -> Done {
 /// Takes the run's lock and holds it: engine, socket, and the wires between them.
 pub async fn hold(dir: &RunDir) -> Result<Held, Stop> {
     ignore_hangup();
+    ignore_file_limit();
     let writer = Writer::open(dir).await.map_err(refused)?;
     let (book, state) = past::fold(dir).await?;
     let book = Arc::new(book);
@@ -137,6 +138,14 @@ fn signals() -> Result<watch::Receiver<LetGo>, Stop> {
 fn ignore_hangup() {
     if let Ok(mut hangup) = signal(SignalKind::hangup()) {
         tokio::spawn(async move { while hangup.recv().await.is_some() {} });
+    }
+}
+
+/// A journal at the limit for files (`ulimit -f`) is an error to be said, not a signal to die of.
+fn ignore_file_limit() {
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    if let Ok(mut too_large) = signal(too_large) {
+        tokio::spawn(async move { while too_large.recv().await.is_some() {} });
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::app::{Done, Stop, code, engine, say_bytes, say_error, terminal, who};
+use crate::app::{Done, Stop, code, engine, say, say_bytes, say_error, terminal, who};
 use crate::cli::Headless;
 use crate::journal::{Reader, RunDir};
 use crate::print::{Face, Printer};
@@ -72,6 +72,10 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&s
     front.read().await?;
     if !json {
         say_bytes(front.printer.summary(journal).as_bytes());
+        // Whoever keeps these lines can tell later whether the journal was changed.
+        if let Ok(end) = front.reader.head().await {
+            say(&format!("  {:<9} {end}", "anchor"));
+        }
     }
     match exit {
         Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),

@@ -1,5 +1,6 @@
 //! One function per command: joins the rooms, has no rules of its own.
 
+mod audit;
 mod check;
 mod demo;
 mod editor;
@@ -90,7 +91,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Replay(args) => replay::replay(&args).await,
         Cmd::Report(args) => past::report(&args).await,
         Cmd::Runs(args) => past::runs(&args).await,
-        Cmd::Audit(args) => past::audit(&args).await,
+        Cmd::Audit(args) => audit::audit(&args).await,
         Cmd::Demo(args) => demo::demo(args).await,
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,

@@ -1,4 +1,4 @@
-//! Commands that only read: `runs`, `report`, `audit`.
+//! Commands that only read: `runs`, `report`.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::app::open::usage;
 use crate::app::{Done, Stop, code, say, say_bytes, say_error};
-use crate::cli::{AuditArgs, ReportArgs, ReportFormat, RunsArgs};
+use crate::cli::{ReportArgs, ReportFormat, RunsArgs};
 use crate::journal::{Home, JournalError, Reader, RunDir, RunInfo};
 use crate::report;
 use crate::run::event::Mode;
@@ -18,19 +18,41 @@ use crate::runbook::{self, Runbook};
 pub struct Past {
     pub book: Runbook,
     pub entries: Vec<Entry>,
+    /// Why these are only the entries before the first bad one.
+    pub damage: Option<JournalError>,
 }
 
 /// Reads a whole run. The runbook is the one the run was opened with, whatever its file says today.
 pub async fn read(dir: &RunDir) -> Result<Past, Stop> {
     let mut reader = Reader::open(dir).await.map_err(usage)?;
-    let entries = reader.all().await.map_err(unreadable)?;
+    let entries = reader.all().await.map_err(|error| unreadable(dir, error))?;
     let book = book(&entries)?;
-    Ok(Past { book, entries })
+    Ok(Past { book, entries, damage: None })
+}
+
+/// [`read`], or of a damaged journal the entries that prove themselves; that they are not all is said.
+pub async fn read_prefix(dir: &RunDir) -> Result<Past, Stop> {
+    let mut reader = Reader::open(dir).await.map_err(usage)?;
+    let (entries, damage) = reader.prefix().await;
+    match (&damage, entries.last()) {
+        (Some(error), Some(last)) => {
+            say_error(&format!("{error}; what follows shows only entries 1 to {}", last.seq));
+        }
+        (Some(error), None) => return Err(Stop::new(code::REFUSED, error)),
+        (None, _) => {}
+    }
+    let book = book(&entries)?;
+    Ok(Past { book, entries, damage })
 }
 
 /// A damaged journal is no mistake of the program: it is refused.
-fn unreadable(error: JournalError) -> Stop {
+fn unreadable(dir: &RunDir, error: JournalError) -> Stop {
     match error {
+        JournalError::Bad(bad) if bad.seq > 1 => {
+            let run = clean::line(&dir.id(), 80);
+            let hint = format!("`gonogo report {run} --valid-prefix`, and `replay`, read what is good");
+            Stop::new(code::REFUSED, format!("{bad}: {hint}"))
+        }
         JournalError::Bad(bad) => Stop::new(code::REFUSED, bad),
         other => Stop::internal(other),
     }
@@ -74,7 +96,7 @@ async fn promised_report(dir: &RunDir) -> Result<(), Stop> {
 pub async fn report(args: &ReportArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
-    let past = read(&dir).await?;
+    let past = if args.valid_prefix { read_prefix(&dir).await? } else { read(&dir).await? };
     let text = report_of(&dir, &past, args.format).await?;
     match &args.output {
         Some(path) => write_new(path, &text)?,
@@ -85,11 +107,30 @@ pub async fn report(args: &ReportArgs) -> Done {
 
 /// The report with the anchor of the journal it was written from.
 async fn report_of(dir: &RunDir, past: &Past, format: ReportFormat) -> Result<String, Stop> {
-    let proven = Reader::open(dir).await.map_err(usage)?.verify().await.map_err(unreadable)?;
-    let anchor = Some(report::Anchor { count: proven.count, head: proven.hex() });
+    let anchor = match &past.damage {
+        None => {
+            let proven = Reader::open(dir).await.map_err(usage)?.verify().await;
+            let proven = proven.map_err(|error| unreadable(dir, error))?;
+            Some(report::Anchor { count: proven.count, head: proven.hex() })
+        }
+        Some(_) => None,
+    };
     match format {
-        ReportFormat::Md => Ok(report::markdown(&past.entries, &past.book, anchor)),
+        ReportFormat::Md => Ok(warning(past) + &report::markdown(&past.entries, &past.book, anchor)),
         ReportFormat::Json => report::json(&past.entries, &past.book, anchor).map_err(Stop::internal),
+    }
+}
+
+/// What a reader of the report must know first.
+fn warning(past: &Past) -> String {
+    match &past.damage {
+        Some(error) => {
+            let (good, why) = (past.entries.len(), report::inline(&error.to_string()));
+            format!(
+                "> **This journal is damaged.** Only entries 1 to {good} prove themselves and are told here. {why}\n\n"
+            )
+        }
+        None => String::new(),
     }
 }
 
@@ -151,33 +192,5 @@ fn as_line(run: &RunInfo, width: usize) -> String {
             }
         ),
         Err(error) => format!("{id:width$}  unreadable: {}", clean::line(&error.to_string(), 200)),
-    }
-}
-
-pub async fn audit(args: &AuditArgs) -> Done {
-    let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let dir = home.find(&args.run).await.map_err(usage)?;
-    let mut reader = Reader::open(&dir).await.map_err(usage)?;
-    match reader.verify().await {
-        Ok(anchor) if args.json => {
-            let found =
-                serde_json::json!({ "run": dir.id(), "ok": true, "entries": anchor.count, "head": anchor.hex() });
-            say(&found.to_string());
-            Ok(code::DONE)
-        }
-        Ok(anchor) => {
-            say(&format!("{}: {} entries, the chain holds, head {}", dir.id(), anchor.count, anchor.hex()));
-            Ok(code::DONE)
-        }
-        Err(error) if args.json => {
-            let seq = match &error {
-                JournalError::Bad(bad) => Some(bad.seq),
-                _ => None,
-            };
-            let found = serde_json::json!({ "run": dir.id(), "ok": false, "seq": seq, "why": error.to_string() });
-            say(&found.to_string());
-            Ok(code::FAILED)
-        }
-        Err(error) => Err(Stop::new(code::FAILED, format!("{}: {error}", dir.id()))),
     }
 }

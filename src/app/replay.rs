@@ -25,7 +25,7 @@ pub async fn replay(args: &ReplayArgs) -> Done {
     terminal::need(false)?;
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
-    let past = past::read(&dir).await?;
+    let past = if args.valid_prefix { past::read_prefix(&dir).await? } else { past::read(&dir).await? };
     let marks = tui::marks(&past.entries);
     let mut player = Player::new(past.entries, args.speed);
     let mode = Mode::Replay { marks, status: player.status() };

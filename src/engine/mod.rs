@@ -55,6 +55,8 @@ pub enum EngineError {
     Journal(#[from] JournalError),
     #[error("the rules of this run do not come to rest; this is a mistake in gonogo, the journal is intact")]
     Restless,
+    #[error("a test let this turn fail")]
+    Missed,
     #[error("the journal holds no run: its first entry is missing")]
     NoRun,
 }
@@ -282,9 +284,11 @@ impl Engine {
         if batch.is_empty() {
             return Ok(());
         }
+        missed("engine.turn.before")?;
         let events: Vec<(Moment, Event)> =
             batch.iter().map(|noted| (noted.entry.at, noted.entry.event.clone())).collect();
         self.writer.append(events).await?;
+        missed("engine.turn.appended")?;
         self.bell.send_replace(self.state.seq);
         for noted in batch {
             self.act(&noted);
@@ -382,6 +386,11 @@ impl Engine {
             _ => {}
         }
     }
+}
+
+/// A place where a test may let a turn fail.
+fn missed(place: &str) -> Result<(), EngineError> {
+    if crate::failpoint::hit(place) { Err(EngineError::Missed) } else { Ok(()) }
 }
 
 /// An entry of a turn, and what it orders to be done.

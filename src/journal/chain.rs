@@ -133,7 +133,8 @@ fn decode(seq: u64, json: &[u8]) -> Result<Entry, BadEntry> {
         let why = clean::line(&error.to_string(), 120);
         let program = env!("CARGO_PKG_VERSION");
         let format = crate::run::event::FORMAT;
-        BadEntry::new(seq, format!("it is of {kind}, which gonogo {program} (format {format}) cannot read: {why}"))
+        let why = format!("it is of {kind}, which gonogo {program} (format {format}) cannot read: {why}");
+        BadEntry { foreign: true, ..BadEntry::new(seq, why) }
     })?;
     if entry.seq != seq {
         return Err(BadEntry::new(seq, format!("its text says that it is entry {}", entry.seq)));

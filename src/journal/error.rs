@@ -18,8 +18,8 @@ pub enum JournalError {
     #[error("the journal {}: cannot {what}: {message}{}", shown(.db), code_words(*.code))]
     Database { db: PathBuf, what: &'static str, code: Option<i32>, message: String },
     #[error(
-        "the journal {} is full: the disk has no room left, nothing new was started and nothing is lost. Make room (at least \
-         2 MiB), then `gonogo resume`",
+        "the journal {} is full: the disk, a quota or a limit on the size of files leaves no room; nothing new was started and \
+         nothing is lost. Make room (at least 2 MiB), then `gonogo resume`",
         shown(.db)
     )]
     Full { db: PathBuf },
@@ -73,15 +73,28 @@ pub enum JournalError {
 pub struct BadEntry {
     pub seq: u64,
     pub why: String,
+    /// True where its hash is right and only this program cannot read it.
+    pub foreign: bool,
 }
 
 impl BadEntry {
     pub(super) fn new(seq: u64, why: impl Into<String>) -> Self {
-        Self { seq, why: why.into() }
+        Self { seq, why: why.into(), foreign: false }
     }
 }
 
 impl JournalError {
+    /// Where an entry cannot be read only by this program, the one that can is named.
+    pub(super) fn written_by(self, program: &str) -> Self {
+        match self {
+            Self::Bad(bad) if bad.foreign => {
+                let why = format!("{}. The journal was last written by gonogo {}", bad.why, clean::line(program, 40));
+                Self::Bad(BadEntry { why, ..bad })
+            }
+            other => other,
+        }
+    }
+
     /// `what` completes "cannot …".
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();

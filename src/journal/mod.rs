@@ -11,6 +11,7 @@ mod list;
 mod lock;
 mod read;
 mod reserve;
+mod room;
 mod store;
 mod summary;
 #[cfg(test)]

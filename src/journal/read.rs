@@ -61,6 +61,13 @@ impl Reader {
     /// Up to `limit` entries after entry `seq` (0: from the first), proven against it. Empty: there are none yet.
     /// Errors: [`JournalError::Bad`] names the first that does not follow from those before it.
     pub async fn entries_after(&mut self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        match self.page(seq, limit).await {
+            Err(error) => Err(error.written_by(&self.program().await)),
+            read => read,
+        }
+    }
+
+    async fn page(&mut self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
         self.refresh().await?;
         match self.read_after(seq, limit).await {
             Err(_) if self.has_moved()? => {
@@ -76,6 +83,33 @@ impl Reader {
         let walked = self.walk(|all: &mut Vec<Entry>, entry| all.push(entry)).await?;
         self.at = walked.end;
         Ok(walked.gathered)
+    }
+
+    /// The entries before the first that is bad, and what is wrong; of a sound journal all of them, and nothing is.
+    pub async fn prefix(&mut self) -> (Vec<Entry>, Option<JournalError>) {
+        let damage = match self.all().await {
+            Ok(all) => return (all, None),
+            Err(damage) => damage,
+        };
+        let mut good: Vec<Entry> = Vec::new();
+        // One page can be read or not; where it cannot, smaller and smaller ones say up to where.
+        let mut limit = PAGE;
+        loop {
+            let after = good.last().map_or(0, |entry| entry.seq);
+            match self.entries_after(after, limit).await {
+                Ok(page) if page.is_empty() => break,
+                Ok(page) => good.extend(page),
+                Err(_) if limit == 1 => break,
+                Err(_) => limit /= 2,
+            }
+        }
+        (good, Some(damage))
+    }
+
+    /// The end of what [`Self::prefix`] reads.
+    pub async fn prefix_end(&mut self) -> Anchor {
+        self.prefix().await;
+        self.at
     }
 
     /// Proves the whole chain and its noted end. Errors: [`JournalError::Bad`] names the first bad entry.
@@ -108,13 +142,23 @@ impl Reader {
         gather: impl Fn(&mut T, Entry) + Copy,
     ) -> Result<Walked<T>, JournalError> {
         self.refresh().await?;
-        match self.walk_once(gather).await {
+        let walked = match self.walk_once(gather).await {
             Err(_) if self.has_moved()? => {
                 self.refresh().await?;
                 self.walk_once(gather).await
             }
             walked => walked,
+        };
+        match walked {
+            Err(error) => Err(error.written_by(&self.program().await)),
+            walked => walked,
         }
+    }
+
+    /// The version that wrote to this journal last, as it says.
+    async fn program(&mut self) -> String {
+        let row = store::run_row(&mut self.conn, Blame { db: &self.db }).await;
+        row.map_or_else(|_| "of an unknown version".to_owned(), |row| row.program)
     }
 
     async fn walk_once<T: Default>(&mut self, gather: impl Fn(&mut T, Entry)) -> Result<Walked<T>, JournalError> {

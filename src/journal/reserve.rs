@@ -17,7 +17,7 @@ pub(super) fn take(path: &Path) -> Result<(), JournalError> {
         if file.metadata()?.len() == BYTES {
             return Ok(());
         }
-        allocate(file)?;
+        allocate(file, BYTES)?;
         file.sync_all()
     };
     fill(&mut file).map_err(|error| match error.kind() {
@@ -36,24 +36,24 @@ pub(super) fn release(path: &Path) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn allocate(file: &mut File) -> io::Result<()> {
+pub(super) fn allocate(file: &mut File, bytes: u64) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
-    match fallocate(&*file, FallocateFlags::empty(), 0, BYTES) {
-        Err(rustix::io::Errno::OPNOTSUPP) => zeros(file),
+    match fallocate(&*file, FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP) => zeros(file, bytes),
         other => other.map_err(Into::into),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn allocate(file: &mut File) -> io::Result<()> {
-    zeros(file)
+pub(super) fn allocate(file: &mut File, bytes: u64) -> io::Result<()> {
+    zeros(file, bytes)
 }
 
 /// For file systems that cannot promise room.
-fn zeros(file: &mut File) -> io::Result<()> {
+fn zeros(file: &mut File, bytes: u64) -> io::Result<()> {
     let block = [0; 64 * 1024];
     file.set_len(0)?;
-    for _ in 0..BYTES / block.len() as u64 {
+    for _ in 0..bytes / block.len() as u64 {
         file.write_all(&block)?;
     }
     Ok(())

@@ -121,6 +121,8 @@ pub(super) async fn open_reading(db: &Path, still: bool) -> Result<SqliteConnect
 
 /// What the `run` row says.
 pub(super) struct RunRow {
+    /// The version of gonogo that took the run up last.
+    pub program: String,
     pub id: String,
     pub epoch: i64,
     pub end: Anchor,
@@ -135,18 +137,16 @@ pub(super) async fn run_row(conn: &mut SqliteConnection, blame: Blame<'_>) -> Re
             || JournalError::NotAJournal { db: blame.db.to_owned(), why: "no run was ever opened in it".to_owned() },
         )?;
     let format: i64 = row.try_get(0).map_err(&failed)?;
+    let program: String = row.try_get(1).map_err(&failed)?;
     if format != i64::from(FORMAT) {
-        return Err(JournalError::Format {
-            db: blame.db.to_owned(),
-            format,
-            program: row.try_get(1).map_err(&failed)?,
-        });
+        return Err(JournalError::Format { db: blame.db.to_owned(), format, program });
     }
     let row =
         sqlx::query("SELECT id, epoch, entries, head, summary FROM run").fetch_one(conn).await.map_err(&failed)?;
     let entries: i64 = row.try_get(2).map_err(&failed)?;
     let head: Vec<u8> = row.try_get(3).map_err(&failed)?;
     Ok(RunRow {
+        program,
         id: row.try_get(0).map_err(&failed)?,
         epoch: row.try_get(1).map_err(&failed)?,
         end: Anchor {

@@ -11,6 +11,7 @@ use super::error::JournalError;
 #[derive(Debug, Default)]
 pub(super) struct Footprint {
     db: Option<(u64, u64)>,
+    db_len: u64,
     log: Option<(u64, u64)>,
     /// Bytes of the log: SQLite writes it anew from its start, but never shortens it while a writer has it open.
     log_len: u64,
@@ -19,12 +20,18 @@ pub(super) struct Footprint {
 impl Footprint {
     /// Notes the files as they are.
     pub fn take(db: &Path) -> Self {
-        let log = fs::metadata(log_of(db)).ok();
+        let (db, log) = (fs::metadata(db).ok(), fs::metadata(log_of(db)).ok());
         Self {
-            db: fs::metadata(db).ok().as_ref().map(identity),
+            db: db.as_ref().map(identity),
+            db_len: db.map_or(0, |db| db.len()),
             log: log.as_ref().map(identity),
             log_len: log.map_or(0, |log| log.len()),
         }
+    }
+
+    /// Bytes of the larger of the two.
+    pub fn largest(&self) -> u64 {
+        self.db_len.max(self.log_len)
     }
 
     /// An error where a file is gone, is another one, or has lost something.

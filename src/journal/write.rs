@@ -12,7 +12,7 @@ use super::read::Reader;
 use super::store::{self, Blame, signed};
 use super::summary::{self, Summary};
 use super::there::Footprint;
-use super::{guard, reserve};
+use super::{guard, reserve, room};
 use crate::run::event::FORMAT;
 use crate::run::{Entry, Event, Moment, RunState};
 
@@ -29,6 +29,7 @@ pub struct Writer {
     full: bool,
     poisoned: bool,
     footprint: Footprint,
+    limit: room::Limit,
     _lock: EngineLock,
 }
 
@@ -77,6 +78,7 @@ impl Writer {
             full: false,
             poisoned: false,
             footprint: Footprint::default(),
+            limit: room::Limit::of_this_process(),
             _lock: lock,
         })
     }
@@ -93,14 +95,19 @@ impl Writer {
         }
         let lock = EngineLock::take(dir).await?;
         let walked = Reader::open(dir).await?.walk(follow).await?;
-        reserve::take(&dir.reserve_file())?;
+        // What is over needs no room for its end.
+        if walked.gathered.ended.is_none() {
+            reserve::take(&dir.reserve_file())?;
+        }
         let mut conn = store::open_writing(dir.db()).await?;
         let epoch = walked.run.epoch + 1;
-        let raised = sqlx::query("UPDATE run SET epoch = ?1 WHERE epoch = ?2 AND entries = ?3 AND head = ?4")
+        let raise = "UPDATE run SET epoch = ?1, program = ?5 WHERE epoch = ?2 AND entries = ?3 AND head = ?4";
+        let raised = sqlx::query(raise)
             .bind(epoch)
             .bind(walked.run.epoch)
             .bind(signed(walked.end.count))
             .bind(walked.end.head.as_slice())
+            .bind(env!("CARGO_PKG_VERSION"))
             .execute(&mut conn)
             .await
             .map_err(Blame { db: dir.db() }.of("take the run up"))?;
@@ -119,6 +126,7 @@ impl Writer {
             full: false,
             poisoned: false,
             footprint: Footprint::default(),
+            limit: room::Limit::of_this_process(),
             _lock: lock,
         })
     }
@@ -156,18 +164,28 @@ impl Writer {
         self.poisoned = true;
         self.footprint.check(self.dir.db())?;
         let batch = self.seal(events)?;
-        match self.commit(&batch).await {
+        missed("journal.append.before")?;
+        match self.commit(&batch).await.map_err(|error| self.explained(error)) {
             Err(full) if full.is_full() && reserve::release(&self.dir.reserve_file()) => {
                 self.full = true;
                 self.reconnect().await?;
-                self.commit(&batch).await?;
+                self.commit(&batch).await.map_err(|error| self.explained(error))?;
             }
             committed => committed?,
         }
+        missed("journal.append.after")?;
         self.end = batch.end;
         self.footprint = Footprint::take(self.dir.db());
+        self.full |= self.limit.is_near(self.footprint.largest());
         self.poisoned = false;
+        if batch.entries.iter().any(|entry| matches!(entry.event, Event::RunEnded { .. })) {
+            reserve::release(&self.dir.reserve_file());
+        }
         Ok(batch.entries)
+    }
+
+    fn explained(&self, error: JournalError) -> JournalError {
+        room::explained(error, &self.dir, self.limit, Footprint::take(self.dir.db()).largest())
     }
 
     /// Folds what the log has into the file and lets go of the lock. Dropping it instead is safe too.
@@ -240,6 +258,14 @@ impl Writer {
         let _ = store::close(spent, Blame { db: self.dir.db() }).await;
         Ok(())
     }
+}
+
+/// A place where a test may let an append fail.
+fn missed(place: &str) -> Result<(), JournalError> {
+    if crate::failpoint::hit(place) {
+        return Err(JournalError::io("append to the journal")(std::io::Error::other("a test wants it so")));
+    }
+    Ok(())
 }
 
 fn follow(state: &mut RunState, entry: Entry) {

@@ -250,5 +250,8 @@ fn anchor(page: &mut Page, report: &Report) {
     page.heading("Anchor");
     let entries = words::plural(anchor.count, "entry").replace("entrys", "entries");
     page.line(&format!("The journal held {entries}; the head of its hash chain was {}.", code(&anchor.head)));
-    page.line("`gonogo audit` compares a journal with these: an edit made after this report was written is evident.");
+    let anchor = code(&format!("{}:{}", anchor.count, anchor.head));
+    page.line(&format!(
+        "`gonogo audit --anchor` with {anchor} proves a journal: an edit made after this report is evident."
+    ));
 }

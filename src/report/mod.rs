@@ -15,6 +15,7 @@ use crate::runbook::Runbook;
 
 use gather::Gather;
 
+pub use escape::inline;
 pub use model::{Anchor, Report};
 
 /// The report over `entries` (from the first, in order; any prefix of a run will do). `anchor`: where the

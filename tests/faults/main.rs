@@ -18,6 +18,7 @@ mod race;
 mod sessions;
 
 #[path = "../journeys/headless/story.rs"]
+#[allow(dead_code, reason = "shared with the journeys, which use all of it")]
 mod story;
 
 mod wire;

@@ -142,6 +142,34 @@ async fn reads() {
     say(&end.to_string());
 }
 
+/// Writes up to the largest file it may write: it is told in time to stop, has room for an end, and is not killed.
+#[tokio::test]
+async fn reaches_its_limit() {
+    let Some(place) = place() else { return };
+    say(HERE);
+    let mut writer = Writer::create(&Home::new(Some(&place)).unwrap(), "r").await.unwrap();
+    append(&mut writer, opened("r")).await.unwrap();
+    let big = "x".repeat(64 * 1024);
+    while !writer.is_full() {
+        append(&mut writer, note(&big)).await.unwrap();
+    }
+    let warned = writer.head().count;
+    append(&mut writer, note("the end of what ran")).await.unwrap();
+    let full = loop {
+        match append(&mut writer, note(&big)).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(full.is_full(), "{full:?}");
+    let answered = writer.head();
+    assert!(answered.count > warned + 4, "room for an end");
+    let run = writer.dir().clone();
+    drop(writer);
+    assert_eq!(Reader::open(&run).await.unwrap().verify().await.unwrap(), answered);
+    say(&full.to_string());
+}
+
 /// Fills the disk: the reserve saves the first entry that did not fit, then nothing is taken any more.
 #[tokio::test]
 async fn fills() {
@@ -154,7 +182,6 @@ async fn fills() {
         append(&mut writer, note(&big)).await.unwrap();
     }
     let rescued = writer.head().count;
-    assert!(!writer.dir().path().join("reserve").exists());
     let full = loop {
         match append(&mut writer, note(&big)).await {
             Ok(_) => {}
@@ -162,6 +189,7 @@ async fn fills() {
         }
     };
     assert!(full.is_full(), "{full:?}");
+    assert!(!writer.dir().path().join("reserve").exists());
     assert!(matches!(append(&mut writer, note("x")).await, Err(JournalError::Poisoned)));
     let answered = writer.head();
     let run = writer.dir().clone();

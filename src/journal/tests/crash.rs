@@ -63,5 +63,16 @@ fn a_full_disk_keeps_room_for_the_end() {
     let Some(said) = run(wrapped(&before, "fills", temp.path()), "a small disk (unshare, tmpfs)") else {
         return;
     };
-    assert!(said[0].contains("is full: the disk has no room left"), "{said:?}");
+    assert!(said[0].contains("is full: the disk, a quota or"), "{said:?}");
+}
+
+#[test]
+fn a_limit_on_files_is_said_in_time_and_kills_nobody() {
+    let temp = tempfile::tempdir().unwrap();
+    // Blocks of 512 bytes or of a kibibyte, as the shell has it: 2 to 4 MiB.
+    let before = ["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""];
+    let Some(said) = run(wrapped(&before, "reaches_its_limit", temp.path()), "a shell with ulimit -f") else {
+        return;
+    };
+    assert!(said[0].contains("a limit on the size of files leaves no room"), "{said:?}");
 }

@@ -5,6 +5,8 @@ mod children;
 mod crash;
 mod files;
 mod list;
+mod rewritten;
+mod there;
 mod write;
 
 use std::path::Path;

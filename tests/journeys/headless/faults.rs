@@ -42,9 +42,32 @@ fn a_flipped_bit_is_named_and_refused() {
     desk.run(&["audit", "--json"]).exits(1).says(&format!("\"seq\":{seq}"));
     let refused = desk.run(&["resume", "last", "--headless", "--yes"]).says(&words);
     assert_eq!(refused.code, Some(6), "{refused:?}");
-    desk.run(&["report"]).says(&words);
+    desk.run(&["report"]).exits(6).says(&words).says("--valid-prefix`, and `replay`, read what is good");
+    let good = format!("Only entries 1 to {} prove themselves", seq - 1);
+    desk.run(&["report", "--valid-prefix"]).exits(0).says(&good).says("# A journey");
+    desk.run(&["audit", "--valid-prefix"]).exits(1).says(&format!("the entries before it: anchor {}:", seq - 1));
     flip(&db, at);
     desk.run(&["audit"]).exits(0);
+}
+
+/// What a headless run said last, and its report, prove its journal later.
+#[test]
+fn an_anchor_shows_a_tail_that_was_cut() {
+    let desk = desk();
+    desk.write("runbook.toml", &bare(HELD));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    let anchor = ran.out.lines().last().and_then(|line| line.trim().strip_prefix("anchor")).expect("said last").trim();
+    desk.run(&["report"]).exits(0).says(anchor);
+    desk.run(&["audit", "--anchor", anchor]).exits(0).says("the chain holds, and it is the one the anchor of entry");
+    desk.run(&["audit", "--anchor", anchor, "--json"]).exits(0).says(&format!("\"against\":\"{anchor}\""));
+    desk.run(&["audit", "--anchor", "12"]).exits(2).says("is not an anchor");
+    // Another end of the same length, and one that the journal has not reached.
+    let (count, head) = anchor.split_once(':').unwrap();
+    let zeros = "0".repeat(64);
+    desk.run(&["audit", "--anchor", &format!("{count}:{zeros}")]).exits(1).says("was rewritten here or before");
+    let more = count.parse::<u64>().unwrap() + 3;
+    let longer = desk.run(&["audit", "--anchor", &format!("{more}:{head}")]).exits(1);
+    longer.says(&format!("the journal ends at entry {count}, the anchor knows {more}"));
 }
 
 /// What an engine has left is one file: whoever copies it has all of it.
