@@ -11,6 +11,7 @@ mod render;
 pub mod sql;
 mod suggest;
 mod text;
+mod watch;
 
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;

@@ -3,6 +3,7 @@
 mod codes;
 mod crash;
 mod faults;
+mod gap;
 mod going_on;
 mod inputs;
 mod locks;
