@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::journal::Anchor;
-
 #[derive(Debug, Parser)]
 #[command(name = "gonogo", version, about, long_about = LONG, after_help = CODES, max_term_width = 100)]
 pub struct Cli {
@@ -264,7 +262,7 @@ pub struct AuditArgs {
     pub run: String,
     /// The journal's end as a report, a screen or a target's ledger knew it: a later edit or a cut tail is evident
     #[arg(long, value_name = "COUNT:HASH")]
-    pub anchor: Option<Anchor>,
+    pub anchor: Option<String>,
     /// Of a damaged journal: also say the anchor of the entries before the first bad one
     #[arg(long)]
     pub valid_prefix: bool,

@@ -8,14 +8,15 @@ use crate::journal::{Anchor, Home, JournalError, Reader};
 pub async fn audit(args: &AuditArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
     let dir = home.find(&args.run).await.map_err(usage)?;
+    let anchor = args.anchor.as_deref().map(str::parse::<Anchor>).transpose().map_err(usage)?;
     let mut reader = Reader::open(&dir).await.map_err(usage)?;
-    let proven = match &args.anchor {
+    let proven = match &anchor {
         Some(anchor) => reader.verify_against(anchor).await,
         None => reader.verify().await,
     };
     match proven {
         Ok(end) => {
-            say(&good(&dir.id(), end, args));
+            say(&good(&dir.id(), end, anchor, args.json));
             Ok(code::DONE)
         }
         Err(error) => {
@@ -25,19 +26,19 @@ pub async fn audit(args: &AuditArgs) -> Done {
     }
 }
 
-fn good(run: &str, end: Anchor, args: &AuditArgs) -> String {
-    if args.json {
+fn good(run: &str, end: Anchor, against: Option<Anchor>, json: bool) -> String {
+    if json {
         let found = serde_json::json!({
             "run": run,
             "ok": true,
             "entries": end.count,
             "head": end.hex(),
             "anchor": end.to_string(),
-            "against": args.anchor.map(|anchor| anchor.to_string()),
+            "against": against.map(|anchor| anchor.to_string()),
         });
         return found.to_string();
     }
-    let against = match &args.anchor {
+    let against = match against {
         Some(anchor) => format!(", and it is the one the anchor of entry {} was taken of", anchor.count),
         None => String::new(),
     };

@@ -63,3 +63,36 @@ impl RunClock {
 fn wall_gap_ms(from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
     u64::try_from((to - from).num_milliseconds()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    /// The last entry of a run, written when the wall clock was `hours` wrong.
+    fn last(hours: i64) -> Moment {
+        Moment { wall: Utc::now() + TimeDelta::hours(hours), ms: 60_000 }
+    }
+
+    #[test]
+    fn a_stepped_wall_clock_moves_no_duration() {
+        let zero = boot_ms().saturating_sub(90_000);
+        for hours in [-1, 0, 1, 1_000] {
+            let clock = RunClock::resume(last(hours), Some(zero));
+            let now = clock.now().ms;
+            assert!((90_000..100_000).contains(&now), "{hours} h: {now}");
+            assert_eq!(clock.zero(), zero);
+        }
+    }
+
+    #[test]
+    fn the_run_clock_never_steps_back() {
+        // Another clock's zero lies in the future: the journal's last entry counts.
+        assert!(RunClock::resume(last(0), Some(boot_ms() + 1_000_000)).now().ms >= 60_000);
+        // Over a reboot the wall clock tells the gap; one that was set back tells none.
+        assert!((60_000..70_000).contains(&RunClock::resume(last(1), None).now().ms));
+        let hour = 60_000 + 3_600_000;
+        assert!((hour..hour + 10_000).contains(&RunClock::resume(last(-1), None).now().ms));
+    }
+}

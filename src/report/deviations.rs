@@ -1,6 +1,7 @@
 //! Which entries say that a run was not as its runbook says.
 
 use super::model::Deviation;
+use crate::run::event::HoldCause;
 use crate::run::{Entry, Event, words};
 
 /// `again`: an engine had the run before.
@@ -59,6 +60,10 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         Event::EngineStopped { by, reason } => one("interrupted", by, reason),
         Event::EngineStarted { by, host, pid, .. } if again => {
             one("taken up again", by, &format!("on {host}, pid {pid}"))
+        }
+        Event::Gap { ms } => one("stood still", "", &format!("nobody watched for {}", words::duration(*ms))),
+        Event::Held { cause: HoldCause::Coverage { phase, missed }, by } => {
+            one("not seen well enough", by, &format!("phase {phase}: {missed}"))
         }
         Event::TargetLost { target, error } => one("target lost", "", &format!("{target}: {error}")),
         Event::TargetOwned { target, owner, .. } => one("another owner", "", &format!("{target}: {owner}")),

@@ -161,6 +161,7 @@ impl Desk<'_> {
         if self.state.rollback.is_some() {
             return Err("the run is rolled back: nothing goes forward any more".to_owned());
         }
+        self.targets_known()?;
         if self.state.countdown().is_some() {
             return Err("a rollback is counting down: stop it first".to_owned());
         }
@@ -169,6 +170,14 @@ impl Desk<'_> {
             return Err(format!("the outcome of {attempt} is not known: settle it first"));
         }
         Ok(())
+    }
+
+    /// Nothing starts before each target has said who it is.
+    fn targets_known(&self) -> Result<(), String> {
+        match follow::silent_target(self.book, self.state) {
+            Some(target) => Err(format!("target {target} has not said yet who it is; try again when it has")),
+            None => Ok(()),
+        }
     }
 
     fn start(self, id: &StepId) -> Ruling {
@@ -205,6 +214,7 @@ impl Desk<'_> {
             StepStatus::UndoFailed if self.state.rolling_back() => Direction::Undo,
             other => return Err(format!("step {id} is {}: there is nothing to retry", word(&other))),
         };
+        self.targets_known()?;
         let mut events = self.released();
         events.extend(prepare::start(self.book, self.state, step, direction, &self.by));
         Ok(events)

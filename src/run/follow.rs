@@ -51,9 +51,16 @@ fn doubt(state: &RunState) -> Option<Vec<Event>> {
     (!events.is_empty()).then_some(events)
 }
 
-fn targets_ready(book: &Runbook, state: &RunState) -> bool {
-    let Some(env) = book.environment(&state.opened.environment) else { return true };
-    env.targets.iter().all(|(name, _)| state.targets.get(name).is_some_and(|seen| seen.reached))
+/// True once every target of the environment has said who it is, to this engine and since it last stood still.
+pub fn targets_ready(book: &Runbook, state: &RunState) -> bool {
+    silent_target(book, state).is_none()
+}
+
+/// The first target that has not said who it is.
+pub fn silent_target<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a str> {
+    let env = book.environment(&state.opened.environment)?;
+    let silent = |name: &String| !state.targets.get(name).is_some_and(|seen| seen.reached);
+    env.targets.iter().map(|(name, _)| name).find(|name| silent(name)).map(String::as_str)
 }
 
 fn lost_target(state: &RunState) -> Vec<Event> {

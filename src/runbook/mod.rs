@@ -13,6 +13,7 @@ mod render;
 pub mod sql;
 mod suggest;
 mod text;
+mod watch;
 
 pub use batch::{Batch, Sizing};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};

@@ -17,6 +17,8 @@ pub struct Script {
     pub state: RunState,
     pub entries: Vec<Entry>,
     ms: u64,
+    /// How far the wall clock was set, in seconds.
+    wall: i64,
     /// How many entries were read already.
     read: usize,
 }
@@ -54,7 +56,7 @@ impl Script {
         let source = Source { name: "paper.toml".into(), text: toml(rest), ..Source::default() };
         let book = runbook::from_source(source.clone(), &BTreeMap::new())
             .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-        let mut script = Self { book, state: RunState::default(), entries: Vec::new(), ms: 0, read: 0 };
+        let mut script = Self { book, state: RunState::default(), entries: Vec::new(), ms: 0, wall: 0, read: 0 };
         let opened = Opened {
             format: FORMAT,
             run: "paper-1".into(),
@@ -78,6 +80,11 @@ impl Script {
         });
     }
 
+    /// Somebody sets the wall clock by so many seconds.
+    pub fn set_wall(&mut self, seconds: i64) {
+        self.wall += seconds;
+    }
+
     /// Time passes with no engine there.
     pub fn pass(&mut self, ms: u64) {
         self.ms += ms;
@@ -95,7 +102,8 @@ impl Script {
 
     pub fn now(&self) -> Moment {
         let start = Utc.with_ymd_and_hms(2026, 1, 2, 3, 0, 0).unwrap();
-        Moment { wall: start + chrono::Duration::milliseconds(self.ms as i64), ms: self.ms }
+        let wall = start + chrono::Duration::milliseconds(self.ms as i64) + chrono::Duration::seconds(self.wall);
+        Moment { wall, ms: self.ms }
     }
 
     /// One turn of an engine, without an engine.

@@ -144,3 +144,39 @@ fn it_is_armed_only_in_its_phases() {
     samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
     assert_snapshot!(signals(&mut run));
 }
+
+#[test]
+fn a_wall_clock_that_is_set_moves_nothing() {
+    let course = |step: i64| {
+        let mut run = after_a("then = \"rollback\"\ngrace = \"5s\"");
+        samples(&mut run, &[9.0, 9.0]);
+        run.set_wall(step);
+        samples(&mut run, &[9.0, 9.0, 9.0]);
+        run.set_wall(-2 * step);
+        run.wait(5_000);
+        run.done("a");
+        run.wait(60_000);
+        run.read()
+    };
+    let steady = course(0);
+    assert!(steady.contains("rollback [a]"), "{steady}");
+    for hours in [-1, 1, 24] {
+        assert_eq!(course(hours * 3_600), steady, "{hours} h");
+    }
+}
+
+#[test]
+fn a_gap_begins_patience_anew_and_waits_for_the_targets() {
+    let mut run = after_a("then = \"hold\"");
+    samples(&mut run, &[9.0, 9.0]);
+    run.pass(600_000);
+    run.fact(gonogo::run::Event::Gap { ms: 600_000 });
+    run.start("b");
+    assert!(run.read().contains("refused start b: target main has not said yet who it is"));
+    run.say(CommandVerb::SetAdvance { auto: true });
+    assert!(!run.read().contains("start b"), "the target has not answered yet");
+    run.target_seen();
+    samples(&mut run, &[9.0]);
+    let news = signals(&mut run);
+    assert!(news.contains("start b#1") && !news.contains("fired"), "{news}");
+}

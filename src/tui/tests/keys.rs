@@ -262,6 +262,24 @@ fn hold_is_one_key_and_going_on_asks() {
 }
 
 #[test]
+fn a_phase_that_was_not_seen_is_signed_off_not_continued() {
+    let mut model = on(Script::m011_running);
+    let phase = model.state.phase.clone().unwrap();
+    let missed = "error_rate had numbers for 62 % of the time, 90 % wanted".to_owned();
+    let cause = HoldCause::Coverage { phase: phase.clone(), missed };
+    arrive(&mut model, vec![Event::Held { cause, by: ME.to_owned() }]);
+    assert!(shot(&model).contains("cannot pass unseen"));
+    assert_eq!(press(&mut model, KeyCode::Char('H')), None);
+    assert!(!is_open(&model), "going on is no answer");
+    assert_eq!(press(&mut model, KeyCode::Char('o')), None);
+    assert!(shot(&model).contains("passes on your word"));
+    type_in(&mut model, "watched elsewhere");
+    later(&mut model, 600);
+    let reason = "watched elsewhere".to_owned();
+    assert_eq!(sent(press(&mut model, KeyCode::Enter)), CommandVerb::SignOff { phase, reason });
+}
+
+#[test]
 fn checklists_tick_answer_and_untick() {
     let mut model = on(checklist);
     let tick =

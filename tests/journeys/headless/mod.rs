@@ -5,6 +5,7 @@ mod codes;
 mod crash;
 mod failover;
 mod faults;
+mod gap;
 mod going_on;
 mod inputs;
 mod locks;
