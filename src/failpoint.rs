@@ -4,7 +4,7 @@
 //! Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP: a test looks, then sends CONT), `error` (the place reports a failure).
 
 /// Every place, so that a test can go through them all.
-pub const NAMES: &[&str] = &[];
+pub const NAMES: &[&str] = &["target.direct.after", "target.direct.before", "target.direct.sent"];
 
 /// Passes the place `name`. True: the test wants it to fail.
 #[cfg(debug_assertions)]

@@ -31,7 +31,7 @@ fn book() -> Runbook {
         title: "011: fix schema conflicts".to_owned(),
         role: None,
         help: None,
-        verb: Verb::Sql(Script { text: "select 42".to_owned(), file: None, transaction: true, line: 1 }),
+        verb: Verb::Sql(Script { text: "select 42".to_owned(), file: None, transaction: true, line: 1, probe: None, cleanup: None }),
         target: None,
         expect: None,
         only_if: None,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
 use crate::child;
-use crate::run::event::{Resolved, Statement};
+use crate::run::event::Resolved;
 use crate::run::{Attempt, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Secret, Step, Verb};
@@ -42,8 +42,9 @@ pub struct Job {
 /// Does the attempt. Whatever happens, it ends with an outcome.
 pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
     let result = match &job.resolved {
-        Resolved::Sql { target, statements, transaction } => {
-            job.sql(target, statements, *transaction, &out, stop).await
+        Resolved::Sql { target, statements, transaction, direct } => {
+            let sql = SqlJob { direct, ..SqlJob::plain("", statements, *transaction) };
+            job.sql(target, sql, &out, stop).await
         }
         Resolved::Run { argv, connect } => job.command(Act::Argv(argv.clone()), connect.as_deref(), &out, stop).await,
         Resolved::Shell { script, connect } => {
@@ -99,8 +100,7 @@ impl Job {
     async fn sql(
         &self,
         target: &str,
-        statements: &[Statement],
-        transaction: bool,
+        sql: SqlJob<'_>,
         out: &mpsc::Sender<Chunk>,
         stop: CancellationToken,
     ) -> Ended {
@@ -112,7 +112,8 @@ impl Job {
             counter: Some(&self.rows),
             entry: Some(&self.entry),
             witness: Some(&witness),
-            ..SqlJob::plain(&label, statements, transaction)
+            label: &label,
+            ..sql
         };
         Ok(target.run(&job, out, &*self.judge, stop).await)
     }

@@ -45,7 +45,7 @@ impl Pending {
             Chunk::Notice { severity, text } => {
                 vec![fit(&format!("{}: {}", words::name(severity), words::phrase(text)), width)]
             }
-            Chunk::Judged { .. } => Vec::new(),
+            Chunk::Judged { .. } | Chunk::Probed(_) => Vec::new(),
             Chunk::Text { stream, text } => self.text(stream, text, width),
         }
     }

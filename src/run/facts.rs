@@ -105,6 +105,19 @@ pub enum Chunk {
         facts: Box<Facts>,
         verdict: Option<Verdict>,
     },
+    Probed(Probed),
+}
+
+/// What was there before the first statement of SQL outside of a transaction was sent, and whose session sends it:
+/// journaled before that. An attempt without it has sent nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probed {
+    /// The server's process, and when it started, as the server says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<(i32, String)>,
+    /// By statement of the step's own: what its effect is later compared with. None: nothing to compare.
+    pub before: Vec<Option<String>>,
 }
 
 /// A judged transaction as the state of a run remembers it.
@@ -153,6 +166,9 @@ pub struct Fault {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub safe: String,
     pub effect: Effect,
+    /// SQL that clears away what is left of it; a retry runs it first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub residue: Vec<String>,
     /// Cause and fix, where the runbook's `trouble` knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<(String, String)>,

@@ -49,7 +49,7 @@ impl OutputLog {
             Chunk::Notice { severity, text } => {
                 self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
-            Chunk::Judged { .. } => {}
+            Chunk::Judged { .. } | Chunk::Probed(_) => {}
             Chunk::Text { stream, text } => {
                 for part in text.split_inclusive('\n') {
                     self.text(stream, part);

@@ -2,12 +2,13 @@
 //! decided stays in doubt, with everything that is known.
 
 mod command;
+mod direct;
 mod sql;
 
 use std::sync::Arc;
 
 use super::doors::Doors;
-use crate::run::event::Resolved;
+use crate::run::event::{Fingerprint, Resolved};
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
 use crate::runbook::{Runbook, Step};
@@ -22,6 +23,8 @@ pub struct Left {
     pub judge: Arc<Judge>,
     /// The run clock of the journal's last word on it.
     pub last: Moment,
+    /// Who its target was, as the run knows it.
+    pub seen: Option<Fingerprint>,
     pub doors: Doors,
 }
 
@@ -37,7 +40,12 @@ pub enum Found {
 impl Left {
     pub fn new(book: &Runbook, state: &RunState, doors: &Doors, attempt: &Attempt, step: &Step) -> Option<Self> {
         let run = state.steps.get(&attempt.step)?.clone();
+        let seen = match &run.resolved {
+            Some(Resolved::Sql { target, .. }) => state.targets.get(target).and_then(|seen| seen.fingerprint.clone()),
+            _ => None,
+        };
         Some(Self {
+            seen,
             attempt: attempt.clone(),
             last: run.ended.unwrap_or(state.at),
             run,
@@ -62,7 +70,10 @@ impl Left {
 /// Asks the world once; bounded in time.
 pub async fn look(left: &Left) -> Found {
     match &left.run.resolved {
-        Some(Resolved::Sql { target, statements, transaction }) => {
+        Some(Resolved::Sql { target, statements, transaction: false, direct }) => {
+            direct::look(left, target, statements, direct).await
+        }
+        Some(Resolved::Sql { target, statements, transaction, .. }) => {
             sql::look(left, target, statements, *transaction).await
         }
         Some(Resolved::Run { .. } | Resolved::Shell { .. }) => command::look(left),

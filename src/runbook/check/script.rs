@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::runbook::parse::{Notes, Script};
+use crate::runbook::parse::{Notes, Role, Script};
 use crate::runbook::sql::{self, Dialect, Finding};
 use crate::runbook::{Runbook, expr};
 
@@ -10,8 +10,8 @@ pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
     for script in notes.scripts.take() {
         quotes(notes, runbook, &script);
         let mut findings = of_all(&dialects(runbook, &script), &script);
-        if findings.is_empty() && script.single {
-            findings.extend(more_than_one(&script));
+        if findings.is_empty() && script.role != Role::Work {
+            findings.extend(more_than_one(&script).or_else(|| writes(&script)));
         }
         for finding in findings {
             notes.within(&script.text, finding.at, finding.message, finding.hint);
@@ -51,7 +51,20 @@ fn more_than_one(script: &Script) -> Option<Finding> {
     Some(Finding {
         at: second.offset..second.offset + second.sql.len(),
         message: "a probe asks one thing: this is its second statement".into(),
-        hint: "make two probes of it".into(),
+        hint: match script.role {
+            Role::Decides => "join them: select (…) and (…)".into(),
+            _ => "make two probes of it".into(),
+        },
+    })
+}
+
+/// A step's probe is asked at any time, also while nobody looks.
+fn writes(script: &Script) -> Option<Finding> {
+    let text = &script.text.text;
+    (script.role == Role::Decides && !sql::only_reads(text)).then(|| Finding {
+        at: 0..text.len(),
+        message: "the probe of a step only looks: it must be a query that writes nothing".into(),
+        hint: "an example: probe = \"select to_regclass('public.new_table') is not null\"".into(),
     })
 }
 

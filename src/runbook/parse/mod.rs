@@ -77,8 +77,17 @@ pub(super) struct Script {
     pub target: Option<String>,
     /// Environments it runs in; empty: all.
     pub only: Vec<String>,
+    pub role: Role,
+}
+
+/// What SQL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Work,
     /// A probe's: exactly one statement.
-    pub single: bool,
+    Measures,
+    /// A step's probe: exactly one statement, which only reads.
+    Decides,
 }
 
 /// What is noted while reading.

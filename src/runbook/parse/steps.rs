@@ -89,7 +89,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     misplaced(&table, &step.verb);
-    table.unbuilt(&["throttle", "max_rows", "probe", "cleanup", "approvals"]);
+    table.unbuilt(&["throttle", "max_rows", "approvals"]);
     table.finish();
     step
 }

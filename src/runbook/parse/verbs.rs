@@ -7,10 +7,10 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, values};
+use super::{FormulaKind, Owner, Role, Script as Site, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
-use crate::runbook::{HttpCall, Item, Notify, Script, Secret, Verb};
+use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
 const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "run", "shell", "http", "wait", "notify"];
 const UNDO_VERBS: &[&str] = &["sql", "file", "run", "shell", "http"];
@@ -49,6 +49,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
+    belongs(table, word, "probe", &["sql", "file"], "");
+    belongs(table, word, "cleanup", &["sql", "file"], "");
     let target = match word {
         Some("sql" | "file") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
@@ -73,7 +75,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
 }
 
 fn empty_sql() -> Verb {
-    Verb::Sql(Script { text: String::new(), file: None, transaction: true, line: 0 })
+    Verb::Sql(Script { text: String::new(), file: None, transaction: true, line: 0, probe: None, cleanup: None })
 }
 
 /// The one verb there is. None, or more: a problem.
@@ -167,14 +169,38 @@ fn script(
 ) -> Script {
     let transaction = values::one_of(table, "transaction", &[("none", false)]).unwrap_or(true);
     table.notes.formula(text, FormulaKind::Sql, owner, None);
-    table.notes.scripts.borrow_mut().push(Site {
+    let site = |text: &Located, transaction, role| Site {
         text: text.clone(),
         transaction,
-        target,
+        target: target.clone(),
         only: only.to_vec(),
-        single: false,
-    });
-    Script { text: text.text.clone(), line: table.notes.line(text), file, transaction }
+        role,
+    };
+    table.notes.scripts.borrow_mut().push(site(text, transaction, Role::Work));
+    let beside = |key: &'static str, role| {
+        let text = outside(table, key, transaction)?;
+        table.notes.formula(&text, FormulaKind::Sql, owner, None);
+        table.notes.scripts.borrow_mut().push(site(&text, false, role));
+        Some(SqlText { line: table.notes.line(&text), text: text.text })
+    };
+    Script {
+        probe: beside("probe", Role::Decides),
+        cleanup: beside("cleanup", Role::Work),
+        text: text.text.clone(),
+        line: table.notes.line(text),
+        file,
+        transaction,
+    }
+}
+
+/// SQL that only a script outside of a transaction has beside it.
+fn outside(table: &Reader<'_, '_>, key: &'static str, transaction: bool) -> Option<Located> {
+    if transaction && table.has(key) {
+        let message = format!("`{key}` belongs to transaction = \"none\": in a transaction it is known what happened");
+        table.refuse(key, message, "leave it out, or write transaction = \"none\"");
+        return None;
+    }
+    table.text(key)
 }
 
 /// A command and its arguments.

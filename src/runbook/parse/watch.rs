@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known};
-use super::{FormulaKind, Owner, Script, head, phases, values, verbs};
+use super::{FormulaKind, Owner, Role, Script, head, phases, values, verbs};
 use crate::runbook::expr::{self, Place};
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
@@ -131,7 +131,7 @@ fn sql(table: &Reader<'_, '_>, known: &Known) -> Option<ProbeSource> {
         transaction: true,
         target: Some(target.clone()),
         only: Vec::new(),
-        single: true,
+        role: Role::Measures,
     });
     Some(ProbeSource::Sql { target, sql: text.text })
 }

@@ -4,6 +4,7 @@
 
 mod activity;
 mod commit;
+mod direct;
 mod env;
 mod fault;
 mod ledger;
