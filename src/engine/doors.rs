@@ -162,7 +162,9 @@ impl Doors {
     pub async fn end_leftover(self, attempt: Attempt, target: String, terminate: bool) {
         let text = match self.tell_leftover(&attempt, &target, terminate).await {
             Ok(told) if told.is_empty() => "the server has no session of it that could be ended".to_owned(),
-            Ok(told) => format!("the server was told to {}: {}", if terminate { "end" } else { "stop" }, told.join("; ")),
+            Ok(told) => {
+                format!("the server was told to {}: {}", if terminate { "end" } else { "stop" }, told.join("; "))
+            }
             Err(why) => format!("what is left of it could not be ended: {why}"),
         };
         let chunk = Chunk::Notice { severity: "NOTICE".to_owned(), text };

@@ -97,13 +97,7 @@ impl Job {
         self.step.expect.as_ref().is_some_and(|expect| expr::mentions(expect, name))
     }
 
-    async fn sql(
-        &self,
-        target: &str,
-        sql: SqlJob<'_>,
-        out: &mpsc::Sender<Chunk>,
-        stop: CancellationToken,
-    ) -> Ended {
+    async fn sql(&self, target: &str, sql: SqlJob<'_>, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
         let target = self.doors.target(target).ok_or_else(|| format!("target {target} is not connected"))?;
         let label = self.doors.label(&self.attempt);
         let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };

@@ -224,7 +224,9 @@ impl RunState {
                     self.note_completion(step, false);
                 }
             }
-            Event::CancelAsked { attempt, .. } | Event::LeftoverAsked { attempt, .. } => self.step_mut(&attempt.step).cancel_asked = true,
+            Event::CancelAsked { attempt, .. } | Event::LeftoverAsked { attempt, .. } => {
+                self.step_mut(&attempt.step).cancel_asked = true
+            }
             Event::Settled { attempt, claim, by, reason } => self.settled(entry, attempt, *claim, by, reason),
             Event::Ticked { step, item, answer, by } => {
                 let tick = Tick { answer: answer.clone(), by: by.clone(), at: entry.at };

@@ -10,10 +10,16 @@ use crate::run::facts::Effect;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
     /// Present and complete. `harmless`: running the statement all the same changes nothing more.
-    Present { what: String, harmless: bool },
+    Present {
+        what: String,
+        harmless: bool,
+    },
     Absent(String),
     /// Half of it. `cleanup`: what clears it away; empty where the statement itself does, run again.
-    Residue { what: String, cleanup: Vec<String> },
+    Residue {
+        what: String,
+        cleanup: Vec<String>,
+    },
     /// Somebody else works on it.
     Busy(String),
     /// Something else is in its place, or it cannot be told from something else.
@@ -92,7 +98,8 @@ fn of_sights(sights: &[Sight]) -> Ruling {
         }
     }
     let whole = done.len() + not.len() + usize::from(broken.is_some());
-    let first = if done.is_empty() { String::new() } else { format!("{} of {whole} done: {}; ", done.len(), done.join(", ")) };
+    let first =
+        if done.is_empty() { String::new() } else { format!("{} of {whole} done: {}; ", done.len(), done.join(", ")) };
     match (broken, not.first()) {
         (Some((what, cleanup)), _) => Ruling::Part { what: format!("{first}{what}"), cleanup: cleanup.clone() },
         (None, Some(next)) if !done.is_empty() => Ruling::Part { what: format!("{first}{next}"), cleanup: Vec::new() },
@@ -103,7 +110,12 @@ fn of_sights(sights: &[Sight]) -> Ruling {
 }
 
 /// Whether statements may be sent. `again`: an earlier attempt of the same step may have done the first of them.
-pub(super) fn may_go(sights: &[Sight], direct: &Direct, answer: Option<bool>, again: bool) -> Result<Ready, Box<Fault>> {
+pub(super) fn may_go(
+    sights: &[Sight],
+    direct: &Direct,
+    answer: Option<bool>,
+    again: bool,
+) -> Result<Ready, Box<Fault>> {
     if answer == Some(true) {
         return Err(there("its probe says that the effect is present and complete"));
     }

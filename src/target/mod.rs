@@ -68,7 +68,16 @@ impl<'a> SqlJob<'a> {
     /// A script without limits, proofs and progress of its own.
     pub fn plain(label: &'a str, statements: &'a [Statement], transaction: bool) -> Self {
         const NOTHING: &Direct = &Direct { question: None, cleanup: Vec::new(), cleaning: 0 };
-        Self { label, statements, transaction, direct: NOTHING, timeout: None, counter: None, entry: None, witness: None }
+        Self {
+            label,
+            statements,
+            transaction,
+            direct: NOTHING,
+            timeout: None,
+            counter: None,
+            entry: None,
+            witness: None,
+        }
     }
 }
 
@@ -230,7 +239,9 @@ impl Target {
         match &self.kind {
             Kind::Postgres(target) => {
                 let told = target.cancel_leftover(label, pid).await;
-                told.map_err(|problem| self.unasked(format!("the server was not told to cancel session {pid}"), &problem))
+                told.map_err(|problem| {
+                    self.unasked(format!("the server was not told to cancel session {pid}"), &problem)
+                })
             }
             Kind::Sqlite(_) => Ok(false),
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod commits;
+mod direct;
 mod ends;
 mod proxy;
 mod scripts;

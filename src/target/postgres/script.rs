@@ -529,7 +529,10 @@ async fn next<S: Stream + Unpin>(stream: &mut S, early: &mut Option<Poll<Option<
 }
 
 fn unjournaled(why: &str) -> Fault {
-    Fault { safe: NOTHING_SENT.to_owned(), ..Fault::new(format!("the journal did not take what was there before: {why}")) }
+    Fault {
+        safe: NOTHING_SENT.to_owned(),
+        ..Fault::new(format!("the journal did not take what was there before: {why}"))
+    }
 }
 
 async fn keep(collector: &mut Collector<'_>, row: &PgRow) {

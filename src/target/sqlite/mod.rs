@@ -21,8 +21,8 @@ use tracing::log::LevelFilter;
 
 use self::gate::Gate;
 use super::address::{SqliteAddress, SqliteMode};
-use super::problem::Problem;
 use super::direct::{self, Ruling};
+use super::problem::Problem;
 use super::{SqlJob, TargetError, raw};
 use crate::run::event::{Direct, Fingerprint};
 use crate::run::{Chunk, Judge, Outcome, limits};

@@ -159,8 +159,12 @@ fn cancel(model: &Model, attempt: &Attempt) -> Said {
 fn leftover(model: &Model, attempt: &Attempt) -> Said {
     vec![
         (Ink::Text, format!("Known: {}", known(model, attempt))),
-        (Ink::Text, "The server is told to end the sessions that carry the name of this attempt, if there are any. \
-                     gonogo looks again by itself and says what became of it.".to_owned()),
+        (
+            Ink::Text,
+            "The server is told to end the sessions that carry the name of this attempt, if there are any. \
+                     gonogo looks again by itself and says what became of it."
+                .to_owned(),
+        ),
     ]
 }
 

@@ -223,7 +223,11 @@ mod tests {
             ("using hash (a)", "CREATE INDEX i ON t USING btree (a)", Likeness::Different),
             ("(a) include (b)", "CREATE INDEX i ON t USING btree (a) INCLUDE (b)", Likeness::Same),
             ("(a) include (b)", "CREATE INDEX i ON t USING btree (a)", Likeness::Different),
-            ("(a) with (fillfactor = 70)", "CREATE INDEX i ON t USING btree (a) WITH (fillfactor='70')", Likeness::Same),
+            (
+                "(a) with (fillfactor = 70)",
+                "CREATE INDEX i ON t USING btree (a) WITH (fillfactor='70')",
+                Likeness::Same,
+            ),
             ("(lower(email))", "CREATE INDEX i ON t USING btree (lower((email)::text))", Likeness::Same),
             ("((a + b))", "CREATE INDEX i ON ONLY t USING btree (((a + b)))", Likeness::Same),
             ("(a) where b is null", "CREATE INDEX i ON t USING btree (a) WHERE (b IS NULL)", Likeness::Same),

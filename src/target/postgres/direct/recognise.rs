@@ -107,9 +107,10 @@ fn vacuum(walk: &mut Walk) -> Option<Known> {
     if walk.is_symbol("(") {
         let options = walk.group()?;
         let said: Vec<&str> = options.iter().map(|token| token.text.as_str()).collect();
-        full = said.iter().enumerate().any(|(n, word)| {
-            *word == "full" && !matches!(said.get(n + 1), Some(&("false" | "off" | "0")))
-        });
+        full = said
+            .iter()
+            .enumerate()
+            .any(|(n, word)| *word == "full" && !matches!(said.get(n + 1), Some(&("false" | "off" | "0"))));
     } else {
         full |= walk.word("full");
         walk.word("freeze");
@@ -170,7 +171,9 @@ mod tests {
         let pair = |table: &str, index: &str| (table.to_owned(), index.to_owned());
         assert_eq!(index("CREATE INDEX CONCURRENTLY Orders_By ON Orders (a)"), pair("\"orders\"", "orders_by"));
         assert_eq!(
-            index("create unique index concurrently if not exists \"By \"\"x\"\"\" on only app.\"Orders\" using gin (a)"),
+            index(
+                "create unique index concurrently if not exists \"By \"\"x\"\"\" on only app.\"Orders\" using gin (a)"
+            ),
             pair("\"app\".\"Orders\"", "By \"x\"")
         );
         assert_eq!(

@@ -49,7 +49,9 @@ macro_rules! builders {
 fn builder(name: &str, by: Option<&str>, holder: Option<&str>) -> Option<Sight> {
     let what = match (by, holder) {
         (Some(pid), _) => format!("index {name} is being built by pid {pid}"),
-        (None, Some(pid)) => format!("index {name} is INVALID, and pid {pid} works on its table: it may be being built"),
+        (None, Some(pid)) => {
+            format!("index {name} is INVALID, and pid {pid} works on its table: it may be being built")
+        }
         (None, None) => return None,
     };
     Some(Sight::Busy(what))
@@ -232,7 +234,8 @@ pub(super) async fn vacuum(line: &Line, tables: &[String], full: bool, stage: St
 }
 
 pub(super) async fn add_value(line: &Line, kind: &str, value: &str, harmless: bool) -> Answer {
-    const SQL: &str = "select 1::text from pg_enum e where e.enumtypid = to_regtype($1) and e.enumlabel = $2::text::name";
+    const SQL: &str =
+        "select 1::text from pg_enum e where e.enumtypid = to_regtype($1) and e.enumlabel = $2::text::name";
     let there = !line.ask(SQL, &[kind, value]).await?.is_empty();
     Ok(Seen::of(match there {
         true => Sight::Present { what: format!("type {kind} has the value {value}"), harmless },
