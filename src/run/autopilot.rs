@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::CommandVerb;
 use super::event::HoldCause;
-use super::follow::acting;
+use super::follow::{self, acting};
 use super::plan;
 use super::state::{RunState, StepStatus};
 use crate::runbook::{Item, Runbook, Step, StepId, Verb};
@@ -81,6 +81,10 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     }
     if plan::needs_confirmation(book, state) {
         return confirm(book, state, answers);
+    }
+    // An engine that has just taken a run up has to reach its targets first.
+    if !follow::targets_ready(book, state) {
+        return Move::Wait;
     }
     let step = if state.rolling_back() { plan::next_back(book, state) } else { plan::cursor(book, state) };
     match step {

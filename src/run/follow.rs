@@ -51,7 +51,8 @@ fn doubt(state: &RunState) -> Option<Vec<Event>> {
     (!events.is_empty()).then_some(events)
 }
 
-fn targets_ready(book: &Runbook, state: &RunState) -> bool {
+/// True once the engine that holds the run has reached every target.
+pub fn targets_ready(book: &Runbook, state: &RunState) -> bool {
     let Some(env) = book.environment(&state.opened.environment) else { return true };
     env.targets.iter().all(|(name, _)| state.targets.get(name).is_some_and(|seen| seen.reached))
 }

@@ -2,6 +2,7 @@
 
 mod codes;
 mod crash;
+mod direct;
 mod faults;
 mod going_on;
 mod inputs;
