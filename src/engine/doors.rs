@@ -17,7 +17,7 @@ use super::{contact, secrets};
 use crate::probe;
 use crate::run::decide::Input;
 use crate::run::event::Fingerprint;
-use crate::run::{Attempt, RunState, context};
+use crate::run::{Attempt, Chunk, RunState, context};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Environment, Probe, ProbeSource, Runbook, Secret};
 use crate::target::{Key, Look, Target};
@@ -253,6 +253,44 @@ impl Doors {
         self.known.read().ok()?.get(name).cloned()
     }
 
+    /// As [`Self::visit`], if it still is the database that was `seen` then.
+    pub async fn again(&self, name: &str, seen: Option<&Fingerprint>) -> Result<Arc<Target>, String> {
+        let target = self.visit(name).await?;
+        let now = target.fingerprint().await.map_err(|error| self.redactor.text(&error.to_string()))?;
+        seen.map_or(Ok(()), |seen| contact::same(seen, &now))?;
+        Ok(target)
+    }
+
+    /// Ends what the server still does for an attempt, and reports what it said.
+    pub async fn end_leftover(self, attempt: Attempt, target: String, terminate: bool) {
+        let text = match self.tell_leftover(&attempt, &target, terminate).await {
+            Ok(told) if told.is_empty() => "the server has no session of it that could be ended".to_owned(),
+            Ok(told) => {
+                format!("the server was told to {}: {}", if terminate { "end" } else { "stop" }, told.join("; "))
+            }
+            Err(why) => format!("what is left of it could not be ended: {why}"),
+        };
+        let chunk = Chunk::Notice { severity: "NOTICE".to_owned(), text };
+        // The engine is gone where nobody listens.
+        let _ = self.reports.send(Input::Chunk { attempt, chunk }).await;
+    }
+
+    async fn tell_leftover(&self, attempt: &Attempt, target: &str, terminate: bool) -> Result<Vec<String>, String> {
+        let target = self.again(target, None).await?;
+        let label = self.label(attempt);
+        let mut told = Vec::new();
+        for look in target.look(&label).await.map_err(|error| error.to_string())? {
+            let answer = match terminate {
+                true => target.terminate_leftover(&label, look.pid).await,
+                false => target.cancel_leftover(&label, look.pid).await,
+            };
+            if answer.map_err(|error| error.to_string())? {
+                told.push(words(&look));
+            }
+        }
+        Ok(told)
+    }
+
     /// What the server still does for an attempt of an engine that died.
     pub async fn leftover_sessions(&self, target: &str, attempt: &Attempt) -> Result<Vec<String>, String> {
         let target = self.visit(target).await?;
@@ -410,7 +448,7 @@ fn fingerprints(state: &RunState) -> BTreeMap<String, Fingerprint> {
 }
 
 /// A session that is left, in words.
-fn words(look: &Look) -> String {
+pub fn words(look: &Look) -> String {
     let since = look.since.map(|since| format!(" since {}", since.format("%T UTC"))).unwrap_or_default();
     format!("pid {} {}{since}: {}", look.pid, look.state, look.query)
 }

@@ -13,7 +13,7 @@ use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
 use super::verify::Question;
 use crate::child;
-use crate::run::event::{Resolved, Statement};
+use crate::run::event::Resolved;
 use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Step, Verb};
@@ -71,8 +71,9 @@ pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) ->
 
 async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
     let result = match &job.resolved {
-        Resolved::Sql { target, statements, transaction } => {
-            job.sql(target, statements, *transaction, &out, stop).await
+        Resolved::Sql { target, statements, transaction, direct } => {
+            let sql = SqlJob { direct, ..SqlJob::plain("", statements, *transaction) };
+            job.sql(target, sql, &out, stop).await
         }
         Resolved::Batch { target, order } => job.batch(target, order, &out, stop).await,
         Resolved::Run { argv, connect } => job.command(Act::Argv(argv.clone()), connect.as_deref(), &out, stop).await,
@@ -170,14 +171,7 @@ impl Job {
         self.step.expect.as_ref().is_some_and(|expect| expr::mentions(expect, name))
     }
 
-    async fn sql(
-        &self,
-        target: &str,
-        statements: &[Statement],
-        transaction: bool,
-        out: &mpsc::Sender<Chunk>,
-        stop: CancellationToken,
-    ) -> Ended {
+    async fn sql(&self, target: &str, sql: SqlJob<'_>, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
         let target = self.target(target)?;
         let label = self.doors.label(&self.attempt);
         let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
@@ -186,7 +180,8 @@ impl Job {
             counter: Some(&self.rows),
             entry: Some(&self.entry),
             witness: Some(&witness),
-            ..SqlJob::plain(&label, statements, transaction)
+            label: &label,
+            ..sql
         };
         Ok(target.run(&job, out, &*self.judge, stop).await)
     }

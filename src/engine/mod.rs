@@ -362,6 +362,14 @@ impl Engine {
         }
     }
 
+    /// What the server still does for an attempt in doubt is ended; what it answered becomes part of the attempt's output.
+    fn end_leftover(&self, attempt: &Attempt, terminate: bool) {
+        let run = self.state.steps.get(&attempt.step);
+        if let Some(Resolved::Sql { target, .. }) = run.and_then(|run| run.resolved.as_ref()) {
+            tokio::spawn(self.doors.clone().end_leftover(attempt.clone(), target.clone(), terminate));
+        }
+    }
+
     /// The effect that a committed event orders.
     fn act(&mut self, noted: &Noted) {
         match (&noted.entry.event, &noted.order) {
@@ -380,7 +388,10 @@ impl Engine {
                 self.doubts.over(attempt);
                 self.doors.forget(attempt);
             }
-            (Event::Output { attempt, chunk: Chunk::Judged { .. } }, _) => self.work.witnessed(attempt),
+            (Event::Output { attempt, chunk: Chunk::Judged { .. } | Chunk::Probed(_) }, _) => {
+                self.work.witnessed(attempt);
+            }
+            (Event::LeftoverAsked { attempt, terminate, .. }, _) => self.end_leftover(attempt, *terminate),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
             (Event::Released { .. } | Event::TakenOver { .. }, _) => self.doors.reopen_lost(&self.state),
             _ => {}
@@ -402,7 +413,7 @@ struct Noted {
 /// Inputs that nobody waits for at the keyboard.
 fn is_patient(input: &Input) -> bool {
     match input {
-        Input::Chunk { chunk: Chunk::Judged { .. }, .. } => false,
+        Input::Chunk { chunk: Chunk::Judged { .. } | Chunk::Probed(_), .. } => false,
         input => matches!(input, Input::Sample { .. } | Input::Chunk { .. }),
     }
 }

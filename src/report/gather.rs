@@ -120,6 +120,7 @@ impl<'a> Gather<'a> {
             | Event::StepStarted { by, .. }
             | Event::StepSkipped { by, .. }
             | Event::CancelAsked { by, .. }
+            | Event::LeftoverAsked { by, .. }
             | Event::Settled { by, .. }
             | Event::Ticked { by, .. }
             | Event::Voted { by, .. }

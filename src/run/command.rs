@@ -35,6 +35,11 @@ pub enum CommandVerb {
     Cancel {
         attempt: Attempt,
     },
+    /// End what the server still does for an attempt in doubt: its statement, or (`terminate`) its session.
+    CancelLeftover {
+        attempt: Attempt,
+        terminate: bool,
+    },
     Settle {
         attempt: Attempt,
         claim: Claim,

@@ -1,7 +1,7 @@
 //! The only rules: what an input means for a run at `now`. What then follows by itself is `follow`'s.
 
 use super::command::{Command, CommandVerb};
-use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment};
+use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment, Resolved};
 use super::facts::{Chunk, NoData, Outcome};
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
@@ -93,6 +93,7 @@ fn order(book: &Runbook, state: &RunState, command: Command, now: Moment) -> Rul
         CommandVerb::Retry { step } => desk.retry(&step),
         CommandVerb::Skip { step, reason } => desk.skip(step, reason),
         CommandVerb::Cancel { attempt } => desk.cancel(attempt),
+        CommandVerb::CancelLeftover { attempt, terminate } => desk.cancel_leftover(attempt, terminate),
         CommandVerb::Settle { attempt, claim, reason } => desk.settle(attempt, claim, reason),
         CommandVerb::Tick { step, item, answer } => desk.tick(step, item, answer),
         CommandVerb::Untick { step, item } => desk.untick(step, item),
@@ -157,6 +158,9 @@ impl Desk<'_> {
     fn free_to_go(&self) -> Result<(), String> {
         if plan::needs_confirmation(self.book, self.state) {
             return Err("the environment is protected: type its database's name first".to_owned());
+        }
+        if !follow::targets_ready(self.book, self.state) {
+            return Err("a target is not reached yet: wait a moment".to_owned());
         }
         if self.state.rollback.is_some() {
             return Err("the run is rolled back: nothing goes forward any more".to_owned());
@@ -257,6 +261,15 @@ impl Desk<'_> {
             return Err("a checklist or poll cannot be cancelled: hold, skip or roll back".to_owned());
         }
         Ok(vec![Event::CancelAsked { attempt, by: self.by }])
+    }
+
+    fn cancel_leftover(self, attempt: Attempt, terminate: bool) -> Ruling {
+        let run = self.state.steps.get(&attempt.step).filter(|run| run.status == StepStatus::InDoubt);
+        match run.filter(|_| is_open(self.state, &attempt)).map(|run| &run.resolved) {
+            Some(Some(Resolved::Sql { .. })) => Ok(vec![Event::LeftoverAsked { attempt, terminate, by: self.by }]),
+            Some(_) => Err(format!("{attempt} has no session on a server")),
+            None => Err(format!("{attempt} is not in doubt")),
+        }
     }
 
     fn settle(self, attempt: Attempt, claim: Claim, reason: String) -> Ruling {

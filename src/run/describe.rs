@@ -110,6 +110,11 @@ fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("{}asked to stop by {}", undo(attempt), name(by));
             Line::of(&attempt.step.0, text, Tone::Warn)
         }
+        Event::LeftoverAsked { attempt, terminate, by } => {
+            let how = if *terminate { "to end" } else { "to stop" };
+            let text = format!("{}what is left of it on the server was told {how} by {}", undo(attempt), name(by));
+            Line::of(&attempt.step.0, text, Tone::Warn)
+        }
         Event::Settled { attempt, claim, by, reason } => {
             let (what, claim) = (undo(attempt), words::claim(*claim));
             let text = format!("{what}settled as {claim} by {}{}", name(by), because(reason));

@@ -95,6 +95,8 @@ pub enum Resolved {
         target: String,
         statements: Vec<Statement>,
         transaction: bool,
+        #[serde(default, skip_serializing_if = "Direct::is_empty")]
+        direct: Direct,
     },
     Batch {
         target: String,
@@ -142,6 +144,26 @@ pub struct Statement {
     pub sql: String,
     /// 1-based line of its first character in the file it came from (the runbook, for inline SQL).
     pub line: u32,
+}
+
+/// What decides SQL outside of a transaction whose end nobody saw, and what a retry clears away first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Direct {
+    /// The runbook's question: true where the effect is present and complete. None: what is known of the statements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// The runbook's way to clear away what a broken attempt left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cleanup: Vec<Statement>,
+    /// So many of the statements, the first ones, only clear away what the attempt before left.
+    pub cleaning: u32,
+}
+
+impl Direct {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why a run stands still.
@@ -226,6 +248,7 @@ impl Event {
             | Self::StepStarted { by, .. }
             | Self::StepSkipped { by, .. }
             | Self::CancelAsked { by, .. }
+            | Self::LeftoverAsked { by, .. }
             | Self::Settled { by, .. }
             | Self::Ticked { by, .. }
             | Self::Unticked { by, .. }
@@ -332,6 +355,12 @@ pub enum Event {
     /// Cancel was asked for; the outcome follows.
     CancelAsked {
         attempt: Attempt,
+        by: String,
+    },
+    /// The sessions that an attempt in doubt still has on its server were to be cancelled, or ended altogether.
+    LeftoverAsked {
+        attempt: Attempt,
+        terminate: bool,
         by: String,
     },
     /// A person closed an attempt in doubt.

@@ -113,6 +113,19 @@ pub enum Chunk {
         facts: Box<Facts>,
         verdict: Option<Verdict>,
     },
+    Probed(Probed),
+}
+
+/// What was there before the first statement of SQL outside of a transaction was sent, and whose session sends it:
+/// journaled before that. An attempt without it has sent nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probed {
+    /// The server's process, and when it started, as the server says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<(i32, String)>,
+    /// By statement of the step's own: what its effect is later compared with. None: nothing to compare.
+    pub before: Vec<Option<String>>,
 }
 
 /// A judged transaction as the state of a run remembers it.
@@ -165,6 +178,9 @@ pub struct Fault {
     /// Its engine died, and it is proven that nothing of it happened: trying again is safe.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// SQL that clears away what is left of it; a retry runs it first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub residue: Vec<String>,
     /// Cause and fix, where the runbook's `trouble` knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<(String, String)>,

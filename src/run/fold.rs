@@ -216,6 +216,7 @@ impl RunState {
                 step.cancel_asked = false;
                 step.output = OutputLog::default();
                 step.judged = None;
+                step.probed = None;
             }
             Event::Output { attempt, chunk } => {
                 // Output does not make a confirm stale: `changed` stays.
@@ -229,6 +230,9 @@ impl RunState {
                         verdict: verdict.clone(),
                     });
                 }
+                if let Chunk::Probed(probed) = chunk {
+                    step.probed = Some(probed.clone());
+                }
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),
             Event::StepSkipped { step, by, reason } => {
@@ -241,7 +245,9 @@ impl RunState {
                     self.note_completion(step, false);
                 }
             }
-            Event::CancelAsked { attempt, .. } => self.step_mut(&attempt.step).cancel_asked = true,
+            Event::CancelAsked { attempt, .. } | Event::LeftoverAsked { attempt, .. } => {
+                self.step_mut(&attempt.step).cancel_asked = true
+            }
             Event::Settled { attempt, claim, by, reason } => self.settled(entry, attempt, *claim, by, reason),
             Event::Ticked { step, item, answer, by } => {
                 let tick = Tick { answer: answer.clone(), by: by.clone(), at: entry.at };

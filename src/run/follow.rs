@@ -143,8 +143,9 @@ fn back(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         let skipped = if plan_step { left_out(book, state, step) } else { None };
         return skipped.unwrap_or_else(|| prepare::start(book, state, step, direction, GONOGO));
     }
+    let may_retry = !run.cancel_asked && !run.found_residue();
     match (run.failed_ms, run.attempt) {
-        (Some(failed_ms), _) if tries <= retries && !run.cancel_asked => {
+        (Some(failed_ms), _) if tries <= retries && may_retry => {
             let due = now.ms >= failed_ms + back_off_ms(tries);
             if due { prepare::start(book, state, step, direction, GONOGO) } else { Vec::new() }
         }
@@ -299,7 +300,7 @@ fn failed(book: &Runbook, state: &RunState, phase: &Phase, step: &Step, run: &St
     if run.was_interrupted() && starts_itself(state, phase, step) {
         return prepare::start(book, state, step, Direction::Forward, GONOGO);
     }
-    if run.tries_this_leg() <= step.retries && !run.cancel_asked {
+    if run.tries_this_leg() <= step.retries && !run.cancel_asked && !run.found_residue() {
         if now.ms < failed_ms + back_off_ms(run.tries) {
             return Vec::new();
         }

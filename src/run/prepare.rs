@@ -1,6 +1,6 @@
 //! Making a step ready: its templates resolved into exactly what will be sent, before anything is sent.
 
-use super::event::{Attempt, Direction, Event, Resolved, Statement};
+use super::event::{Attempt, Direct, Direction, Event, Resolved, Statement};
 use super::facts::{Facts, Fault, Outcome};
 use super::state::RunState;
 use super::{BatchOrder, batch, context, fault};
@@ -22,8 +22,30 @@ pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction
         other => other,
     };
     match resolved {
-        Ok(resolved) => vec![Event::StepStarted { attempt, resolved, by: by.to_owned() }],
+        Ok(resolved) => {
+            let resolved = cleaned(state, acting, &attempt, resolved);
+            vec![Event::StepStarted { attempt, resolved, by: by.to_owned() }]
+        }
         Err(error) => unready(state, step, direction, by, error.to_string()),
+    }
+}
+
+/// A retry clears away first what the attempt before it left: statements of their own, shown and run like any other.
+fn cleaned(state: &RunState, acting: &Step, attempt: &Attempt, resolved: Resolved) -> Resolved {
+    let before = state.steps.get(&attempt.step).filter(|run| {
+        let last = run.attempt.as_ref();
+        last.is_some_and(|last| last.direction == attempt.direction && last.n + 1 == attempt.n)
+    });
+    let residue = before.map_or(&[][..], |run| run.residue());
+    match resolved {
+        Resolved::Sql { target, statements, transaction: false, direct } if !residue.is_empty() => {
+            let line = |sql: &str| direct.cleanup.iter().find(|one| one.sql == sql).map_or(acting.line, |one| one.line);
+            let cleaning = residue.iter().map(|sql| Statement { sql: sql.clone(), line: line(sql) });
+            let statements = cleaning.chain(statements).collect();
+            let direct = Direct { cleaning: u32::try_from(residue.len()).unwrap_or(u32::MAX), ..direct };
+            Resolved::Sql { target, statements, transaction: false, direct }
+        }
+        other => other,
     }
 }
 
@@ -100,10 +122,29 @@ fn resolve_sql(
         Some(edited) => edited.to_owned(),
         None => expr::render(&script.text, Place::Sql(dialect), context)?,
     };
-    let parts = sql::split(&text, dialect).map_err(|problem| ExprError::Failed(problem.to_string()))?;
-    let statements =
-        parts.into_iter().map(|part| Statement { sql: part.sql, line: part.line + script.line - 1 }).collect();
-    Ok(Resolved::Sql { target, statements, transaction: script.transaction })
+    let statements = statements(&text, script.line, dialect)?;
+    // What the runbook says of its own SQL says nothing of SQL that was changed since.
+    let direct = match edited {
+        None => resolve_direct(script, dialect, context)?,
+        Some(_) => Direct::default(),
+    };
+    Ok(Resolved::Sql { target, statements, transaction: script.transaction, direct })
+}
+
+fn resolve_direct(script: &Script, dialect: sql::Dialect, context: &Context) -> Result<Direct, ExprError> {
+    let text = |template: &str| expr::render(template, Place::Sql(dialect), context);
+    let question = script.probe.as_ref().map(|probe| text(&probe.text)).transpose()?;
+    let cleanup = match &script.cleanup {
+        Some(cleanup) => statements(&text(&cleanup.text)?, cleanup.line, dialect)?,
+        None => Vec::new(),
+    };
+    Ok(Direct { question, cleanup, cleaning: 0 })
+}
+
+/// The statements of a text that starts at `line`.
+fn statements(text: &str, line: u32, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
+    let parts = sql::split(text, dialect).map_err(|problem| ExprError::Failed(problem.to_string()))?;
+    Ok(parts.into_iter().map(|part| Statement { sql: part.sql, line: part.line + line - 1 }).collect())
 }
 
 /// The end of a checklist or poll that everybody has answered.

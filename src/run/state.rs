@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::event::{Attempt, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
-use super::facts::{Effect, Facts, Judged, NoData, Outcome};
+use super::facts::{Effect, Facts, Judged, NoData, Outcome, Probed};
 use super::output::OutputLog;
 use crate::runbook::{StepId, TriggerAction};
 
@@ -137,6 +137,8 @@ pub struct StepRun {
     pub output: OutputLog,
     /// Its COMMIT was about to be sent.
     pub judged: Option<Judged>,
+    /// Its first statement outside of a transaction was about to be sent.
+    pub probed: Option<Probed>,
     pub cancel_asked: bool,
     /// The entry that last changed it: a confirm that saw less is refused.
     pub changed: u64,
@@ -166,6 +168,19 @@ impl StepRun {
     pub fn was_interrupted(&self) -> bool {
         let failed = matches!(self.status, StepStatus::Failed | StepStatus::UndoFailed);
         failed && matches!(&self.outcome, Some(Outcome::Failed { fault, .. }) if fault.interrupted)
+    }
+
+    /// SQL that clears away what its last attempt left, or found.
+    pub fn residue(&self) -> &[String] {
+        match &self.outcome {
+            Some(Outcome::Failed { fault, .. } | Outcome::Broke { fault }) => &fault.residue,
+            _ => &[],
+        }
+    }
+
+    /// True where what is to be cleared away before another try may be somebody else's: that attempt sent nothing.
+    pub fn found_residue(&self) -> bool {
+        !self.residue().is_empty() && self.probed.is_none()
     }
 
     /// True where the run goes past it.

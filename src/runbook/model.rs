@@ -261,6 +261,18 @@ pub struct Script {
     pub transaction: bool,
     /// 1-based line of the runbook (inline) or 1 (file) where the text starts.
     pub line: u32,
+    /// Outside of a transaction: a query whose first cell is true where the effect is present and complete. Template.
+    pub probe: Option<SqlText>,
+    /// Outside of a transaction: clears away what a broken attempt left. Template.
+    pub cleanup: Option<SqlText>,
+}
+
+/// SQL beside a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlText {
+    pub text: String,
+    /// 1-based line of the runbook.
+    pub line: u32,
 }
 
 #[derive(Clone, Debug)]

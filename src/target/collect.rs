@@ -80,6 +80,18 @@ impl<'a> Collector<'a> {
         self.send(Chunk::Statement { n, of }).await;
     }
 
+    /// The next statement is left out.
+    pub fn pass(&mut self) {
+        self.n += 1;
+    }
+
+    /// What came so far is none of the step's own.
+    pub fn forget(&mut self) {
+        self.result = None;
+        self.affected = None;
+        self.notices.clear();
+    }
+
     /// The statement (1-based) that runs or ran last.
     pub fn statement(&self) -> u32 {
         self.n

@@ -8,6 +8,7 @@ mod batch;
 mod cell;
 mod claim;
 mod collect;
+mod direct;
 mod error;
 mod label;
 mod notice;
@@ -32,15 +33,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::batch::BatchJob;
 pub use self::claim::{Claim, Memory, Refusal};
+pub use self::direct::{Ruling, left};
 pub use self::error::TargetError;
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
 
 use self::address::Address;
 use self::postgres::Postgres;
+use self::problem::Problem;
 use self::shape::Shape;
 use self::sqlite::Sqlite;
-use crate::run::event::{Fingerprint, Grip, Statement};
+use crate::run::event::{Direct, Fingerprint, Grip, Statement};
 use crate::run::{Chunk, Fault, Judge, Outcome};
 use crate::runbook::TargetSpec;
 
@@ -53,6 +56,8 @@ pub struct SqlJob<'a> {
     pub statements: &'a [Statement],
     /// All in one transaction, or each by itself.
     pub transaction: bool,
+    /// Outside of a transaction: what decides it when nobody sees the end, and what only clears away.
+    pub direct: &'a Direct,
     /// Time for the whole job, connecting included.
     pub timeout: Option<Duration>,
     /// Counts rows as they arrive, kept or not: what a progress line shows between two chunks.
@@ -66,7 +71,17 @@ pub struct SqlJob<'a> {
 impl<'a> SqlJob<'a> {
     /// A script without limits, proofs and progress of its own.
     pub fn plain(label: &'a str, statements: &'a [Statement], transaction: bool) -> Self {
-        Self { label, statements, transaction, timeout: None, counter: None, entry: None, witness: None }
+        const NOTHING: &Direct = &Direct { question: None, cleanup: Vec::new(), cleaning: 0 };
+        Self {
+            label,
+            statements,
+            transaction,
+            direct: NOTHING,
+            timeout: None,
+            counter: None,
+            entry: None,
+            witness: None,
+        }
     }
 }
 
@@ -261,13 +276,52 @@ impl Target {
     /// # Errors
     /// The server cannot be asked: then nothing is known of leftovers.
     pub async fn look(&self, label: &str) -> Result<Vec<Look>, TargetError> {
+        self.look_for(label, None).await
+    }
+
+    /// The same, and the session that was noted when the attempt began, should it go by another name since.
+    ///
+    /// # Errors
+    /// As of [`Self::look`].
+    pub async fn look_for(&self, label: &str, session: Option<&(i32, String)>) -> Result<Vec<Look>, TargetError> {
         match &self.kind {
-            Kind::Postgres(target) => target.look(label).await.map_err(|problem| TargetError::Ask {
-                target: self.name.clone(),
-                what: "the server did not say which sessions are left".to_owned(),
-                why: problem.words(),
-            }),
+            Kind::Postgres(target) => {
+                let found = target.look_for(label, session).await;
+                found.map_err(|problem| self.unasked("the server did not say which sessions are left", &problem))
+            }
             Kind::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn unasked(&self, what: impl Into<String>, problem: &Problem) -> TargetError {
+        TargetError::Ask { target: self.name.clone(), what: what.into(), why: problem.words() }
+    }
+
+    /// Whether [`Self::rule`] can tell what became of statements outside of a transaction.
+    pub fn can_tell(&self, statements: &[Statement], direct: &Direct) -> bool {
+        match &self.kind {
+            Kind::Postgres(target) => target.can_tell(statements, direct),
+            Kind::Sqlite(_) => direct.question.is_some(),
+        }
+    }
+
+    /// What became of statements that ran outside of a transaction, by what the database shows now. Asked only when no
+    /// session runs them any more. `before`: what was noted of each before the first was sent.
+    ///
+    /// # Errors
+    /// The database cannot be asked. A probe of the runbook that fails is an open ruling.
+    pub async fn rule(
+        &self,
+        statements: &[Statement],
+        direct: &Direct,
+        before: &[Option<String>],
+    ) -> Result<Ruling, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => {
+                let ruling = target.rule(statements, direct, before).await;
+                ruling.map_err(|problem| self.unasked("the server did not say what is there", &problem))
+            }
+            Kind::Sqlite(target) => Ok(target.rule(direct).await),
         }
     }
 
@@ -278,11 +332,26 @@ impl Target {
     /// The server cannot be asked.
     pub async fn cancel_leftover(&self, label: &str, pid: i32) -> Result<bool, TargetError> {
         match &self.kind {
-            Kind::Postgres(target) => target.cancel_leftover(label, pid).await.map_err(|problem| TargetError::Ask {
-                target: self.name.clone(),
-                what: format!("the server was not told to cancel session {pid}"),
-                why: problem.words(),
-            }),
+            Kind::Postgres(target) => {
+                let told = target.cancel_leftover(label, pid).await;
+                told.map_err(|problem| {
+                    self.unasked(format!("the server was not told to cancel session {pid}"), &problem)
+                })
+            }
+            Kind::Sqlite(_) => Ok(false),
+        }
+    }
+
+    /// The same, but the session itself is ended: what it has open is taken back.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn terminate_leftover(&self, label: &str, pid: i32) -> Result<bool, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => {
+                let told = target.terminate_leftover(label, pid).await;
+                told.map_err(|problem| self.unasked(format!("the server was not told to end session {pid}"), &problem))
+            }
             Kind::Sqlite(_) => Ok(false),
         }
     }
@@ -355,7 +424,7 @@ impl Target {
         }
     }
 
-    fn asked<T>(&self, what: &str, answer: Result<T, problem::Problem>) -> Result<T, TargetError> {
+    fn asked<T>(&self, what: &str, answer: Result<T, Problem>) -> Result<T, TargetError> {
         answer.map_err(|problem| TargetError::Ask {
             target: self.name.clone(),
             what: format!("it could not be asked: {what}"),

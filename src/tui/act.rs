@@ -28,6 +28,7 @@ pub fn act(model: &mut Model, action: Action, key: &KeyEvent) -> Option<Out> {
         Action::NoGo => vote(model, false),
         Action::Retry => with_step(model, Kind::Retry),
         Action::Skip => ask_step(model, Kind::Skip, "reason"),
+        Action::Cancel if view::shown_in_doubt(model) => leftover(model),
         Action::Cancel => with_attempt(model, Kind::Cancel, false),
         Action::Settle => with_attempt(model, Kind::Settle, true),
         Action::SignOff => sign_off(model),
@@ -171,6 +172,14 @@ fn with_attempt(model: &mut Model, kind: fn(crate::run::Attempt) -> Kind, settle
         false => (Vec::new(), Vec::new()),
     };
     open(model, kind(attempt), choices, fields)
+}
+
+/// What the server still does for an attempt in doubt.
+fn leftover(model: &mut Model) -> Option<Out> {
+    let (_, run) = view::shown_step(model)?;
+    let attempt = run?.attempt.clone()?;
+    let choices = vec!["cancel the statement that runs".to_owned(), "end the session itself".to_owned()];
+    open(model, Kind::Leftover(attempt), choices, Vec::new())
 }
 
 fn sign_off(model: &mut Model) -> Option<Out> {
@@ -320,7 +329,7 @@ pub fn sent_words(model: &Model, verb: &CommandVerb) -> String {
         CommandVerb::Start { step } => format!("start of {}", name(step)),
         CommandVerb::Retry { step } => format!("retry of {}", name(step)),
         CommandVerb::Skip { step, .. } => format!("skip of {}", name(step)),
-        CommandVerb::Cancel { .. } => "cancel".to_owned(),
+        CommandVerb::Cancel { .. } | CommandVerb::CancelLeftover { .. } => "cancel".to_owned(),
         CommandVerb::Settle { .. } => "settlement".to_owned(),
         CommandVerb::Tick { .. } | CommandVerb::Untick { .. } => "tick".to_owned(),
         CommandVerb::Vote { .. } => "vote".to_owned(),

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Mode, Model};
 use super::offer::{Offer, offer};
+use super::view;
 use super::view::next::{self, Enter};
 
 /// Everything a key can do.
@@ -237,6 +238,7 @@ pub fn name(model: &Model, row: &Binding) -> String {
             Enter::Return(_) => "to current step",
             Enter::Nothing => row.name,
         },
+        Action::Cancel if view::shown_in_doubt(model) => "end leftover",
         Action::Hold if state.hold.is_some() => "continue",
         Action::Auto if state.auto => "auto off",
         Action::Auto => "auto on",

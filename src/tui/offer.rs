@@ -158,6 +158,9 @@ fn step(action: Action, model: &Model) -> Offer {
                 false => yes(format!("cancels {name} (asks first)")),
             }
         }
+        (Action::Cancel, StepStatus::InDoubt) if view::shown_in_doubt(model) => {
+            yes("ends what the server may still do for it (asks first)")
+        }
         (Action::Settle, StepStatus::InDoubt) => yes("says what happened to it: done, or not done (asks for a reason)"),
         (Action::EditSql, StepStatus::Pending | StepStatus::Failed | StepStatus::Broke)
             if matches!(step.verb, Verb::Sql(_)) =>

@@ -6,6 +6,7 @@
 mod batch;
 mod commits;
 mod commits_held_up;
+mod direct;
 mod ends;
 mod guard;
 mod ledger;

@@ -3,6 +3,7 @@
 
 mod batch;
 mod command;
+mod direct;
 mod sql;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::doors::Doors;
 use super::exec;
 use super::redact::is_redacted;
 use super::verify::Question;
-use crate::run::event::Resolved;
+use crate::run::event::{Fingerprint, Resolved};
 use crate::run::state::StepRun;
 use crate::run::{Attempt, Judge, Moment, Outcome, RunState, context, describe};
 use crate::runbook::expr::Context;
@@ -27,6 +28,8 @@ pub struct Left {
     pub judge: Arc<Judge>,
     /// The run clock of the journal's last word on it.
     pub last: Moment,
+    /// Who its target was, as the run knows it.
+    pub seen: Option<Fingerprint>,
     pub doors: Doors,
     /// The values of the run as it stands.
     context: Context,
@@ -48,7 +51,12 @@ pub enum Found {
 impl Left {
     pub fn new(book: &Runbook, state: &RunState, doors: &Doors, attempt: &Attempt, step: &Step) -> Option<Self> {
         let run = state.steps.get(&attempt.step)?.clone();
+        let seen = match &run.resolved {
+            Some(Resolved::Sql { target, .. }) => state.targets.get(target).and_then(|seen| seen.fingerprint.clone()),
+            _ => None,
+        };
         Some(Self {
+            seen,
             attempt: attempt.clone(),
             last: run.ended.unwrap_or(state.at),
             run,
@@ -91,7 +99,10 @@ pub async fn look(left: &Left) -> Found {
 
 async fn look_for(left: &Left) -> Found {
     match &left.run.resolved {
-        Some(Resolved::Sql { target, statements, transaction }) => {
+        Some(Resolved::Sql { target, statements, transaction: false, direct }) => {
+            direct::look(left, target, statements, direct).await
+        }
+        Some(Resolved::Sql { target, statements, transaction, .. }) => {
             sql::look(left, target, statements, *transaction).await
         }
         Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,

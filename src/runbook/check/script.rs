@@ -10,8 +10,9 @@ pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
     for script in notes.scripts.take() {
         quotes(notes, runbook, &script);
         let mut findings = of_all(&dialects(runbook, &script), &script);
-        if findings.is_empty() && script.wants == Wants::One {
-            findings.extend(more_than_one(&script));
+        let one = matches!(script.wants, Wants::One | Wants::Decides);
+        if findings.is_empty() && one {
+            findings.extend(more_than_one(&script).or_else(|| writes(&script)));
         }
         for finding in findings {
             notes.within(&script.text, finding.at, finding.message, finding.hint);
@@ -39,7 +40,7 @@ fn of_all(dialects: &BTreeSet<Dialect>, script: &Script) -> Vec<Finding> {
     let masked = sql::mask(&script.text.text);
     let mut all = dialects.iter().map(|dialect| match script.wants {
         Wants::Fragment => sql::fragment(&masked, *dialect).into_iter().collect(),
-        Wants::Statements | Wants::One => sql::judge(&masked, *dialect, script.transaction),
+        Wants::Statements | Wants::One | Wants::Decides => sql::judge(&masked, *dialect, script.transaction),
     });
     let first = all.next().unwrap_or_default();
     all.fold(first, |left, right| {
@@ -55,6 +56,16 @@ fn more_than_one(script: &Script) -> Option<Finding> {
         at: second.offset..second.offset + second.sql.len(),
         message: "this asks one thing, and here is its second statement".into(),
         hint: "keep one of them".into(),
+    })
+}
+
+/// A step's probe is asked at any time, also while nobody looks.
+fn writes(script: &Script) -> Option<Finding> {
+    let text = &script.text.text;
+    (script.wants == Wants::Decides && !sql::only_reads(text)).then(|| Finding {
+        at: 0..text.len(),
+        message: "the probe of a step only looks: it must be a query that writes nothing".into(),
+        hint: "an example: probe = \"select to_regclass('public.new_table') is not null\"".into(),
     })
 }
 

@@ -87,6 +87,8 @@ pub(super) struct Script {
 pub(super) enum Wants {
     Statements,
     One,
+    /// One statement, which only reads.
+    Decides,
     /// A part of a statement of ours.
     Fragment,
 }

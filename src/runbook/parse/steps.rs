@@ -90,7 +90,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     misplaced(&table, &step.verb);
-    table.unbuilt(&["max_rows", "probe", "cleanup", "approvals"]);
+    table.unbuilt(&["max_rows", "approvals"]);
     table.finish();
     step
 }

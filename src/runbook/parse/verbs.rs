@@ -10,7 +10,7 @@ use super::steps::{self, Known, template};
 use super::{FormulaKind, Owner, Script as Site, Wants, batch, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
-use crate::runbook::{HttpCall, Item, Notify, Script, Secret, Verb};
+use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
 const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
 const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
@@ -52,6 +52,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
+    belongs(table, word, "probe", &["sql", "file"], "");
+    belongs(table, word, "cleanup", &["sql", "file"], "");
     let target = match word {
         Some("sql" | "file" | "batch") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
@@ -77,7 +79,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
 }
 
 fn empty_sql() -> Verb {
-    Verb::Sql(Script { text: String::new(), file: None, transaction: true, line: 0 })
+    Verb::Sql(Script { text: String::new(), file: None, transaction: true, line: 0, probe: None, cleanup: None })
 }
 
 /// The one verb there is. None, or more: a problem.
@@ -175,14 +177,38 @@ fn script(
 ) -> Script {
     let transaction = values::one_of(table, "transaction", &[("none", false)]).unwrap_or(true);
     table.notes.formula(text, FormulaKind::Sql, owner, None);
-    table.notes.scripts.borrow_mut().push(Site {
+    let site = |text: &Located, transaction, wants| Site {
         text: text.clone(),
         transaction,
-        target,
+        target: target.clone(),
         only: only.to_vec(),
-        wants: Wants::Statements,
-    });
-    Script { text: text.text.clone(), line: table.notes.line(text), file, transaction }
+        wants,
+    };
+    table.notes.scripts.borrow_mut().push(site(text, transaction, Wants::Statements));
+    let beside = |key: &'static str, wants| {
+        let text = outside(table, key, transaction)?;
+        table.notes.formula(&text, FormulaKind::Sql, owner, None);
+        table.notes.scripts.borrow_mut().push(site(&text, false, wants));
+        Some(SqlText { line: table.notes.line(&text), text: text.text })
+    };
+    Script {
+        probe: beside("probe", Wants::Decides),
+        cleanup: beside("cleanup", Wants::Statements),
+        text: text.text.clone(),
+        line: table.notes.line(text),
+        file,
+        transaction,
+    }
+}
+
+/// SQL that only a script outside of a transaction has beside it.
+fn outside(table: &Reader<'_, '_>, key: &'static str, transaction: bool) -> Option<Located> {
+    if transaction && table.has(key) {
+        let message = format!("`{key}` belongs to transaction = \"none\": in a transaction it is known what happened");
+        table.refuse(key, message, "leave it out, or write transaction = \"none\"");
+        return None;
+    }
+    table.text(key)
 }
 
 /// A command and its arguments.

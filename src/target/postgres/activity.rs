@@ -74,12 +74,16 @@ impl Postgres {
     }
 
     /// Sessions under the attempt's name: of this engine, or left on the server by an earlier one.
-    pub async fn look(&self, attempt: &str) -> Result<Vec<Look>, Problem> {
+    /// `session`: a process and its start, which is one of them by whatever name it goes now.
+    pub async fn look_for(&self, attempt: &str, session: Option<&(i32, String)>) -> Result<Vec<Look>, Problem> {
         let sql = "select pid::text, coalesce(state, ''), \
                      floor(extract(epoch from coalesce(query_start, backend_start)) * 1000)::text, coalesce(query, '') \
                    from pg_stat_activity \
-                   where application_name = $1 and backend_type = 'client backend' order by backend_start";
-        let rows = self.control.ask(sql, &[&self.label(attempt)]).await?;
+                   where backend_type = 'client backend' \
+                     and (application_name = $1 \
+                       or (pid::text = $2 and backend_start = nullif($3, '')::timestamptz)) order by backend_start";
+        let (pid, born) = session.map_or_else(Default::default, |(pid, born)| (pid.to_string(), born.clone()));
+        let rows = self.control.ask(sql, &[&self.label(attempt), &pid, &born]).await?;
         Ok(rows
             .into_iter()
             .filter_map(|row| {
@@ -97,6 +101,13 @@ impl Postgres {
     /// Asks the server to cancel what an attempt's leftover session does. True: it was there to be asked.
     pub async fn cancel_leftover(&self, attempt: &str, pid: i32) -> Result<bool, Problem> {
         let sql = "select pg_cancel_backend(pid)::text from pg_stat_activity \
+                   where pid = $1::text::int and application_name = $2";
+        self.signal(sql, pid, &self.label(attempt)).await
+    }
+
+    /// Ends an attempt's leftover session. True: it was there to be ended.
+    pub async fn terminate_leftover(&self, attempt: &str, pid: i32) -> Result<bool, Problem> {
+        let sql = "select pg_terminate_backend(pid)::text from pg_stat_activity \
                    where pid = $1::text::int and application_name = $2";
         self.signal(sql, pid, &self.label(attempt)).await
     }

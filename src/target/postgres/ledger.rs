@@ -216,7 +216,7 @@ impl Postgres {
 
     /// The session that still holds it, in words.
     async fn zombie(&self, key: &Key) -> String {
-        let looks = self.look(&key.attempt.to_string()).await.unwrap_or_default();
+        let looks = self.look_for(&key.attempt.to_string(), None).await.unwrap_or_default();
         let words =
             looks.iter().map(|look| format!("pid {} {}: {}", look.pid, look.state, clean::line(&look.query, 60)));
         let words: Vec<String> = words.collect();

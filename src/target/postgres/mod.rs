@@ -5,6 +5,7 @@
 mod activity;
 mod batch;
 mod commit;
+mod direct;
 mod env;
 mod fault;
 mod guard;

@@ -54,7 +54,7 @@ impl Postgres {
         }
         let started = Instant::now();
         loop {
-            let left = match self.look(&key.attempt.to_string()).await {
+            let left = match self.look_for(&key.attempt.to_string(), None).await {
                 Ok(left) => left,
                 Err(problem) => {
                     return Resolution::NotDone(format!("{NEVER_SENT} ({}: it was not asked)", problem.words()));

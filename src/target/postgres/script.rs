@@ -1,11 +1,13 @@
 //! A step's script on a session of its own: statements one by one, judged before COMMIT, cancelled on the server.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Either, Row, Statement as _};
 use tokio::sync::mpsc::Sender;
@@ -15,18 +17,20 @@ use tracing::instrument::WithSubscriber;
 
 use super::activity::Presence;
 use super::commit::{Commit, Proof};
+use super::direct::{self, Refused};
 use super::locks::Sentry;
 use super::mark::{Mark, Stage};
 use super::session::Session;
 use super::tries::{Backoff, Tries};
 use super::{Postgres, types};
 use crate::failpoint;
-use crate::run::facts::Effect;
+use crate::run::facts::{Effect, Probed};
 use crate::run::{Chunk, Fault, Judge, Outcome, Verdict};
 use crate::runbook::sql;
 use crate::target::cell::Cell;
 use crate::target::collect::Collector;
-use crate::target::notice::Ear;
+use crate::target::direct::{Ready, own_cleanup, refine};
+use crate::target::notice::{Ear, Notice};
 use crate::target::problem::Problem;
 use crate::target::shape::Shape;
 use crate::target::watch::{Cause, Watch};
@@ -40,6 +44,8 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a lost session is looked for on the server.
 const GONE: Duration = Duration::from_secs(10);
 const DESCRIBE: Duration = Duration::from_secs(5);
+/// How long what a failure left is looked for.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(
     target: &Postgres,
@@ -90,6 +96,8 @@ async fn once(
             collector: Collector::new(out, job),
             ear,
             proof: Proof::new(target, job.entry),
+            before: Vec::new(),
+            left_out: Vec::new(),
         };
         attempt.run().await
     };
@@ -168,6 +176,10 @@ struct Attempt<'a> {
     collector: Collector<'a>,
     ear: Ear,
     proof: Proof,
+    /// What was noted of each of its own statements before the first was sent.
+    before: Vec<Option<String>>,
+    /// Why its first statements are not sent again: one sentence each.
+    left_out: Vec<String>,
 }
 
 impl Attempt<'_> {
@@ -328,7 +340,16 @@ impl Attempt<'_> {
     }
 
     async fn direct(&mut self) -> Outcome {
-        if let Err(stop) = self.statements().await {
+        let ready = match self.ready().await {
+            Ok(ready) => ready,
+            Err(outcome) => return *outcome,
+        };
+        self.left_out = ready.done;
+        let ended = self.statements().await;
+        if failpoint::hit("target.direct.after") {
+            return Outcome::Unknown { known: "a test broke it off after its last statement".to_owned() };
+        }
+        if let Err(stop) = ended {
             return self.stopped(stop).await;
         }
         self.collector.count_notices(&mut self.ear).await;
@@ -338,6 +359,26 @@ impl Attempt<'_> {
             Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
             Ok(verdict) => words::done(facts, verdict),
         }
+    }
+
+    /// Looks what is there already, and has the journal hold what it saw: from then on statements may have been sent.
+    async fn ready(&mut self) -> Result<Ready, Box<Outcome>> {
+        let (ready, probed) = match self.target.look_first(self.job).await {
+            Ok(looked) => looked,
+            Err(Refused::Failed(fault)) => return Err(Box::new(words::failed(*fault, None))),
+            Err(Refused::Broke(fault)) => return Err(Box::new(words::broke(*fault))),
+        };
+        let session = &self.session.backend;
+        let probed = Probed { session: Some((session.pid, session.born.clone())), ..probed };
+        self.before.clone_from(&probed.before);
+        if failpoint::hit("target.direct.before") {
+            return Err(Box::new(words::broke(unjournaled("a test broke it off"))));
+        }
+        if let Some(witness) = self.job.witness {
+            let stored = witness.witness(Chunk::Probed(probed)).await;
+            stored.map_err(|why| Box::new(words::broke(unjournaled(&why))))?;
+        }
+        Ok(ready)
     }
 
     async fn stopped(&mut self, stop: Stop) -> Outcome {
@@ -362,7 +403,32 @@ impl Attempt<'_> {
             1 if !residue && matches!(&stop, Stop::Problem(_)) => (Effect::None, FAILED_ALONE),
             _ => (Effect::Possible, BY_ITSELF),
         };
-        words::failed(words::fault(stop, cause, n, effect, safe), Some(self.collector.facts()))
+        let mut fault = words::fault(stop, cause, n, effect, safe);
+        if n > 0 {
+            self.look_after(&mut fault).await;
+        }
+        words::failed(fault, Some(self.collector.facts()))
+    }
+
+    /// What a failure left is looked for while everybody still knows what it was about.
+    async fn look_after(&self, fault: &mut Fault) {
+        let cleaning = self.job.direct.cleaning as usize;
+        if self.collector.statement() as usize <= cleaning {
+            // Not even that went through: the next try begins with it again.
+            fault.residue = self.job.statements.iter().take(cleaning).map(|one| one.sql.clone()).collect();
+            fault.effect = Effect::Possible;
+            return;
+        }
+        if !self.target.can_tell(direct::own(self.job), self.job.direct) {
+            if fault.effect == Effect::Possible {
+                fault.residue = own_cleanup(self.job.direct);
+            }
+            return;
+        }
+        let ruling = self.target.rule(direct::own(self.job), self.job.direct, &self.before);
+        if let Ok(Ok(ruling)) = timeout(LOOK_AFTER, ruling).await {
+            refine(fault, ruling);
+        }
     }
 
     fn leaves_residue(&self, n: u32) -> bool {
@@ -371,9 +437,16 @@ impl Attempt<'_> {
     }
 
     async fn statements(&mut self) -> Result<(), Stop> {
-        for statement in self.job.statements {
+        let own = self.job.direct.cleaning as usize;
+        for (n, statement) in self.job.statements.iter().enumerate() {
             if let Some(cause) = self.watch.cause() {
                 return Err(Stop::Cause(cause));
+            }
+            if n == own {
+                self.collector.forget();
+            }
+            if self.leave_out(n, &statement.sql).await {
+                continue;
             }
             if self.job.transaction && self.wants_row(&statement.sql) {
                 self.proof.write(self.target, &mut self.session).await.map_err(Stop::Problem)?;
@@ -395,6 +468,18 @@ impl Attempt<'_> {
         !Shape::of(sql).sets_transaction() && !sql::only_reads(sql)
     }
 
+    /// Passes over a statement that an earlier attempt has done already.
+    async fn leave_out(&mut self, n: usize, sql: &str) -> bool {
+        let own = n.checked_sub(self.job.direct.cleaning as usize);
+        if own.is_none() || self.left_out.is_empty() || direct::is_passing(sql) {
+            return false;
+        }
+        let text = format!("statement {} is left out: {}", n + 1, self.left_out.remove(0));
+        self.collector.pass();
+        self.collector.notice(Notice { severity: "NOTICE", text }).await;
+        true
+    }
+
     async fn statement(&mut self, sql: &str) -> Result<(), Problem> {
         let shape = Shape::of(sql);
         let (count, described) = self.stream(sql).await?;
@@ -407,9 +492,17 @@ impl Attempt<'_> {
 
     /// Sends the statement and takes in all it brings; returns its tag's count, and whether its columns are known.
     async fn stream(&mut self, sql: &str) -> Result<(u64, bool), Problem> {
-        let Self { target, session, collector, ear, .. } = self;
+        let Self { target, job, session, collector, ear, .. } = self;
         let (mut count, mut described) = (0, false);
         let mut stream = raw::send::<sqlx::Postgres, _>(&mut session.conn, sql);
+        let mut early = None;
+        if !job.transaction {
+            // Once asked, it is on its way.
+            early = poll_fn(|context| Poll::Ready(Some(stream.poll_next_unpin(context)))).await;
+            if failpoint::hit("target.direct.sent") {
+                return Err(Problem::lost("a test broke it off while it ran"));
+            }
+        }
         loop {
             let due = collector.due();
             let item = tokio::select! {
@@ -418,7 +511,7 @@ impl Attempt<'_> {
                     collector.notice(notice).await;
                     continue;
                 }
-                item = stream.next() => item,
+                item = next(&mut stream, &mut early) => item,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     collector.flush().await;
                     continue;
@@ -464,6 +557,21 @@ impl Attempt<'_> {
             // The driver cannot describe some types (multiranges): then the result has no header, but it is one.
             Ok(Err(_)) | Err(_) => self.collector.empty_result(),
         }
+    }
+}
+
+/// The next item of a stream that was polled once already.
+async fn next<S: Stream + Unpin>(stream: &mut S, early: &mut Option<Poll<Option<S::Item>>>) -> Option<S::Item> {
+    match early.take() {
+        Some(Poll::Ready(item)) => item,
+        Some(Poll::Pending) | None => stream.next().await,
+    }
+}
+
+fn unjournaled(why: &str) -> Fault {
+    Fault {
+        safe: NOTHING_SENT.to_owned(),
+        ..Fault::new(format!("the journal did not take what was there before: {why}"))
     }
 }
 

@@ -26,10 +26,11 @@ use self::gate::Gate;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use super::address::{SqliteAddress, SqliteMode};
 use super::batch::{BatchJob, walk};
+use super::direct::{self, Ruling};
 use super::problem::Problem;
 use super::watch::Watch;
 use super::{SqlJob, TargetError, raw};
-use crate::run::event::Fingerprint;
+use crate::run::event::{Direct, Fingerprint};
 use crate::run::{Chunk, Judge, Outcome, limits};
 use crate::runbook::{LedgerUse, TargetSpec};
 
@@ -39,6 +40,8 @@ const VARIABLE: &str = "GONOGO_SQLITE";
 const ROWS_AHEAD: usize = 16;
 /// Beyond a question's own limit: how long its interruption may take.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a step's own probe may take.
+const ASK: Duration = Duration::from_secs(10);
 
 pub(super) struct Sqlite {
     name: String,
@@ -135,6 +138,20 @@ impl Sqlite {
             Ok(Some(None)) => Err("the answer is NULL".to_owned()),
             Ok(None) => Err("the answer has no row".to_owned()),
             Err(problem) => Err(problem.words()),
+        }
+    }
+
+    /// The step's own probe; none: it has none.
+    async fn answer(&self, direct: &Direct) -> Result<Option<bool>, String> {
+        let Some(question) = &direct.question else { return Ok(None) };
+        direct::truth(&self.ask(question, ASK).await?).map(Some)
+    }
+
+    /// What became of statements whose end nobody saw: only the step's own probe can tell.
+    pub async fn rule(&self, direct: &Direct) -> Ruling {
+        match self.answer(direct).await {
+            Ok(answer) => direct::rule(&[], direct, answer),
+            Err(why) => Ruling::Open(format!("the step's probe cannot be asked: {why}")),
         }
     }
 

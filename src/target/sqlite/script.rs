@@ -11,10 +11,11 @@ use super::fault::{COMMIT_VETOED, INTERRUPT};
 use super::gate::Gate;
 use super::{Sqlite, SqliteMode, ledger, row};
 use crate::failpoint;
-use crate::run::facts::Effect;
+use crate::run::facts::{Effect, Probed};
 use crate::run::{Chunk, Facts, Fault, Judge, Outcome, Verdict};
 use crate::runbook::sql;
 use crate::target::collect::Collector;
+use crate::target::direct;
 use crate::target::problem::Problem;
 use crate::target::shape::Shape;
 use crate::target::watch::{Cause, Watch};
@@ -190,6 +191,9 @@ impl Attempt<'_> {
     }
 
     async fn direct(&mut self) -> Outcome {
+        if let Err(fault) = self.ready().await {
+            return words::broke(fault);
+        }
         if let Err(stop) = self.statements().await {
             return self.stopped(stop);
         }
@@ -199,6 +203,20 @@ impl Attempt<'_> {
             Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
             Ok(verdict) => words::done(facts, verdict),
         }
+    }
+
+    /// Has the journal hold that statements may be sent from now on, unless the step's probe says that they need not.
+    async fn ready(&mut self) -> Result<(), Fault> {
+        match self.target.answer(self.job.direct).await {
+            Err(why) => return Err(direct::unasked(&why)),
+            Ok(answer) => direct::may_go(&[], self.job.direct, answer, false).map_err(|fault| *fault)?,
+        };
+        let Some(witness) = self.job.witness else { return Ok(()) };
+        let stored = witness.witness(Chunk::Probed(Probed::default())).await;
+        stored.map_err(|why| Fault {
+            safe: NOTHING_SENT.to_owned(),
+            ..Fault::new(format!("the journal did not take that it begins: {why}"))
+        })
     }
 
     /// A single statement of SQLite either happens or does not.
@@ -217,7 +235,11 @@ impl Attempt<'_> {
             1 if failed => (Effect::None, FAILED_ALONE),
             _ => (Effect::Possible, BY_ITSELF),
         };
-        words::failed(words::fault(stop, cause, n, effect, safe), Some(self.collector.facts()))
+        let mut fault = words::fault(stop, cause, n, effect, safe);
+        if effect == Effect::Possible {
+            fault.residue = direct::own_cleanup(self.job.direct);
+        }
+        words::failed(fault, Some(self.collector.facts()))
     }
 
     async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
@@ -225,9 +247,12 @@ impl Attempt<'_> {
     }
 
     async fn statements(&mut self) -> Result<(), Stop> {
-        for statement in self.job.statements {
+        for (n, statement) in self.job.statements.iter().enumerate() {
             if let Some(cause) = self.watch.cause() {
                 return Err(Stop::Cause(cause));
+            }
+            if n == self.job.direct.cleaning as usize {
+                self.collector.forget();
             }
             self.collector.begin().await;
             let result = self.statement(&statement.sql).await;

@@ -22,6 +22,7 @@ pub fn title(model: &Model, form: &Form) -> String {
         Kind::Retry(id) => format!("Run {} again?", name(model, id)),
         Kind::Skip(id) => format!("Skip {}?", name(model, id)),
         Kind::Cancel(attempt) => format!("Cancel {}?", clean::line(&attempt.to_string(), 60)),
+        Kind::Leftover(attempt) => format!("End what is left of {}?", clean::line(&attempt.to_string(), 60)),
         Kind::Settle(attempt) => format!("What happened to {}?", clean::line(&attempt.to_string(), 60)),
         Kind::Vote { role, go: true, .. } => format!("{}: go?", role_title(model, role)),
         Kind::Vote { role, go: false, .. } => format!("{}: NO-GO", role_title(model, role)),
@@ -60,6 +61,7 @@ pub fn said(model: &Model, form: &Form) -> Said {
         Kind::Retry(id) => retry(model, id),
         Kind::Skip(id) => skip(model, id),
         Kind::Cancel(attempt) => cancel(model, attempt),
+        Kind::Leftover(attempt) => leftover(model, attempt),
         Kind::Settle(attempt) => settle(model, attempt),
         Kind::Vote { go: true, .. } => vec![(Ink::Text, "It is recorded with your name and the time.".to_owned())],
         Kind::Vote { go: false, .. } => {
@@ -180,13 +182,28 @@ fn cancel(model: &Model, attempt: &Attempt) -> Said {
     out
 }
 
-fn settle(model: &Model, attempt: &Attempt) -> Said {
-    let known = match model.state.step(&attempt.step).and_then(|run| run.outcome.as_ref()) {
+fn leftover(model: &Model, attempt: &Attempt) -> Said {
+    vec![
+        (Ink::Text, format!("Known: {}", known(model, attempt))),
+        (
+            Ink::Text,
+            "The server is told to end the sessions that carry the name of this attempt, if there are any. \
+                     gonogo looks again by itself and says what became of it."
+                .to_owned(),
+        ),
+    ]
+}
+
+fn known(model: &Model, attempt: &Attempt) -> String {
+    match model.state.step(&attempt.step).and_then(|run| run.outcome.as_ref()) {
         Some(Outcome::Unknown { known }) => clean::line(known, 600),
         _ => "it was started, and nobody saw it end".to_owned(),
-    };
+    }
+}
+
+fn settle(model: &Model, attempt: &Attempt) -> Said {
     vec![
-        (Ink::Text, format!("Known: {known}")),
+        (Ink::Text, format!("Known: {}", known(model, attempt))),
         (Ink::Warn, "Look at the target first. Your word is recorded as a claim, not as a proof; a wrong one may do it twice, or never.".to_owned()),
     ]
 }

@@ -17,6 +17,7 @@ pub enum Kind {
     Retry(StepId),
     Skip(StepId),
     Cancel(Attempt),
+    Leftover(Attempt),
     Settle(Attempt),
     Vote {
         step: StepId,
@@ -173,6 +174,9 @@ impl Form {
             Kind::Retry(step) => CommandVerb::Retry { step: step.clone() },
             Kind::Skip(step) => CommandVerb::Skip { step: step.clone(), reason: self.text(0) },
             Kind::Cancel(attempt) => CommandVerb::Cancel { attempt: attempt.clone() },
+            Kind::Leftover(attempt) => {
+                CommandVerb::CancelLeftover { attempt: attempt.clone(), terminate: self.chosen == 1 }
+            }
             Kind::Settle(attempt) => CommandVerb::Settle {
                 attempt: attempt.clone(),
                 claim: if self.chosen == 0 { Claim::NotDone } else { Claim::Done },
@@ -230,7 +234,7 @@ fn subject(model: &Model, kind: &Kind) -> String {
     let step = |id: &StepId| state.step(id).map_or(0, |run| run.changed).to_string();
     match kind {
         Kind::Retry(id) | Kind::Skip(id) => step(id),
-        Kind::Cancel(attempt) | Kind::Settle(attempt) => step(&attempt.step),
+        Kind::Cancel(attempt) | Kind::Leftover(attempt) | Kind::Settle(attempt) => step(&attempt.step),
         Kind::Vote { step, role, .. } => {
             format!("{:?}", state.step(step).map(|run| (&run.status, run.votes.get(role))))
         }

@@ -35,7 +35,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
 }
 
 fn sql(text: &str) -> Verb {
-    Verb::Sql(Script { text: text.to_owned(), file: None, transaction: true, line: 40 })
+    Verb::Sql(Script { text: text.to_owned(), file: None, transaction: true, line: 40, probe: None, cleanup: None })
 }
 
 fn phase(id: &str, kind: PhaseKind, lasts: u64, steps: Vec<Step>) -> Phase {

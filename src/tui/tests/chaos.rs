@@ -99,6 +99,7 @@ fn events() -> impl Strategy<Value = Event> {
                 target: "main".to_owned(),
                 statements: vec![Statement { sql: HOSTILE.to_owned(), line: 9 }; 2],
                 transaction: true,
+                direct: crate::run::event::Direct::default()
             },
             by: HOSTILE.to_owned(),
         }),

@@ -283,7 +283,12 @@ impl Script {
         });
         let statements =
             vec![Statement { sql: "alter table agent_trust_scores drop column workspace_id".to_owned(), line: 52 }];
-        let resolved = Resolved::Sql { target: "main".to_owned(), statements, transaction: true };
+        let resolved = Resolved::Sql {
+            target: "main".to_owned(),
+            statements,
+            transaction: true,
+            direct: crate::run::event::Direct::default(),
+        };
         self.start(undo("m011"), resolved).wait(700)
     }
 
@@ -316,6 +321,7 @@ fn select() -> Resolved {
         target: "main".to_owned(),
         statements: vec![Statement { sql: "select count(*) from pg_tables".to_owned(), line: 30 }],
         transaction: true,
+        direct: crate::run::event::Direct::default(),
     }
 }
 
@@ -326,6 +332,7 @@ pub fn m011() -> Resolved {
         target: "main".to_owned(),
         statements: vec![statement(first, 40), statement(second, 43)],
         transaction: true,
+        direct: crate::run::event::Direct::default(),
     }
 }
 

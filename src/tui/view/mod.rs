@@ -7,7 +7,7 @@ pub mod time;
 
 use super::model::{Model, Pane};
 use crate::run::Direction;
-use crate::run::event::HoldCause;
+use crate::run::event::{HoldCause, Resolved};
 use crate::run::state::{StepRun, StepStatus};
 use crate::runbook::{OnFail, Phase, PhaseKind, Step, StepId, Verb};
 
@@ -124,6 +124,12 @@ pub fn shown_step(model: &Model) -> Option<(&Step, Option<&StepRun>)> {
     let run = model.state.step(&id);
     let step = model.runbook.step(&id)?;
     Some((step, run))
+}
+
+/// True where the shown step is in doubt, and a server may still be at work for it.
+pub fn shown_in_doubt(model: &Model) -> bool {
+    let run = shown_step(model).and_then(|(_, run)| run);
+    run.is_some_and(|run| run.status == StepStatus::InDoubt && matches!(run.resolved, Some(Resolved::Sql { .. })))
 }
 
 /// What the step does on the screen: its undo where that is what runs or ran last.

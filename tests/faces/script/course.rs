@@ -35,6 +35,7 @@ pub fn statement(text: &str) -> Resolved {
         target: "main".into(),
         statements: vec![Statement { sql: text.into(), line: 10 }],
         transaction: true,
+        direct: gonogo::run::event::Direct::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod codes;
 mod crash;
+mod direct;
 mod failover;
 mod faults;
 mod gap;
