@@ -159,9 +159,6 @@ impl Desk<'_> {
         if plan::needs_confirmation(self.book, self.state) {
             return Err("the environment is protected: type its database's name first".to_owned());
         }
-        if !follow::targets_ready(self.book, self.state) {
-            return Err("a target is not reached yet: wait a moment".to_owned());
-        }
         if self.state.rollback.is_some() {
             return Err("the run is rolled back: nothing goes forward any more".to_owned());
         }

@@ -1,5 +1,7 @@
 //! A step's script on a session of its own: statements one by one, judged before COMMIT, cancelled on the server.
 
+mod outside;
+
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -17,24 +19,22 @@ use tracing::instrument::WithSubscriber;
 
 use super::activity::Presence;
 use super::commit::{Commit, Proof};
-use super::direct::{self, Refused};
 use super::locks::Sentry;
 use super::mark::{Mark, Stage};
 use super::session::Session;
 use super::tries::{Backoff, Tries};
 use super::{Postgres, types};
 use crate::failpoint;
-use crate::run::facts::{Effect, Probed};
+use crate::run::facts::Effect;
 use crate::run::{Chunk, Fault, Judge, Outcome, Verdict};
 use crate::runbook::sql;
 use crate::target::cell::Cell;
 use crate::target::collect::Collector;
-use crate::target::direct::{Ready, own_cleanup, refine};
-use crate::target::notice::{Ear, Notice};
+use crate::target::notice::Ear;
 use crate::target::problem::Problem;
 use crate::target::shape::Shape;
 use crate::target::watch::{Cause, Watch};
-use crate::target::words::{self, BY_ITSELF, FAILED_ALONE, NOTHING_SENT, ROLLED_BACK, Stop};
+use crate::target::words::{self, NOTHING_SENT, ROLLED_BACK, Stop};
 use crate::target::{SqlJob, raw, refusal};
 
 /// A cancel that finds the session between two statements is lost, so it is sent again.
@@ -44,8 +44,6 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a lost session is looked for on the server.
 const GONE: Duration = Duration::from_secs(10);
 const DESCRIBE: Duration = Duration::from_secs(5);
-/// How long what a failure left is looked for.
-const LOOK_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(
     target: &Postgres,
@@ -339,103 +337,6 @@ impl Attempt<'_> {
         }
     }
 
-    async fn direct(&mut self) -> Outcome {
-        let ready = match self.ready().await {
-            Ok(ready) => ready,
-            Err(outcome) => return *outcome,
-        };
-        self.left_out = ready.done;
-        let ended = self.statements().await;
-        if failpoint::hit("target.direct.after") {
-            return Outcome::Unknown { known: "a test broke it off after its last statement".to_owned() };
-        }
-        if let Err(stop) = ended {
-            return self.stopped(stop).await;
-        }
-        self.collector.count_notices(&mut self.ear).await;
-        let facts = self.collector.facts();
-        match (self.judge)(&facts) {
-            Err(fault) => words::unjudged(fault, Effect::Possible, BY_ITSELF),
-            Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
-            Ok(verdict) => words::done(facts, verdict),
-        }
-    }
-
-    /// Looks what is there already, and has the journal hold what it saw: from then on statements may have been sent.
-    async fn ready(&mut self) -> Result<Ready, Box<Outcome>> {
-        let (ready, probed) = match self.target.look_first(self.job).await {
-            Ok(looked) => looked,
-            Err(Refused::Failed(fault)) => return Err(Box::new(words::failed(*fault, None))),
-            Err(Refused::Broke(fault)) => return Err(Box::new(words::broke(*fault))),
-        };
-        let session = &self.session.backend;
-        let probed = Probed { session: Some((session.pid, session.born.clone())), ..probed };
-        self.before.clone_from(&probed.before);
-        if failpoint::hit("target.direct.before") {
-            return Err(Box::new(words::broke(unjournaled("a test broke it off"))));
-        }
-        if let Some(witness) = self.job.witness {
-            let stored = witness.witness(Chunk::Probed(probed)).await;
-            stored.map_err(|why| Box::new(words::broke(unjournaled(&why))))?;
-        }
-        Ok(ready)
-    }
-
-    async fn stopped(&mut self, stop: Stop) -> Outcome {
-        self.collector.count_notices(&mut self.ear).await;
-        let (n, of) = (self.collector.statement(), self.job.statements.len());
-        if let Stop::Problem(problem) = &stop
-            && problem.lost
-        {
-            let session = &self.session.backend;
-            let presence = match self.target.until_gone(session, self.job.transaction, GONE).await {
-                Presence::Gone => "its session has left the server".to_owned(),
-                Presence::Still => format!("its session (pid {}) is still there", session.pid),
-                Presence::Unreachable(why) => format!("the server cannot be asked ({why})"),
-            };
-            let known = format!("the connection was lost in statement {n} of {of}: {}; {presence}", problem.words());
-            return Outcome::Unknown { known };
-        }
-        let cause = self.cause(&stop);
-        let residue = matches!(&stop, Stop::Problem(_)) && self.leaves_residue(n);
-        let (effect, safe) = match n {
-            0 => (Effect::None, NOTHING_SENT),
-            1 if !residue && matches!(&stop, Stop::Problem(_)) => (Effect::None, FAILED_ALONE),
-            _ => (Effect::Possible, BY_ITSELF),
-        };
-        let mut fault = words::fault(stop, cause, n, effect, safe);
-        if n > 0 {
-            self.look_after(&mut fault).await;
-        }
-        words::failed(fault, Some(self.collector.facts()))
-    }
-
-    /// What a failure left is looked for while everybody still knows what it was about.
-    async fn look_after(&self, fault: &mut Fault) {
-        let cleaning = self.job.direct.cleaning as usize;
-        if self.collector.statement() as usize <= cleaning {
-            // Not even that went through: the next try begins with it again.
-            fault.residue = self.job.statements.iter().take(cleaning).map(|one| one.sql.clone()).collect();
-            fault.effect = Effect::Possible;
-            return;
-        }
-        if !self.target.can_tell(direct::own(self.job), self.job.direct) {
-            if fault.effect == Effect::Possible {
-                fault.residue = own_cleanup(self.job.direct);
-            }
-            return;
-        }
-        let ruling = self.target.rule(direct::own(self.job), self.job.direct, &self.before);
-        if let Ok(Ok(ruling)) = timeout(LOOK_AFTER, ruling).await {
-            refine(fault, ruling);
-        }
-    }
-
-    fn leaves_residue(&self, n: u32) -> bool {
-        let statement = self.job.statements.get((n as usize).saturating_sub(1));
-        statement.is_some_and(|statement| Shape::of(&statement.sql).leaves_residue())
-    }
-
     async fn statements(&mut self) -> Result<(), Stop> {
         let own = self.job.direct.cleaning as usize;
         for (n, statement) in self.job.statements.iter().enumerate() {
@@ -466,18 +367,6 @@ impl Attempt<'_> {
     /// what only reads needs no row: should it write all the same, `Proof::check` writes one then.
     fn wants_row(&self, sql: &str) -> bool {
         !Shape::of(sql).sets_transaction() && !sql::only_reads(sql)
-    }
-
-    /// Passes over a statement that an earlier attempt has done already.
-    async fn leave_out(&mut self, n: usize, sql: &str) -> bool {
-        let own = n.checked_sub(self.job.direct.cleaning as usize);
-        if own.is_none() || self.left_out.is_empty() || direct::is_passing(sql) {
-            return false;
-        }
-        let text = format!("statement {} is left out: {}", n + 1, self.left_out.remove(0));
-        self.collector.pass();
-        self.collector.notice(Notice { severity: "NOTICE", text }).await;
-        true
     }
 
     async fn statement(&mut self, sql: &str) -> Result<(), Problem> {
@@ -565,13 +454,6 @@ async fn next<S: Stream + Unpin>(stream: &mut S, early: &mut Option<Poll<Option<
     match early.take() {
         Some(Poll::Ready(item)) => item,
         Some(Poll::Pending) | None => stream.next().await,
-    }
-}
-
-fn unjournaled(why: &str) -> Fault {
-    Fault {
-        safe: NOTHING_SENT.to_owned(),
-        ..Fault::new(format!("the journal did not take what was there before: {why}"))
     }
 }
 

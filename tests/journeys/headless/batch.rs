@@ -152,7 +152,7 @@ async fn a_retry_goes_on_where_the_failure_was() {
     let folder = desk.run_dir();
     let engine = desk.start(&["engine", folder.to_str().unwrap()]);
     let mut voice = Voice::at(&folder).await;
-    voice.until_after(0, "the engine", |_| true).await;
+    voice.ready().await;
     voice.say(CommandVerb::Retry { step: "fill".into() }).await;
     engine.end().exits(0);
     assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));

@@ -134,6 +134,7 @@ async fn killed_while_it_built_a_retry_clears_away_and_builds() {
     );
     let engine = site.desk.start(&["engine", folder.to_str().unwrap()]);
     let mut voice = Voice::at(&folder).await;
+    voice.ready().await;
     voice.say(CommandVerb::Retry { step: "build".into() }).await;
     engine.end().exits(0);
     let told = entries(&folder).await;
@@ -228,6 +229,7 @@ async fn a_connection_that_is_lost_is_decided_by_the_same_engine() {
     engine.env("GONOGO_FAILPOINT", "target.direct.sent:error").stdout(Stdio::null()).stderr(Stdio::null());
     let mut engine = engine.spawn().unwrap();
     let mut voice = Voice::at(&folder).await;
+    voice.ready().await;
     voice.say(CommandVerb::Retry { step: "build".into() }).await;
     let unknown = |event: &Event| matches!(event, Event::StepEnded { outcome: Outcome::Unknown { .. }, .. });
     let unknown = voice.until("in doubt", unknown).await;

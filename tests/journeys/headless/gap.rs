@@ -21,6 +21,7 @@ timeout = "30s"
 run = ["echo", "9"]
 [[trigger]]
 id = "high"
+during = ["monitor"]
 when = "errors > 5"
 then = "rollback"
 grace = "10m"

@@ -1,5 +1,6 @@
 //! What a journal tells: entries as the program printed them or as its journal holds them, and a voice at its engine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,6 +85,25 @@ impl Voice {
         let seen = self.reader.head().await.unwrap().count;
         let command = Command { by: "tester".to_owned(), seen, verb };
         self.client.commands.send(command).await.expect("the engine listens");
+    }
+
+    /// Waits until every target an earlier engine has met has said to this one who it is.
+    pub async fn ready(&mut self) {
+        let told = entries(&self.folder).await;
+        let names = |told: &[Entry]| -> BTreeSet<String> {
+            let met = told.iter().filter_map(|entry| match &entry.event {
+                Event::TargetSeen { target, .. } => Some(target.clone()),
+                _ => None,
+            });
+            met.collect()
+        };
+        let begun = |entry: &Entry| matches!(entry.event, Event::EngineStarted { .. });
+        let begins = told.iter().rposition(begun).expect("an engine");
+        let seq = told[begins].seq;
+        for name in names(&told[..begins]) {
+            let seen = |event: &Event| matches!(event, Event::TargetSeen { target, .. } if *target == name);
+            self.until_after(seq, "the target says who it is", seen).await;
+        }
     }
 
     /// Waits until the journal, from its beginning, holds an entry as wanted.
