@@ -409,10 +409,23 @@ async fn by_itself_only_what_left_nothing_behind_is_tried_again() {
     let db = cluster.create_db();
     cluster.psql(&db, "create table orders (id int); create table other (id int)");
     let target = open_with(cluster, &db, |spec| spec.lock_timeout = Duration::from_millis(300)).await;
-    let holder = App::start(cluster, &db, "billing", "begin; lock table orders");
+    // It waits for an old snapshot after it has begun to build: what it left is looked at, and it is not tried again.
+    let old = App::start(cluster, &db, "report", "begin isolation level repeatable read; select count(*) from other");
     let ran = run_direct(&target, &["create index concurrently orders_id on orders (id)"]).await;
     assert_eq!((ran.failed().sqlstate.as_deref(), ran.failed().effect), (Some("55P03"), Effect::Possible));
+    assert_eq!(ran.failed().residue, ["drop index concurrently if exists public.orders_id"]);
     assert_eq!(ran.lock_notices().len(), 0);
+    old.leave();
+    let holder = App::start(cluster, &db, "billing", "begin; lock table orders");
+    // It did not even begin to build, and that was looked at: it may be tried again.
+    let twice = open_with(cluster, &db, |spec| {
+        spec.lock_timeout = Duration::from_millis(300);
+        spec.lock_tries = 2;
+    });
+    let ran = run_direct(&twice.await, &["create index concurrently by_id on orders (id)"]).await;
+    assert_eq!((ran.failed().sqlstate.as_deref(), ran.failed().effect), (Some("55P03"), Effect::None));
+    assert!(ran.failed().safe.starts_with("nothing of it is left"), "{}", ran.failed().safe);
+    assert_eq!(ran.lock_notices().len(), 1);
     let ran = run_direct(&target, &["alter table other add a int", "alter table orders add a int"]).await;
     assert_eq!((ran.failed().statement, ran.failed().effect, ran.lock_notices().len()), (Some(2), Effect::Possible, 0));
     let statements = script(&["alter table orders add b int"]);

@@ -62,7 +62,7 @@ pub(super) async fn run(
         let committing = || mark.committing();
         let sentry =
             Sentry { target, label: job.label, watch: &watch, session: &mark.session, committing: &committing };
-        let (outcome, ahead) = sentry.over(once(target, job, out, judge, &watch, &mark)).await;
+        let (outcome, ahead) = sentry.over(Box::pin(once(target, job, out, judge, &watch, &mark))).await;
         if let ControlFlow::Break(outcome) = tries.after(outcome, &ahead, &watch).await {
             return outcome;
         }
@@ -183,7 +183,9 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(mut self) -> Outcome {
         let _ = self.mark.session.set(self.session.backend.clone());
-        let outcome = if self.job.transaction { self.transaction().await } else { self.direct().await };
+        // On the heap: the states of a whole attempt are too much for a small stack.
+        let outcome =
+            if self.job.transaction { Box::pin(self.transaction()).await } else { Box::pin(self.direct()).await };
         self.session.close().await;
         outcome
     }
