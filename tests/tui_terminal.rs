@@ -52,6 +52,7 @@ fn book() -> Runbook {
         produces: None,
         verify: None,
         loses: None,
+        max_rows: None,
         line: 1,
     };
     Runbook {

@@ -46,7 +46,12 @@ pub fn judge(
     let expect = step.expect.clone();
     let place = format!("{}:{}", state.opened.source.name, expect.as_ref().map_or(step.line, |expect| expect.line));
     let context = of(book, state);
+    let max_rows = step.max_rows;
     move |facts| {
+        let bounded = max_rows.map(|most| bound(facts, most));
+        if bounded.as_ref().is_some_and(|verdict| !verdict.passed) || expect.is_none() {
+            return Ok(bounded);
+        }
         let Some(expect) = &expect else { return Ok(None) };
         let mut context = context.clone();
         context.facts(facts);
@@ -58,5 +63,15 @@ pub fn judge(
                 ..Fault::new(format!("expect {} cannot be judged: {error}", expect.source))
             }),
         }
+    }
+}
+
+/// More rows than a script may write is a wrong result, whatever else it brought home.
+fn bound(facts: &Facts, most: u32) -> Verdict {
+    let written = facts.affected.unwrap_or(0);
+    Verdict {
+        expect: format!("affected <= {most} (max_rows)"),
+        passed: written <= u64::from(most),
+        saw: format!("affected = {written}"),
     }
 }

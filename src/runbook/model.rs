@@ -184,6 +184,8 @@ pub struct Step {
     /// The target `sql`, `file` and `batch` work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
+    /// Rows its script may write, over all statements; more are taken back before COMMIT.
+    pub max_rows: Option<u32>,
     pub only_if: Option<Expr>,
     /// Environments it belongs to; empty: all.
     pub only: Vec<String>,

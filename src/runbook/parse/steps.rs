@@ -73,6 +73,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         help: (!matches!(home, Home::Undo { .. })).then(|| table.label("help")).flatten(),
         expect: expression(&table, "expect", &owner, Some(facts)),
         only_if: (!matches!(home, Home::Undo { .. })).then(|| expression(&table, "only_if", &owner, None)).flatten(),
+        max_rows: max_rows(&table, &verb.verb),
         timeout: super::head::positive(&table, "timeout"),
         retries: retries(&table),
         on_fail: on_fail(&table, home),
@@ -90,7 +91,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     misplaced(&table, &step.verb);
-    table.unbuilt(&["max_rows", "approvals"]);
+    table.unbuilt(&["approvals"]);
     table.finish();
     step
 }
@@ -146,6 +147,25 @@ pub(super) fn expression(
 
 fn retries(table: &Reader<'_, '_>) -> u32 {
     table.whole("retries", 0..=100).unwrap_or(0)
+}
+
+fn max_rows(table: &Reader<'_, '_>, verb: &Verb) -> Option<u32> {
+    if !table.has("max_rows") {
+        return None;
+    }
+    match verb {
+        Verb::Sql(script) if script.transaction => table.whole("max_rows", 0..=u32::MAX),
+        Verb::Sql(_) => {
+            let message = "`max_rows` cannot be kept outside of a transaction: nothing could be taken back";
+            table.refuse("max_rows", message, "leave it out, or leave transaction = \"none\" out");
+            None
+        }
+        other => {
+            let message = format!("`max_rows` belongs to `sql` and `file`, not to `{}`", other.word());
+            table.refuse("max_rows", message, "leave it out");
+            None
+        }
+    }
 }
 
 fn on_fail(table: &Reader<'_, '_>, home: &Home<'_>) -> OnFail {

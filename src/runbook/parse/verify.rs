@@ -63,6 +63,7 @@ fn question(id: &str, verb: Verb) -> Step {
         produces: None,
         verify: None,
         loses: None,
+        max_rows: None,
         line: 0,
     }
 }

@@ -30,6 +30,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
         produces: None,
         verify: None,
         loses: None,
+        max_rows: None,
         line: 1,
     }
 }

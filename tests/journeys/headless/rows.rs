@@ -78,3 +78,20 @@ async fn a_million_rows_are_counted_and_not_kept() {
     assert!(large - small < 64 * 1024, "{small} KiB with one row, {large} KiB with a million");
     assert!(took[took.len() / 2] < Duration::from_secs(2), "{took:?}");
 }
+
+/// A forgotten WHERE: more rows than the runbook allows are taken back before COMMIT, and the step says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_writes_too_much_is_taken_back() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, "create table t (n int); insert into t select 0 from generate_series(1, 700)");
+    let step = "[[phase.step]]\nid = \"fix\"\nsql = \"update t set n = 1\"\nmax_rows = ";
+    desk.write("runbook.toml", &book(&format!("{step}500\n")));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"])
+        .exits(4)
+        .says("affected <= 500 (max_rows)")
+        .says("affected = 700");
+    assert_eq!(cluster.psql(&db, "select sum(n) from t"), "0");
+    desk.write("runbook.toml", &book(&format!("{step}700\n")));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert_eq!(cluster.psql(&db, "select sum(n) from t"), "700");
+}
