@@ -50,6 +50,9 @@ pub enum Cmd {
     /// Check runbooks; every problem at once, with its place and a hint
     #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
     Check(CheckArgs),
+    /// Print what a run would do: every step as it would be sent, and how it is taken back; touches nothing
+    #[command(after_help = "Example: gonogo plan runbooks/week1-wednesday --env staging")]
+    Plan(PlanArgs),
     /// Verify the hash chain of a run's journal; names the first bad entry
     #[command(after_help = "Example: gonogo audit last")]
     Audit(AuditArgs),
@@ -253,6 +256,18 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// The runbook: its folder or its runbook.toml
+    pub runbook: PathBuf,
+    /// The environment of the runbook
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Override a variable of the runbook
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, Args)]

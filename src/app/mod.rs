@@ -9,6 +9,7 @@ mod headless;
 mod ledger;
 mod open;
 mod past;
+mod plan;
 mod rehearsed;
 mod replay;
 mod screen;
@@ -66,6 +67,7 @@ pub type Done = Result<u8, Stop>;
 pub fn run(cli: Cli) -> Result<u8, Report> {
     let result = match cli.command {
         Cmd::Check(args) => check::check(&args),
+        Cmd::Plan(args) => plan::plan(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
         Cmd::Targets(args) => targets::targets(&args),
@@ -96,7 +98,9 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => Ok(code::USAGE),
+        Cmd::Check(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
+            Ok(code::USAGE)
+        }
     }
 }
 

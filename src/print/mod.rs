@@ -2,6 +2,7 @@
 
 mod json;
 mod output;
+mod plan;
 mod summary;
 mod table;
 
@@ -16,6 +17,7 @@ use crate::run::{Attempt, Entry, Event, Outcome, RunState, words};
 use crate::runbook::Runbook;
 
 use output::Pending;
+pub use plan::plan;
 
 pub use json::{JSON_BYTES, json};
 pub use summary::{quoted, summary};

@@ -339,6 +339,9 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
     if let Some(expr) = &step.expect {
         page.field("expect", Ink::Text, &clean::line(&expr.source, 400));
     }
+    if let Some(most) = step.max_rows {
+        page.field("max rows", Ink::Text, &text::count(u64::from(most)));
+    }
     if let Some(produces) = &step.produces {
         page.field("produces", Ink::Text, &clean::line(produces, 400));
     }

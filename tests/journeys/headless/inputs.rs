@@ -120,3 +120,25 @@ fn answers_that_are_none() {
     run("/dev/zero").exits(2).says("/dev/zero");
     assert!(!desk.journal().exists(), "answers are read before a run is opened");
 }
+
+/// A plan says what would be sent and asks nobody: no server, no variable, no journal.
+#[test]
+fn a_plan_touches_nothing() {
+    let desk = desk();
+    let book = "format = 1\nid = \"plan\"\ntitle = \"A plan\"\n[vars]\nlimit = 7\n[environments.test]\n\
+                targets.main = \"env:NOWHERE_AT_ALL\"\n[environments.production]\nprotected = true\n\
+                targets.main = \"env:NOWHERE_EITHER\"\n[[phase]]\nid = \"migrate\"\nlasts = \"5m\"\n\
+                [[phase.step]]\nid = \"count\"\nsql = \"select count(*) from t where n < {{ limit }}\"\nexpect = \"value > 0\"\n\
+                [[phase.step]]\nid = \"fill\"\nsql = \"update t set n = {{ steps['count'].value }}\"\nmax_rows = 50000\n\
+                undo = { sql = \"update t set n = {{ limit }}\" }\n\
+                [[phase.step]]\nid = \"only-there\"\nonly = [\"production\"]\nrun = [\"touch\", \"made\"]\nundo = \"irreversible\"\n\
+                [[phase.step]]\nid = \"ask\"\nchecklist = [\"Is it \\u001b[31mred?\"]\n\
+                [[trigger]]\nid = \"slow\"\nwhen = \"lag > 5\"\nlasting = \"10s\"\nthen = \"hold\"\n\
+                [[probe]]\nid = \"lag\"\nevery = \"1s\"\nsql = \"select 1\"\n";
+    desk.write("runbook.toml", book);
+    let ran = desk.run(&["plan", "runbook.toml", "--env", "test", "--set", "limit=9"]).exits(0);
+    insta::assert_snapshot!("a_plan", ran.out);
+    desk.run(&["plan", "runbook.toml"]).exits(2).says("--env");
+    desk.run(&["plan", "missing.toml", "--env", "test"]).exits(3).says("missing.toml");
+    assert!(!desk.journal().exists() && !desk.path("made").exists());
+}

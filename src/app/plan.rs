@@ -1,0 +1,32 @@
+//! `gonogo plan`: what a run would do, printed; nothing is opened, asked or written.
+
+use crate::app::{Done, Stop, code, open, say_bytes, who};
+use crate::cli::PlanArgs;
+use crate::print;
+use crate::run::RunState;
+use crate::run::event::{FORMAT, Mode, Opened};
+use crate::runbook;
+
+/// Stands where a run's own name will stand.
+const RUN: &str = "<run.id>";
+
+pub fn plan(args: &PlanArgs) -> Done {
+    let set = args.set.iter().cloned().collect();
+    let book = open::load_runbook(&args.runbook, &set)?;
+    let environment = open::environment(&book, args.env.as_deref())?;
+    let opened = Opened {
+        format: FORMAT,
+        run: RUN.to_owned(),
+        mode: Mode::Live,
+        set: runbook::typed_set(&book, &set),
+        source: book.source.clone(),
+        environment,
+        by: who(),
+        cwd: std::env::current_dir().map_err(Stop::internal)?.to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rehearsed: None,
+    };
+    let state = RunState { opened, ..RunState::default() };
+    say_bytes(print::plan(&book, &state).as_bytes());
+    Ok(code::DONE)
+}

@@ -1,0 +1,269 @@
+//! What a run would do, in its order: every step as it would be sent, and how each is taken back. Nothing is touched.
+
+use chrono::{DateTime, Utc};
+
+use crate::run::event::Resolved;
+use crate::run::{RunState, clean, describe, prepare, words};
+use crate::runbook::{OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb};
+
+/// Columns of the words before a value.
+const LABEL: usize = 9;
+/// Characters of one value.
+const VALUE: usize = 400;
+
+/// The plan of the run that `state` opens, as text: many lines, each ended by a line feed. Values that only the run can
+/// know stand as their templates, and are named.
+pub fn plan(book: &Runbook, state: &RunState) -> String {
+    let mut sheet = Sheet { book, state, out: String::new() };
+    sheet.head();
+    for (n, phase) in book.phases.iter().enumerate() {
+        sheet.phase(n + 1, phase);
+    }
+    sheet.watched();
+    sheet.back();
+    sheet.end();
+    sheet.out
+}
+
+struct Sheet<'a> {
+    book: &'a Runbook,
+    state: &'a RunState,
+    out: String,
+}
+
+impl Sheet<'_> {
+    fn line(&mut self, indent: usize, text: &str) {
+        let text = format!("{:indent$}{text}", "");
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
+    }
+
+    fn field(&mut self, indent: usize, label: &str, value: &str) {
+        let mut label = label;
+        for part in clean::block(value).trim_end().lines() {
+            self.line(indent, &format!("{label:<LABEL$} {part}"));
+            label = "";
+        }
+    }
+
+    fn head(&mut self) {
+        let (book, environment) = (self.book, self.state.opened.environment.as_str());
+        self.line(0, &clean::line(&book.title, VALUE));
+        let steps = book.steps().filter(|step| self.belongs(step)).count() as u64;
+        let size = format!("{} in {}", words::plural(steps, "step"), words::plural(book.phases.len() as u64, "phase"));
+        self.field(0, "runbook", &format!("{} · {size}", words::name(&book.id)));
+        let protected = book.environment(environment).is_some_and(|env| env.protected);
+        let guard = if protected { " · protected: wants a typed confirmation, refuses rehearsals" } else { "" };
+        self.field(0, "env", &format!("{}{guard}", words::name(environment)));
+        if let Some(starts) = book.window.starts {
+            let lasts = book.window.lasts.map(|lasts| format!(", lasts {}", words::span(lasts))).unwrap_or_default();
+            self.field(0, "window", &format!("{}{lasts}", self.clock(starts)));
+        }
+        let targets = book.environment(environment).map(|env| env.targets.as_slice()).unwrap_or_default();
+        for (name, spec) in targets {
+            self.field(0, "target", &format!("{name} at {}", clean::line(&spec.url.to_string(), VALUE)));
+        }
+        for (name, value) in &book.vars {
+            let value = match value {
+                Var::Text(text) if text.is_empty() => "(empty)".to_owned(),
+                other => clean::line(&words::var(other), VALUE),
+            };
+            self.field(0, "var", &format!("{name} = {value}"));
+        }
+    }
+
+    fn clock(&self, at: DateTime<Utc>) -> String {
+        let zone = self.book.window.zone.unwrap_or(chrono_tz::UTC);
+        at.with_timezone(&zone).format("%A %Y-%m-%d %H:%M %Z").to_string()
+    }
+
+    fn phase(&mut self, n: usize, phase: &Phase) {
+        self.out.push('\n');
+        let mut about = vec![format!("{n}. {}", clean::line(&phase.title, VALUE))];
+        match (phase.at, self.book.window.starts) {
+            (Some(at), Some(starts)) => about.push(format!("at {}", self.clock(starts + at))),
+            (Some(at), None) if at.is_zero() => about.push("at the start".to_owned()),
+            (Some(at), None) => about.push(format!("{} after the start", words::span(at))),
+            (None, _) => {}
+        }
+        about.extend(phase.lasts.map(|lasts| format!("lasts {}", words::span(lasts))));
+        self.line(0, &about.join(" · "));
+        for step in &phase.steps {
+            self.step(step);
+        }
+    }
+
+    fn belongs(&self, step: &Step) -> bool {
+        step.only.is_empty() || step.only.contains(&self.state.opened.environment)
+    }
+
+    fn step(&mut self, step: &Step) {
+        let mut about = format!("{} · {}", words::name(&step.id.0), step.verb.word());
+        if let Verb::Sql(Script { file: Some(file), .. }) = &step.verb {
+            about.push_str(&format!(" {}", clean::line(file, VALUE)));
+        }
+        if let Some(target) = &step.target {
+            about.push_str(&format!(" on {target}"));
+        }
+        about.extend(step.expected_time.map(|time| format!(" · about {}", words::span(time))));
+        if !self.belongs(step) {
+            self.line(3, &format!("{about} · left out here: only in {}", step.only.join(", ")));
+            return;
+        }
+        self.line(3, &about);
+        if step.title != step.id.0 {
+            self.line(5, &clean::line(&step.title, VALUE));
+        }
+        self.does(step);
+        self.conditions(step);
+        match &step.undo {
+            Undo::By(undo) => {
+                self.line(5, &format!("undo · {}", undo.verb.word()));
+                self.does(undo);
+                self.conditions(undo);
+            }
+            Undo::Irreversible => self.field(5, "undo", "irreversible"),
+            Undo::NotNeeded => self.field(5, "undo", "none needed"),
+            Undo::Unsaid if step.changes() => self.field(5, "undo", "none: the runbook says nothing"),
+            Undo::Unsaid => {}
+        }
+    }
+
+    /// What is sent, with every value in its place that is known beforehand.
+    fn does(&mut self, step: &Step) {
+        match prepare::resolve(self.book, self.state, step, None) {
+            Ok(resolved) => self.sent(step, &resolved),
+            Err(error) => {
+                self.template(step);
+                self.field(7, "open", &format!("known when it runs: {error}"));
+            }
+        }
+    }
+
+    fn sent(&mut self, step: &Step, resolved: &Resolved) {
+        match resolved {
+            Resolved::Human => self.asked(step),
+            Resolved::Sql { statements, transaction, .. } => {
+                for one in statements {
+                    self.text(&format!("{};", one.sql.trim_end().trim_end_matches(';')));
+                }
+                if !transaction {
+                    self.field(7, "note", "each statement by itself, outside of a transaction");
+                }
+            }
+            Resolved::Batch { order, .. } => {
+                let does = order.set.as_ref().map_or("deletes".to_owned(), |set| format!("sets {set}"));
+                let filter = order.filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
+                self.text(&format!(
+                    "{does} in {}{filter}, by {}, {} rows at first",
+                    order.table, order.key, order.size.start
+                ));
+            }
+            Resolved::Run { argv, .. } => self.text(&argv.join(" ")),
+            Resolved::Shell { script, .. } => self.text(script),
+            Resolved::Http { method, url, body } => {
+                self.text(&format!("{method} {url}"));
+                self.text(body.as_deref().unwrap_or_default());
+            }
+            Resolved::Wait { ms } => self.text(&format!("waits {}", describe::duration(*ms))),
+            Resolved::Notify { to, argv, text } => {
+                self.text(&format!("to {to} {}", argv.join(" ")));
+                self.text(text);
+            }
+            Resolved::Unready => {}
+        }
+        if let Verb::Http(call) = &step.verb {
+            for (name, secret) in &call.headers {
+                self.field(7, "header", &format!("{name}: {secret}"));
+            }
+        }
+    }
+
+    fn template(&mut self, step: &Step) {
+        match &step.verb {
+            Verb::Sql(script) => self.text(&script.text),
+            Verb::Run(argv) => self.text(&argv.join(" ")),
+            Verb::Shell(script) => self.text(script),
+            Verb::Http(call) => self.text(&format!("{} {}", call.method, call.url)),
+            Verb::Batch(batch) => self.text(&format!("{} by {}", batch.table, batch.key)),
+            Verb::Notify(_) | Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) => {}
+        }
+    }
+
+    fn asked(&mut self, step: &Step) {
+        match &step.verb {
+            Verb::Checklist(items) => {
+                for item in items {
+                    let answer = if item.answer_required { " (wants an answer)" } else { "" };
+                    self.text(&format!("[ ] {}{answer}", item.ask));
+                }
+            }
+            Verb::Poll(roles) => self.text(&format!("go or no-go: {}", roles.join(", "))),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        for part in clean::block(text).trim_end().lines() {
+            self.line(7, part);
+        }
+    }
+
+    fn conditions(&mut self, step: &Step) {
+        if let Some(expr) = &step.only_if {
+            self.field(7, "only if", &expr.source);
+        }
+        if let Some(expr) = &step.expect {
+            self.field(7, "expect", &expr.source);
+        }
+        if let Some(most) = step.max_rows {
+            self.field(7, "max rows", &words::count(u64::from(most)));
+        }
+        if let Some(loses) = &step.loses {
+            self.field(7, "loses", loses);
+        }
+        match step.on_fail {
+            OnFail::Hold => {}
+            OnFail::Rollback => self.field(7, "on fail", "rolls back"),
+            OnFail::Continue => self.field(7, "on fail", "goes on"),
+        }
+    }
+
+    fn watched(&mut self) {
+        if self.book.triggers.is_empty() {
+            return;
+        }
+        self.out.push('\n');
+        self.line(0, "Watched");
+        for trigger in &self.book.triggers {
+            self.trigger(trigger);
+        }
+    }
+
+    fn trigger(&mut self, trigger: &Trigger) {
+        let during = if trigger.during.is_empty() { "the whole run".to_owned() } else { trigger.during.join(", ") };
+        let lasting = words::span(trigger.lasting);
+        let text = format!("{} for {lasting} → {} · during {during}", trigger.when.source, words::action(trigger.then));
+        self.line(3, &clean::line(&format!("{} · {text}", trigger.id), VALUE));
+    }
+
+    fn back(&mut self) {
+        for plan in &self.book.rollbacks {
+            self.out.push('\n');
+            self.line(0, &format!("Rollback plan {}: {}", plan.id, clean::line(&plan.title, VALUE)));
+            for step in &plan.steps {
+                self.step(step);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.book.criteria.is_empty() {
+            self.out.push_str("\nJudged at the end\n");
+        }
+        for one in &self.book.criteria {
+            self.line(3, &clean::line(&format!("{} · {} · {}", one.id, one.title, one.when.source), VALUE));
+        }
+        self.out.push_str("\nNothing was touched: no target, no probe, no command.\n");
+    }
+}
