@@ -47,6 +47,9 @@ pub enum Cmd {
     /// List the runs in the journal
     #[command(after_help = "Example: gonogo runs --json")]
     Runs(RunsArgs),
+    /// What remains to be done after the runs in the journal, the earliest first
+    #[command(after_help = "Example: gonogo followups --due")]
+    Followups(FollowupsArgs),
     /// Check runbooks; every problem at once, with its place and a hint
     #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
     Check(CheckArgs),
@@ -243,6 +246,17 @@ pub struct ReportArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct RunsArgs {
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct FollowupsArgs {
+    /// Only what is due by now
+    #[arg(long)]
+    pub due: bool,
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod editor;
 mod engine;
+mod followups;
 mod headless;
 mod ledger;
 mod open;
@@ -93,6 +94,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Replay(args) => replay::replay(&args).await,
         Cmd::Report(args) => past::report(&args).await,
         Cmd::Runs(args) => past::runs(&args).await,
+        Cmd::Followups(args) => followups::followups(&args).await,
         Cmd::Audit(args) => audit::audit(&args).await,
         Cmd::Demo(args) => demo::demo(args).await,
         Cmd::Ledger(args) => ledger::ledger(&args).await,

@@ -142,3 +142,27 @@ fn a_plan_touches_nothing() {
     desk.run(&["plan", "missing.toml", "--env", "test"]).exits(3).says("missing.toml");
     assert!(!desk.journal().exists() && !desk.path("made").exists());
 }
+
+/// What remains to be done is listed with its time; a rehearsal, and a run that did not end, leave nothing.
+#[test]
+fn what_follows_a_run_is_listed() {
+    let desk = desk();
+    let follow = |id: &str, due: &str| {
+        format!("[[followup]]\nid = \"{id}\"\ntitle = \"See to {id}\"\ndue = \"{due}\"\nchecklist = [\"It is done\"]\n")
+    };
+    let act = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\nundo = \"none needed\"\n";
+    desk.write("runbook.toml", &bare(&format!("{act}{}{}", follow("later", "7d"), follow("at-once", "0s"))));
+    desk.run(&["followups"]).exits(0).says("nothing remains");
+    desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    desk.run(&["followups"]).exits(0).says("nothing remains");
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    let all = desk.run(&["followups"]).exits(0);
+    let lines: Vec<&str> = all.out.lines().filter(|line| line.contains("See to")).collect();
+    assert!(lines[0].starts_with("DUE") && lines[0].contains("at-once"), "{}", all.out);
+    assert!(lines[1].starts_with("   ") && lines[1].contains("later · journey-"), "{}", all.out);
+    assert!(all.out.contains("[ ] It is done"));
+    let due = desk.run(&["followups", "--due"]).exits(0);
+    assert!(due.out.contains("at-once") && !due.out.contains("later"), "{}", due.out);
+    let list: serde_json::Value = serde_json::from_str(&desk.run(&["followups", "--json"]).exits(0).out).unwrap();
+    assert_eq!((list[0]["due"].as_bool(), list[1]["due"].as_bool()), (Some(true), Some(false)));
+}
