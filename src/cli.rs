@@ -88,7 +88,7 @@ pub enum Cmd {
 #[derive(Clone, Debug, Args)]
 pub struct Where {
     /// The folder that keeps the runs [default: gonogo/runs in the XDG state folder]
-    #[arg(long, value_name = "PATH", env = "GONOGO_JOURNAL")]
+    #[arg(long, value_name = "PATH", env = "GONOGO_JOURNAL", global = true)]
     pub journal: Option<PathBuf>,
 }
 

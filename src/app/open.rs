@@ -66,7 +66,10 @@ pub async fn resume(args: ResumeArgs) -> Done {
     let answers = headless::answers(&args.headless)?;
     if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
         if args.headless.headless {
-            return Err(Stop::new(code::REFUSED, format!("run {} is held by {holder}; use gonogo attach", dir.id())));
+            return Err(Stop::new(
+                code::REFUSED,
+                format!("run {} is held by {holder}; use gonogo attach {}", dir.id(), dir.id()),
+            ));
         }
         return screen::attach_to(&dir, &args.look, true).await;
     }

@@ -29,15 +29,21 @@ pub async fn settle(args: SettleArgs) -> Done {
         Said::Done => Claim::Done,
         Said::NotDone => Claim::NotDone,
     };
-    match Client::connect(dir.path(), &who(), false).await {
-        Ok(client) => tell(&dir, client, &state, &attempt, claim, &args.reason).await?,
-        Err(LinkError::NoEngine { .. }) => write(&dir, attempt.clone(), claim, &args.reason).await?,
+    let next = match Client::connect(dir.path(), &who(), false).await {
+        Ok(client) => {
+            tell(&dir, client, &state, &attempt, claim, &args.reason).await?;
+            "attach"
+        }
+        Err(LinkError::NoEngine { .. }) => {
+            write(&dir, attempt.clone(), claim, &args.reason).await?;
+            "resume"
+        }
         Err(other) => return Err(Stop::internal(other)),
-    }
+    };
     let word = if claim == Claim::Done { "done" } else { "not done" };
-    say(&format!("{} is settled as {word}; the run is as it was otherwise", clean::line(&attempt.to_string(), 200)));
+    say(&format!("{} is settled as {word}; nothing was started by that", clean::line(&attempt.to_string(), 200)));
     let place = named(&args.place).map(|path| format!(" --journal {}", quoted(&path))).unwrap_or_default();
-    say(&format!("gonogo resume {}{place}", dir.id()));
+    say(&format!("gonogo {next} {}{place}", dir.id()));
     Ok(code::DONE)
 }
 

@@ -43,7 +43,11 @@ impl Home {
             (Some(run), Some(bad)) if touched(bad) <= touched(run) => Ok(run.dir.clone()),
             (Some(run), None) => Ok(run.dir.clone()),
             (_, Some(bad)) => {
-                let why = "it is the newest run, and its journal cannot be read; name another run by its id";
+                let cause = bad.facts.as_ref().err().map(|error| format!(" ({error})")).unwrap_or_default();
+                let why = format!(
+                    "it is the newest run, and its journal cannot be read{cause}; nothing was touched. Where it is just \
+                     being opened, try again; else name another run by its id (gonogo runs)"
+                );
                 Err(JournalError::refused(bad.dir.path(), why))
             }
             (None, None) => Err(self.unknown("last").await?),

@@ -1,6 +1,6 @@
 //! The last lines of a headless run: what became of it, what is left behind, what to type next.
 
-use crate::run::event::{Direction, End};
+use crate::run::event::{Direction, End, HoldCause};
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{RunState, clean, words};
 use crate::runbook::{Runbook, StepId};
@@ -16,7 +16,10 @@ pub fn summary(state: &RunState, runbook: &Runbook, journal: Option<&str>) -> St
     for (n, command) in next.iter().enumerate() {
         let label = if n == 0 { "next" } else { "" };
         let place = journal.map(|path| format!(" --journal {}", quoted(path))).unwrap_or_default();
-        out.push_str(&format!("  {label:<9} {command}{place}\n"));
+        let (command, remark) = command
+            .split_once("   (")
+            .map_or((command.as_str(), String::new()), |(command, remark)| (command, format!("   ({remark}")));
+        out.push_str(&format!("  {label:<9} {command}{place}{remark}\n"));
     }
     out
 }
@@ -52,11 +55,27 @@ fn outcome(state: &RunState) -> (String, Vec<String>) {
         return (text, settles(&run, &words::name(&id.0), step));
     }
     if let Some(hold) = &state.hold {
-        return (format!("The run is held: {}", words::hold(&hold.cause)), commands(&["resume", "report"]));
+        return (format!("The run is held: {}", words::hold(&hold.cause)), held(&run, &hold.cause));
     }
     match state.engine.as_ref().is_some_and(|engine| engine.running) {
         true => ("The run goes on".to_owned(), commands(&["watch"])),
         false => (interrupted(state), commands(&["resume", "report"])),
+    }
+}
+
+/// What to type where a person has to decide first.
+fn held(run: &str, cause: &HoldCause) -> Vec<String> {
+    let (resume, report) = (format!("gonogo resume {run}"), format!("gonogo report {run}"));
+    match cause {
+        HoldCause::Step { .. } | HoldCause::Undo { .. } => {
+            vec![resume + "   (on its screen: r tries it again)", report]
+        }
+        HoldCause::Owned { .. } => vec![
+            resume.clone() + "   (once the other run has ended)",
+            resume + " --headless --take-over DATABASE_NAME   (where it never will)",
+            report,
+        ],
+        _ => vec![resume, report],
     }
 }
 

@@ -173,7 +173,7 @@ pub fn ask(runbook: &Runbook, step: &StepId, item: usize) -> String {
 fn ended(attempt: &Attempt, outcome: &Outcome) -> Line {
     let (text, tone) = match outcome {
         Outcome::Done { facts, verdict } => {
-            let mut text = format!("done in {}", duration(facts.ms));
+            let mut text = if facts.is_timed() { format!("done in {}", duration(facts.ms)) } else { "done".to_owned() };
             let seen = match verdict {
                 Some(verdict) if !verdict.saw.is_empty() => vec![phrase(&verdict.saw)],
                 _ => words::results(facts),
@@ -187,7 +187,8 @@ fn ended(attempt: &Attempt, outcome: &Outcome) -> Line {
             (text, Tone::Good)
         }
         Outcome::Failed { fault, facts, .. } => {
-            let after = facts.as_ref().map(|facts| format!(" after {}", duration(facts.ms)));
+            let timed = facts.as_ref().filter(|facts| facts.is_timed());
+            let after = timed.map(|facts| format!(" after {}", duration(facts.ms)));
             let text = format!("failed{}: {}", after.unwrap_or_default(), words::fault(fault));
             (text, Tone::Bad)
         }

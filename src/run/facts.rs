@@ -54,6 +54,13 @@ pub struct Facts {
     pub recovered: Option<String>,
 }
 
+impl Facts {
+    /// False where the end was found out afterwards, and nobody measured how long it took.
+    pub fn is_timed(&self) -> bool {
+        self.ms > 0 || self.recovered.is_none()
+    }
+}
+
 /// Keeps a JSON null (an SQL NULL) apart from an absent value.
 fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(d).map(Some)

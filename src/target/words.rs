@@ -9,7 +9,7 @@ pub(super) const ROLLED_BACK: &str = "the transaction was rolled back, nothing c
 pub(super) const NOTHING_SENT: &str = "no statement was sent, nothing changed";
 pub(super) const BY_ITSELF: &str =
     "each statement ran by itself: what ended before this one stays. Look before you try again";
-pub(super) const FAILED_ALONE: &str = "the only statement that was sent failed and was taken back by the database";
+pub(super) const FAILED_ALONE: &str = "the only statement this attempt sent failed and was taken back by the database";
 
 /// Why a script came to no good end.
 #[derive(Debug)]

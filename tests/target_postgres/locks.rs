@@ -439,7 +439,7 @@ async fn by_itself_only_what_left_nothing_behind_is_tried_again() {
     };
     let ran = run_heard(&target, job("alone", &statements, false), CancellationToken::new(), |_| Ok(None), hear).await;
     assert!(matches!(ran.outcome, Outcome::Done { .. }), "{:?}", ran.outcome);
-    assert!(ran.lock_notices()[0].contains("the only statement that was sent failed and was taken back"));
+    assert!(ran.lock_notices()[0].contains("the only statement this attempt sent failed and was taken back"));
 }
 
 #[tokio::test]

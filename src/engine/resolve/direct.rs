@@ -98,7 +98,7 @@ fn ruled(left: &Left, statements: &[Statement], ruling: Ruling) -> Found {
                 safe: left_words(&what, &cleanup),
                 effect: Effect::Possible,
                 residue: cleanup,
-                ..Fault::new(format!("it did not come to its end: {what}"))
+                ..Fault::new("it did not come to its end")
             };
             failed(fault, Some(what))
         }
