@@ -155,10 +155,7 @@ impl Doors {
 
     /// Reaches again for the targets that were lost, or are to be taken over.
     pub fn reopen_lost(&self, state: &RunState) {
-        if let (Ok(mut proofs), Ok(mut known)) = (self.proofs.write(), self.known.write()) {
-            *proofs = diverged::proofs(state);
-            *known = fingerprints(state);
-        }
+        self.learn_state(state);
         for (name, _) in &self.environment.targets {
             let seen = state.targets.get(name);
             if !seen.is_some_and(|seen| seen.reached) {
@@ -183,8 +180,17 @@ impl Doors {
     }
 
     /// Claims every target anew, after a time in which nobody looked: each reports as seen, owned or lost.
-    pub fn recheck(&self) {
+    pub fn recheck(&self, state: &RunState) {
+        self.learn_state(state);
         self.open_targets();
+    }
+
+    /// Who the targets are and what they must hold, by the journal: what a new contact is compared with.
+    fn learn_state(&self, state: &RunState) {
+        if let (Ok(mut proofs), Ok(mut known)) = (self.proofs.write(), self.known.write()) {
+            *proofs = diverged::proofs(state);
+            *known = fingerprints(state);
+        }
     }
 
     /// Makes a target that was reached the one that steps and probes work on.
@@ -311,11 +317,12 @@ impl Doors {
         secrets::resolve(secret, &self.redactor)
     }
 
-    /// Learns what is secret in the addresses of the targets, before anything is journaled that may hold it. One that
-    /// cannot be resolved now is learned when it is.
+    /// Learns what is secret in the addresses of the targets and in what steps send, before anything is journaled that may
+    /// hold it. One that cannot be resolved now is learned when it is.
     pub async fn learn_secrets(&self) {
-        for (_, spec) in &self.environment.targets {
-            let Ok(secret) = self.rendered(&spec.url) else { continue };
+        let addresses = self.environment.targets.iter().map(|(_, spec)| &spec.url);
+        for secret in addresses.chain(self.book().secrets()) {
+            let Ok(secret) = self.rendered(secret) else { continue };
             let redactor = self.redactor.clone();
             let _ = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
         }
@@ -324,14 +331,6 @@ impl Doors {
     /// The end of an attempt is in the journal: what its command said and was given is of no use to anybody.
     pub fn forget(&self, attempt: &Attempt) {
         exec::place(&self.records(), attempt).clear();
-    }
-
-    /// The target, reached for where it was not yet.
-    pub async fn any_target(&self, name: &str) -> Result<Arc<Target>, String> {
-        match self.target(name) {
-            Some(target) => Ok(target),
-            None => self.connect(name).await.map(Arc::new),
-        }
     }
 
     /// Headers with what is behind their secrets.

@@ -187,7 +187,7 @@ impl Engine {
             inputs.extend(self.letting_go());
             self.turn(inputs).await?;
             if stood_still.is_some() {
-                self.doors.recheck();
+                self.doors.recheck(&self.state);
             }
         }
     }
@@ -229,6 +229,10 @@ impl Engine {
             zero_ms: self.clock.zero(),
             by: self.by.clone(),
         };
+        if !self.state.open.is_empty() {
+            // What they said without an engine is journaled now: no secret in it may be news.
+            self.doors.learn_secrets().await;
+        }
         let left = takeup::leftovers(takeup::left_open(&self.book, &self.state, &self.doors)).await;
         let mut facts = vec![Input::Fact(started)];
         facts.extend(left.ended);
@@ -236,10 +240,6 @@ impl Engine {
         self.turn(facts).await?;
         self.doors.open_targets();
         self.doors.start_probes();
-        if left.commands {
-            // What they said without an engine is read now: no secret in it may be news.
-            self.doors.learn_secrets().await;
-        }
         for attempt in left.going_on {
             self.take_over(&attempt);
         }

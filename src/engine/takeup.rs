@@ -20,8 +20,6 @@ pub struct Leftovers {
     pub ended: Vec<Input>,
     /// Attempts that this engine takes up where they are.
     pub going_on: Vec<Attempt>,
-    /// Some of these are commands, whose output is yet to be read.
-    pub commands: bool,
 }
 
 /// The run's clock, continued.
@@ -56,13 +54,10 @@ pub async fn leftovers(lefts: Vec<Left>) -> Leftovers {
         // Somebody may have been told that it is in doubt.
         let doubted = left.run.status == StepStatus::InDoubt;
         let look = if doubted { resolve::in_doubt(&left, look) } else { look };
-        match (look, left.run.resolved) {
-            (Found::Ended(outcome), _) if left.run.outcome.as_ref() == Some(&outcome) => {}
-            (Found::Ended(outcome), _) => found.ended.push(Input::Ended { attempt: left.attempt, outcome }),
-            (Found::GoesOn, resolved) => {
-                found.commands |= resolved.is_some_and(|resolved| resolved.is_command());
-                found.going_on.push(left.attempt);
-            }
+        match look {
+            Found::Ended(outcome) if left.run.outcome.as_ref() == Some(&outcome) => {}
+            Found::Ended(outcome) => found.ended.push(Input::Ended { attempt: left.attempt, outcome }),
+            Found::GoesOn => found.going_on.push(left.attempt),
         }
     }
     found

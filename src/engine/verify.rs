@@ -100,7 +100,7 @@ impl Question {
     }
 
     async fn sql(&self, target: &str, statements: &[Statement]) -> Result<Outcome, String> {
-        let target = tokio::time::timeout(exec::ASK, self.doors.any_target(target)).await;
+        let target = tokio::time::timeout(exec::ASK, self.doors.visit(target)).await;
         let target = target.map_err(|_| "the server did not answer".to_owned())??;
         let label = format!("verify {}", self.attempt);
         let job = SqlJob { timeout: Some(exec::ASK), ..SqlJob::plain(&label, statements, true) };

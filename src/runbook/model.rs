@@ -343,6 +343,12 @@ pub struct Followup {
 }
 
 impl Runbook {
+    /// The secrets that steps send, rollback plans included.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let plans = self.rollbacks.iter().flat_map(|plan| &plan.steps);
+        self.phases.iter().flat_map(|phase| &phase.steps).chain(plans).flat_map(Step::secrets)
+    }
+
     /// Every step in the order it runs, rollback plans excluded.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.phases.iter().flat_map(|phase| &phase.steps)
@@ -379,6 +385,20 @@ impl Runbook {
 }
 
 impl Step {
+    /// The secrets that it sends, its undo and its `verify` included.
+    fn secrets(&self) -> Vec<&Secret> {
+        let mut all: Vec<&Secret> = match &self.verb {
+            Verb::Http(call) => call.headers.iter().map(|(_, secret)| secret).collect(),
+            Verb::Notify(Notify::Webhook { url, .. }) => vec![url],
+            _ => Vec::new(),
+        };
+        if let Undo::By(undo) = &self.undo {
+            all.extend(undo.secrets());
+        }
+        all.extend(self.verify.iter().flat_map(|verify| verify.secrets()));
+        all
+    }
+
     /// True where running it may change something that only the runbook knows how to take back.
     pub fn changes(&self) -> bool {
         match &self.verb {

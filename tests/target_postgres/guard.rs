@@ -122,6 +122,45 @@ async fn until(cluster: &Cluster, db: &str, sql: &str, wanted: &str) {
     panic!("never {wanted:?}: {sql}");
 }
 
+/// After a gap every target is claimed again, also while a step of ours works there: that must not lose the database.
+#[tokio::test]
+async fn a_claim_that_stands_is_no_hindrance_to_our_own_step() {
+    let Some(cluster) = shared() else { return };
+    let db = cluster.create_db();
+    let one = open_as(cluster, &db, "r1", spec()).await;
+    one.create_ledger("staging").await.unwrap();
+    claim(&one, "r1").await.unwrap();
+    let work = run(&one, &["select pg_sleep(3)"]);
+    let again = async {
+        let asleep =
+            "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+        until(cluster, &db, asleep, "1").await;
+        assert_eq!(claim(&one, "r1").await.unwrap().epoch, Some(1));
+        one.still_guarded().await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(work, again);
+    ran.facts();
+}
+
+/// A claim that is refused lets nothing start, and the epoch of before goes on to fence what still runs.
+#[tokio::test]
+async fn a_refused_claim_leaves_nothing_unguarded() {
+    let Some(cluster) = shared() else { return };
+    let db = cluster.create_db();
+    let (one, two) = (open_as(cluster, &db, "r1", spec()).await, open_as(cluster, &db, "r2", spec()).await);
+    one.create_ledger("staging").await.unwrap();
+    claim(&one, "r1").await.unwrap();
+    let guards = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                  where datname = current_database() and application_name like '%guard%'";
+    assert_eq!(cluster.psql(&db, guards), "1");
+    claim_as(&two, "r2", "j", &heads(&[]), true).await.unwrap();
+    claim(&one, "r1").await.unwrap_err();
+    assert_eq!(one.epoch(), 1);
+    assert!(one.still_guarded().await.is_err());
+    let ran = run(&one, &["select 1"]).await;
+    assert_eq!(ran.fault().safe, "no statement was sent, nothing changed");
+}
+
 #[tokio::test]
 async fn the_ledger_counts_epochs_and_knows_its_journal() {
     let Some(cluster) = shared() else { return };
@@ -132,7 +171,10 @@ async fn the_ledger_counts_epochs_and_knows_its_journal() {
     assert_eq!(one.ledger_state().await.unwrap(), LedgerState::Ready { environment: Some("staging".to_owned()) });
     let grip = claim(&one, "r1").await.unwrap();
     assert_eq!((grip.proof, grip.epoch, one.epoch()), (Proof::Ledger, Some(1), 1));
+    assert_eq!(claim(&one, "r1").await.unwrap().epoch, Some(1), "what it holds still, it holds");
+    one.let_go(false).await;
     assert_eq!(claim(&one, "r1").await.unwrap().epoch, Some(2));
+    one.let_go(false).await;
     let other = claim_as(&one, "r1", "another", &heads(&["a"]), false).await;
     assert!(matches!(other, Err(Refusal::OtherJournal { .. })), "{other:?}");
     let row = |seq: u64, head: &str| {
@@ -140,6 +182,7 @@ async fn the_ledger_counts_epochs_and_knows_its_journal() {
     };
     cluster.psql(&db, &row(2, "b"));
     claim(&one, "r1").await.unwrap();
+    one.let_go(false).await;
     let rewritten = claim_as(&one, "r1", "j", &heads(&["a", "x"]), false).await;
     assert_eq!(rewritten, Err(Refusal::JournalRewritten { seq: 2 }));
     cluster.psql(&db, &row(44, "z"));

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Found, Left};
 use crate::engine::doors;
+use crate::engine::redact::is_redacted;
 use crate::run::event::{Direct, Statement};
 use crate::run::facts::Effect;
 use crate::run::{Facts, Fault, Outcome};
@@ -24,6 +25,13 @@ pub async fn look(left: &Left, target: &str, statements: &[Statement], direct: &
         let fault = Fault { safe: NOT_SENT.to_owned(), ..Fault::new(format!("{}; {NOT_SENT}", left.died())) };
         return failed(fault, None);
     };
+    if direct.question.as_deref().is_some_and(is_redacted) {
+        return open(
+            left,
+            statements,
+            "its probe holds a secret that the journal does not keep, so it cannot be asked",
+        );
+    }
     let deadline = Instant::now() + LOOK;
     let database = match timeout_at(deadline, left.doors.again(target, left.seen.as_ref())).await {
         Ok(Ok(database)) => database,

@@ -42,6 +42,8 @@ pub(super) struct Held {
     conn: PgConnection,
     session: Backend,
     run: String,
+    /// What the claim brought.
+    grip: Grip,
 }
 
 /// How a claim came out.
@@ -65,27 +67,36 @@ async fn guards(siblings: &[Arc<Target>]) -> Guards {
 }
 
 impl Postgres {
-    /// Makes this run the owner of the database. A claim made before by the same target is let go first.
+    /// Makes this run the owner of the database. A claim that this target still holds stands; a lost one is made anew.
     pub async fn claim(&self, claim: &Claim<'_>) -> Result<Grip, Refusal> {
         // A sibling that asks who holds what must not wait for us: it is asked before our own is locked.
         let siblings = guards(claim.siblings).await;
         let mut slot = self.guard.lock().await;
-        if let Some(before) = slot.take() {
+        if let Some(mut before) = slot.take() {
+            // Our own steps may be at work under it: to let go now could lose the database to our own work key.
+            if before.run == claim.run && before.look().await.is_ok() {
+                let grip = before.grip.clone();
+                *slot = Some(before);
+                return Ok(grip);
+            }
             before.close().await;
         }
-        self.epoch.store(0, Ordering::Release);
+        // Until it is granted anew nothing may start here. The epoch of before stays: it fences what still runs.
+        self.lost.store(true, Ordering::Release);
         self.ride(Weak::new());
         let mut held = Held::open(self, claim.run).await?;
         match held.claim(self, claim, &siblings).await {
             Ok(Claimed::Own(grip)) => {
                 self.epoch.store(grip.epoch.unwrap_or(0), Ordering::Release);
                 self.lost.store(false, Ordering::Release);
+                held.grip = grip.clone();
                 *slot = Some(held);
                 Ok(grip)
             }
             Ok(Claimed::Sibling(other, grip)) => {
                 held.close().await;
-                self.lost.store(false, Ordering::Release);
+                // It stays lost by itself: once the other target is gone, its guard is gone as well.
+                self.epoch.store(other.epoch(), Ordering::Release);
                 self.ride(Arc::downgrade(&other));
                 Ok(Grip { epoch: Some(other.epoch()).filter(|epoch| *epoch > 0), ..grip })
             }
@@ -109,14 +120,15 @@ impl Postgres {
         let Some(mut held) = slot.take() else {
             return if self.lost.load(Ordering::Acquire) { Err(LOST.to_owned()) } else { Ok(()) };
         };
+        self.lost.store(true, Ordering::Release);
         match held.look().await {
             Ok(()) => {
+                self.lost.store(false, Ordering::Release);
                 *slot = Some(held);
                 Ok(())
             }
             Err(why) => {
                 let held_run = held.run.clone();
-                self.lost.store(true, Ordering::Release);
                 held.close().await;
                 Err(why + &self.taken_over(&held_run).await)
             }
@@ -180,7 +192,7 @@ impl Held {
         let row = row.map_err(|problem| failed("the guard's session could not be set up", &problem))?;
         let session = row.try_get(3).and_then(|pid| Ok(Backend { pid, born: row.try_get(4)? }));
         let session = session.map_err(|error| failed("the guard's session", &Problem::of_postgres(error)))?;
-        Ok(Self { conn, session, run: run.to_owned() })
+        Ok(Self { conn, session, run: run.to_owned(), grip: Grip::default() })
     }
 
     async fn claim(&mut self, target: &Postgres, claim: &Claim<'_>, siblings: &Guards) -> Result<Claimed, Refusal> {

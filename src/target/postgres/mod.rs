@@ -156,10 +156,8 @@ impl Postgres {
     }
 
     pub async fn run(&self, job: &SqlJob<'_>, out: &Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
-        if let Err(why) = self.still_guarded().await {
-            let hint = "continue the held run: the database is then claimed anew".to_owned();
-            let safe = NOTHING_SENT.to_owned();
-            return words::broke(Fault { hint: Some(hint), safe, ..Fault::new(why) });
+        if let Err(outcome) = self.guarded().await {
+            return *outcome;
         }
         script::run(self, job, out, judge, stop).await
     }
@@ -171,8 +169,20 @@ impl Postgres {
         judge: &Judge,
         stop: CancellationToken,
     ) -> Outcome {
+        if let Err(outcome) = self.guarded().await {
+            return *outcome;
+        }
         let watch = Watch::new(stop, job.timeout);
         walk(&mut batch::Table::new(self, job, &watch), job, out, judge, &watch).await
+    }
+
+    /// Nothing is sent to a database that is not ours any more.
+    async fn guarded(&self) -> Result<(), Box<Outcome>> {
+        self.still_guarded().await.map_err(|why| {
+            let hint = "continue the held run: the database is then claimed anew".to_owned();
+            let safe = NOTHING_SENT.to_owned();
+            Box::new(words::broke(Fault { hint: Some(hint), safe, ..Fault::new(why) }))
+        })
     }
 
     pub fn epoch(&self) -> u64 {
