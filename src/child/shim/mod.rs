@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(100);
 /// How often a record that cannot be written is tried again, one second apart.
 const TRIES: u32 = 10;
+/// Processes that a command left running, as its record names them.
+const LEFT_NAMED: usize = 200;
 /// Variables that are meant for us, not for the command.
 const OWN: &[&str] = &["GONOGO_FAILPOINT"];
 /// The file that becomes the command's standard input, where it is there.
@@ -234,6 +236,8 @@ impl Watch {
             self.running.signal(Signal::KILL);
         }
         self.ended.left = self.left().await;
+        // The record of an end is read up to a bound: a herd of processes must not make it unreadable.
+        self.ended.left.truncate(LEFT_NAMED);
         self.ended.unkept = self.store.close();
         self.ended
     }

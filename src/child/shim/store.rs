@@ -140,12 +140,17 @@ impl Kept {
         let name = format!("{}.tail", self.which.name());
         let fresh = format!("{name}.new");
         let bytes: Vec<u8> = self.rest.iter().flatten().copied().collect();
-        let mut file = place.new_file(&fresh)?;
-        file.write_all(format!("{}\n", self.total).as_bytes())?;
-        file.write_all(&bytes[bytes.len().saturating_sub(TAIL)..])?;
-        fs::rename(place.file(&fresh), place.file(&name))?;
-        self.dirty = false;
-        Ok(())
+        let written = place.new_file(&fresh).and_then(|mut file| {
+            file.write_all(format!("{}\n", self.total).as_bytes())?;
+            file.write_all(&bytes[bytes.len().saturating_sub(TAIL)..])?;
+            fs::rename(place.file(&fresh), place.file(&name))
+        });
+        match written {
+            Ok(()) => self.dirty = false,
+            // Half a file must not stand in the way of the next try.
+            Err(_) => drop(fs::remove_file(place.file(&fresh))),
+        }
+        written
     }
 }
 

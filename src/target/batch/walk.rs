@@ -88,7 +88,7 @@ impl Walk<'_> {
             Err(problem) => return Err(self.watch.cause().map_or(Halt::Unopened(problem), Halt::Cause)),
         };
         self.begun = self.at.rows;
-        self.estimate = ground.estimate(&self.at).await;
+        self.estimate = self.stoppable(ground.stopper(), ground.estimate(&self.at)).await?;
         self.show(None).await;
         let (mut locked, mut unmoved) = (0, 0);
         loop {

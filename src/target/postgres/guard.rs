@@ -184,7 +184,9 @@ impl Held {
                set_config('synchronous_commit', \
                  case current_setting('synchronous_commit') when 'off' then 'on' \
                  else current_setting('synchronous_commit') end, false), \
-               pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()",
+               pid, backend_start::text, set_config('tcp_keepalives_idle', '10', false), \
+               set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false) \
+             from pg_stat_activity where pid = pg_backend_pid()",
         )
         .persistent(false)
         .bind(PATIENCE.as_millis().to_string());

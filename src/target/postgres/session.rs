@@ -130,6 +130,8 @@ impl Session {
 /// Sets the limits of the session and takes the work key shared; returns who it is on the server, none where the key is
 /// not to be had. A database without an encoding gives its bytes as they
 /// are: asked for UTF-8, it would refuse every row that is none.
+///
+/// A server that cannot reach us any more lets go of the session, and of its locks, after 25 s.
 async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Option<Backend>, sqlx::Error> {
     let sql = "select set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false), \
                  set_config('idle_in_transaction_session_timeout', $3, false), \
@@ -138,7 +140,9 @@ async fn set_up(conn: &mut PgConnection, target: &Postgres) -> Result<Option<Bac
                    else current_setting('synchronous_commit') end, false), \
                  set_config('client_encoding', \
                    case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end, false), \
-                 pid, backend_start::text, pg_try_advisory_lock_shared($4, $5) \
+                 pid, backend_start::text, pg_try_advisory_lock_shared($4, $5), \
+                 set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), \
+                 set_config('tcp_keepalives_count', '3', false) \
                from pg_stat_activity where pid = pg_backend_pid()";
     let row = sqlx::query(sql)
         .persistent(false)
