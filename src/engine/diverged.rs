@@ -2,40 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use crate::run::event::{Fingerprint, Resolved};
+use crate::run::event::{Fingerprint, Proof, Resolved};
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{Attempt, RunState};
 use crate::target::{Key, Target};
 
-/// By target: the attempts that the journal calls done, and of which the ledger must hold a row.
-pub type Proofs = BTreeMap<String, Vec<Key>>;
+/// By target: what the journal calls done.
+pub type Proofs = BTreeMap<String, Proven>;
+
+/// What a target's ledger must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Proven {
+    /// Attempts that have a row there.
+    pub rows: Vec<Key>,
+    /// Attempts that have a checkpoint there, and how many batches it must have come to.
+    pub batches: Vec<(Key, u64)>,
+}
 
 pub fn proofs(state: &RunState) -> Proofs {
     let mut proofs = Proofs::new();
-    for run in state.steps.values() {
-        if let Some((target, attempt)) = proven(run) {
-            let key = Key { run: state.opened.run.clone(), attempt: attempt.clone() };
-            proofs.entry(target.to_owned()).or_default().push(key);
+    let done = |run: &&StepRun| matches!(run.status, StepStatus::Done | StepStatus::Undone);
+    for run in state.steps.values().filter(done) {
+        let Some(attempt) = &run.attempt else { continue };
+        let key = |attempt: Attempt| Key { run: state.opened.run.clone(), attempt };
+        match &run.resolved {
+            Some(Resolved::Sql { target, .. }) if run.judged.as_ref().is_some_and(|judged| judged.ledger) => {
+                proofs.entry(target.clone()).or_default().rows.push(key(attempt.clone()));
+            }
+            Some(Resolved::Batch { target, order }) if has_ledger(state, target) => {
+                let walked = key(Attempt { n: order.since, ..attempt.clone() });
+                let batches = run.facts.as_ref().and_then(|facts| facts.batches).unwrap_or(0);
+                proofs.entry(target.clone()).or_default().batches.push((walked, batches));
+            }
+            _ => {}
         }
     }
     proofs
 }
 
-fn proven(run: &StepRun) -> Option<(&str, &Attempt)> {
-    let done = matches!(run.status, StepStatus::Done | StepStatus::Undone);
-    let row = run.judged.as_ref().is_some_and(|judged| judged.ledger);
-    match &run.resolved {
-        Some(Resolved::Sql { target, .. }) if done && row => Some((target, run.attempt.as_ref()?)),
-        _ => None,
-    }
+fn has_ledger(state: &RunState, target: &str) -> bool {
+    state.targets.get(target).is_some_and(|seen| seen.grip.proof == Proof::Ledger)
 }
 
 /// Asked where the timeline is another than before. An error: what is missing, in words.
-pub async fn check(target: &Target, before: &Fingerprint, now: &Fingerprint, keys: &[Key]) -> Result<(), String> {
-    if before.timeline == now.timeline || keys.is_empty() {
+pub async fn check(target: &Target, before: &Fingerprint, now: &Fingerprint, proven: &Proven) -> Result<(), String> {
+    if before.timeline == now.timeline {
         return Ok(());
     }
-    let missing = target.missing(keys).await.map_err(|error| error.to_string())?;
+    let mut missing = target.missing(&proven.rows).await.map_err(|error| error.to_string())?;
+    missing.extend(target.behind(&proven.batches).await.map_err(|error| error.to_string())?);
     if missing.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::diverged::{self, Proofs};
+use super::diverged::{self, Proofs, Proven};
 use super::exec;
 use super::redact::Redactor;
 use super::{contact, secrets};
@@ -20,7 +20,7 @@ use crate::run::event::Fingerprint;
 use crate::run::{Attempt, Chunk, RunState, context};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Environment, Probe, ProbeSource, Runbook, Secret};
-use crate::target::{Key, Look, Target};
+use crate::target::{Look, Target};
 
 /// Cheap to clone: every task of the engine has its own.
 #[derive(Clone)]
@@ -214,7 +214,7 @@ impl Doors {
     }
 
     /// What each attempt on the target must have left in its ledger, by the journal.
-    pub fn proofs(&self, name: &str) -> Vec<Key> {
+    pub fn proofs(&self, name: &str) -> Proven {
         self.proofs.read().ok().and_then(|proofs| proofs.get(name).cloned()).unwrap_or_default()
     }
 

@@ -424,6 +424,17 @@ impl Target {
         }
     }
 
+    /// Of batched attempts, those whose checkpoint did not come to so many batches, or is not there.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn behind(&self, walked: &[(Key, u64)]) -> Result<Vec<Key>, TargetError> {
+        match &self.kind {
+            Kind::Postgres(target) => self.asked("the checkpoints", target.behind(walked).await),
+            Kind::Sqlite(target) => self.asked("the checkpoints", target.behind(walked).await),
+        }
+    }
+
     fn asked<T>(&self, what: &str, answer: Result<T, Problem>) -> Result<T, TargetError> {
         answer.map_err(|problem| TargetError::Ask {
             target: self.name.clone(),

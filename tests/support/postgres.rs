@@ -71,23 +71,17 @@ impl Cluster {
         cluster
     }
 
-    /// `initdb` once per process; a copy of its result is many times faster.
+    /// `initdb` once per process, in a folder that lives as long as it; a copy of its result is many times faster.
     fn copy_template(&self) {
-        static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-        let mut fresh = false;
+        static TEMPLATE: OnceLock<Cluster> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
-            fresh = true;
-            let data = self.data();
-            let mut initdb = self.server_command("initdb");
-            initdb.args(["-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+            let made = self.sibling();
+            let mut initdb = made.server_command("initdb");
+            initdb.args(["-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(made.data());
             done(&mut initdb);
-            let template = self.dir.join("template");
-            done(self.plain("cp").arg("-a").arg(&data).arg(&template));
-            template
+            made
         });
-        if !fresh {
-            done(self.plain("cp").arg("-a").arg(template).arg(self.data()));
-        }
+        done(self.plain("cp").arg("-a").arg(template.data()).arg(self.data()));
     }
 
     /// Starts on a free port; another process may take the port first, so it is tried again.

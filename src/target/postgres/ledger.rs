@@ -179,6 +179,20 @@ impl Postgres {
         Ok(missing)
     }
 
+    /// Of batched attempts, those whose checkpoint is not as far as this run was told.
+    pub async fn behind(&self, walked: &[(Key, u64)]) -> Result<Vec<Key>, Problem> {
+        const BATCHES: &str = "select batch::text from gonogo.checkpoint \
+            where run = $1 and step = $2 and direction = $3 and n = $4::text::integer";
+        let mut behind = Vec::new();
+        for (key, batches) in walked {
+            let [batch] = first(self.control.ask(BATCHES, &args(key).each_ref().map(String::as_str)).await?);
+            if batch.and_then(|batch| batch.parse::<u64>().ok()).is_none_or(|batch| batch < *batches) {
+                behind.push(key.clone());
+            }
+        }
+        Ok(behind)
+    }
+
     /// Decides an attempt by writing: the `fenced` row competes with the attempt's own for one key.
     pub(super) async fn fence(&self, key: &Key) -> Resolution {
         match self.try_fence(key).await {

@@ -117,6 +117,22 @@ impl Sqlite {
         Ok(missing)
     }
 
+    pub async fn behind(&self, walked: &[(Key, u64)]) -> Result<Vec<Key>, Problem> {
+        let sql = "select batch from gonogo_checkpoint where run = ? and step = ? and direction = ? and n = ?";
+        let mut conn = self.connect().await?;
+        let mut behind = Vec::new();
+        for (key, batches) in walked {
+            let (step, n) = (&key.attempt.step.0, i64::from(key.attempt.n));
+            let query = sqlx::query_scalar::<_, i64>(sql).bind(&key.run).bind(step).bind(key.direction()).bind(n);
+            let batch = query.fetch_optional(&mut conn).await.map_err(Problem::of_sqlite)?;
+            if batch.and_then(|batch| u64::try_from(batch).ok()).is_none_or(|batch| batch < *batches) {
+                behind.push(key.clone());
+            }
+        }
+        let _ = conn.close().await;
+        Ok(behind)
+    }
+
     pub async fn resolve(&self, key: &Key, past: &Past) -> Resolution {
         match &past.judged {
             None if !self.has_ledger() => Resolution::NotDone(NEVER_SENT.to_owned()),

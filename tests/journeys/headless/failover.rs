@@ -28,16 +28,24 @@ sql = "insert into t values (3)"
 
 /// A run on a primary with a standby and a ledger, held after two steps; the second may be lost on the way.
 async fn held(lost: bool) -> Option<(Desk, Cluster)> {
+    let pause = if lost { STEPS.replace("retries = 0", "only_if = \"false\"") } else { STEPS.to_owned() };
+    held_after(&pause, "create table t (n int)", lost).await
+}
+
+async fn held_after(steps: &str, table: &str, lost: bool) -> Option<(Desk, Cluster)> {
     let primary = Cluster::start(&[])?;
     let db = primary.create_db();
-    primary.psql(&db, "create table t (n int)");
+    primary.psql(&db, table);
     let spec = TargetSpec::new(Secret::Env("DB".to_owned()));
     let target = Target::open("main", &spec, primary.url(&db).into(), "gonogo test").await.unwrap();
     target.create_ledger("test").await.unwrap();
     let mut standby = primary.standby()?;
     let desk = desk().with("DB", primary.url(&db));
-    let pause = if lost { STEPS.replace("retries = 0", "only_if = \"false\"") } else { STEPS.to_owned() };
-    desk.write("runbook.toml", &book(&pause));
+    desk.write("runbook.toml", &book(steps));
+    if steps.contains("batch") {
+        primary.psql(&db, "insert into t select generate_series(1, 20)");
+        standby.until(&db, "select count(*) from t", "20");
+    }
     if lost {
         primary.stop_sending();
     }
@@ -58,6 +66,19 @@ async fn what_was_acknowledged_and_is_lost_stops_the_run() {
         "{}",
         resumed.out
     );
+}
+
+/// The checkpoint of a batch is its proof: a server that has fewer batches than were acknowledged is another history.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_lost_stop_the_run() {
+    let fill = "[[phase.step]]\nid = \"one\"\n\
+                batch = { table = \"t\", key = \"n\", size = 5, set = \"done = true\" }\n\
+                [[phase.step]]\nid = \"who\"\nchecklist = [{ ask = \"Who?\", answer = \"required\" }]\n";
+    let Some((desk, _standby)) = held_after(fill, "create table t (n int primary key, done bool)", true).await else {
+        return;
+    };
+    let resumed = desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
+    assert!(resumed.out.contains("lacks what it had acknowledged before: one"), "{}", resumed.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
