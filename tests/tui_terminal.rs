@@ -26,34 +26,12 @@ const CHILD: &str = "GONOGO_TEST_SCREEN";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn book() -> Runbook {
+    let select = "select 42".to_owned();
+    let script = Script { text: select, file: None, transaction: true, line: 1, probe: None, cleanup: None };
     let step = Step {
-        id: "m011".into(),
         title: "011: fix schema conflicts".to_owned(),
-        role: None,
-        help: None,
-        verb: Verb::Sql(Script {
-            text: "select 42".to_owned(),
-            file: None,
-            transaction: true,
-            line: 1,
-            probe: None,
-            cleanup: None,
-        }),
-        target: None,
-        expect: None,
-        only_if: None,
-        only: Vec::new(),
-        timeout: None,
-        retries: 0,
-        on_fail: Default::default(),
         undo: Undo::NotNeeded,
-        trouble: Vec::new(),
-        expected_time: None,
-        produces: None,
-        verify: None,
-        loses: None,
-        max_rows: None,
-        line: 1,
+        ..Step::new("m011", Verb::Sql(script))
     };
     Runbook {
         id: "demo".to_owned(),

@@ -68,7 +68,7 @@ pub fn dead_children(pid: u32) -> Vec<u32> {
     pids().filter_map(dead).collect()
 }
 
-/// A name for the time since this machine was started.
+/// The kernel's name for the time since this machine was started; empty where it is not to be had.
 pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
 }

@@ -11,11 +11,6 @@ fn boot_ms() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
-/// The kernel's id of this boot; empty where it is not to be had.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
-}
-
 /// Gives moments of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunClock {

@@ -225,7 +225,7 @@ impl Engine {
         let started = Event::EngineStarted {
             pid: std::process::id(),
             host: self.host.clone(),
-            boot: clock::boot_id(),
+            boot: crate::child::proc::boot_id(),
             zero_ms: self.clock.zero(),
             by: self.by.clone(),
         };

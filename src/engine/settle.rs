@@ -44,7 +44,7 @@ pub async fn settle(
     let started = Event::EngineStarted {
         pid: std::process::id(),
         host,
-        boot: super::clock::boot_id(),
+        boot: crate::child::proc::boot_id(),
         zero_ms: clock.zero(),
         by: by.clone(),
     };

@@ -1,9 +1,10 @@
 //! Taking a run up: its clock goes on, and what a crash left open is resolved, goes on, or becomes a question.
 
-use super::clock::{self, RunClock};
+use super::clock::RunClock;
 use super::doors::Doors;
 use super::exec;
 use super::resolve::{self, Found, Left};
+use crate::child::proc;
 use crate::child::shim::Place;
 use crate::run::decide::Input;
 use crate::run::event::HoldCause;
@@ -24,7 +25,7 @@ pub struct Leftovers {
 
 /// The run's clock, continued.
 pub fn clock(state: &RunState) -> RunClock {
-    let same_boot = state.engine.as_ref().filter(|engine| engine.boot == clock::boot_id() && !engine.boot.is_empty());
+    let same_boot = state.engine.as_ref().filter(|engine| engine.boot == proc::boot_id() && !engine.boot.is_empty());
     RunClock::resume(state.at, same_boot.map(|engine| engine.zero_ms))
 }
 

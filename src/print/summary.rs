@@ -13,15 +13,29 @@ pub fn summary(state: &RunState, runbook: &Runbook, journal: Option<&str>) -> St
     if let Some(left) = left_behind(state, runbook) {
         out.push_str(&format!("  {:<9} {left}\n", "in place"));
     }
-    for (n, command) in next.iter().enumerate() {
+    for (n, Next { command, when }) in next.iter().enumerate() {
         let label = if n == 0 { "next" } else { "" };
         let place = journal.map(|path| format!(" --journal {}", quoted(path))).unwrap_or_default();
-        let (command, remark) = command
-            .split_once("   (")
-            .map_or((command.as_str(), String::new()), |(command, remark)| (command, format!("   ({remark}")));
-        out.push_str(&format!("  {label:<9} {command}{place}{remark}\n"));
+        let when = when.map(|when| format!("   ({when})")).unwrap_or_default();
+        out.push_str(&format!("  {label:<9} {command}{place}{when}\n"));
     }
     out
+}
+
+/// A command to type, and when.
+struct Next {
+    command: String,
+    when: Option<&'static str>,
+}
+
+impl Next {
+    fn new(command: String) -> Self {
+        Self { command, when: None }
+    }
+
+    fn when(self, when: &'static str) -> Self {
+        Self { when: Some(when), ..self }
+    }
 }
 
 /// Characters of a path.
@@ -36,9 +50,10 @@ pub fn quoted(path: &str) -> String {
     }
 }
 
-fn outcome(state: &RunState) -> (String, Vec<String>) {
+fn outcome(state: &RunState) -> (String, Vec<Next>) {
     let run = words::name(&state.opened.run);
-    let commands = |verbs: &[&str]| verbs.iter().map(|verb| format!("gonogo {verb} {run}")).collect::<Vec<_>>();
+    let commands =
+        |verbs: &[&str]| verbs.iter().map(|verb| Next::new(format!("gonogo {verb} {run}"))).collect::<Vec<_>>();
     if let Some((end, reason, _)) = &state.ended {
         let next = commands(if *end == End::Done { &["report"] } else { &["report", "replay"] });
         let verb = match end {
@@ -64,27 +79,24 @@ fn outcome(state: &RunState) -> (String, Vec<String>) {
 }
 
 /// What to type where a person has to decide first.
-fn held(run: &str, cause: &HoldCause) -> Vec<String> {
-    let (resume, report) = (format!("gonogo resume {run}"), format!("gonogo report {run}"));
+fn held(run: &str, cause: &HoldCause) -> Vec<Next> {
+    let (resume, report) = (Next::new(format!("gonogo resume {run}")), Next::new(format!("gonogo report {run}")));
     match cause {
-        HoldCause::Step { .. } | HoldCause::Undo { .. } => {
-            vec![resume + "   (on its screen: r tries it again)", report]
+        HoldCause::Step { .. } | HoldCause::Undo { .. } => vec![resume.when("on its screen: r tries it again"), report],
+        HoldCause::Owned { .. } => {
+            let take = Next::new(format!("gonogo resume {run} --headless --take-over DATABASE_NAME"));
+            vec![resume.when("once the other run has ended"), take.when("where it never will"), report]
         }
-        HoldCause::Owned { .. } => vec![
-            resume.clone() + "   (once the other run has ended)",
-            resume + " --headless --take-over DATABASE_NAME   (where it never will)",
-            report,
-        ],
         _ => vec![resume, report],
     }
 }
 
 /// What to type once somebody has looked.
-fn settles(run: &str, id: &str, step: &StepRun) -> Vec<String> {
+fn settles(run: &str, id: &str, step: &StepRun) -> Vec<Next> {
     let undo = step.attempt.as_ref().is_some_and(|attempt| attempt.direction == Direction::Undo);
     let undo = if undo { " --by-undo" } else { "" };
-    let settle = |said: &str| format!("gonogo settle {run} {id} {said}{undo} --reason 'how you know'");
-    vec![settle("done"), settle("not-done"), format!("gonogo resume {run}")]
+    let settle = |said: &str| Next::new(format!("gonogo settle {run} {id} {said}{undo} --reason 'how you know'"));
+    vec![settle("done"), settle("not-done"), Next::new(format!("gonogo resume {run}"))]
 }
 
 fn interrupted(state: &RunState) -> String {

@@ -385,6 +385,32 @@ impl Runbook {
 }
 
 impl Step {
+    /// A step that does this and nothing else: no target, no expectation, no word about its undo.
+    pub fn new(id: impl Into<StepId>, verb: Verb) -> Self {
+        Self {
+            id: id.into(),
+            title: String::new(),
+            role: None,
+            help: None,
+            verb,
+            target: None,
+            expect: None,
+            max_rows: None,
+            only_if: None,
+            only: Vec::new(),
+            timeout: None,
+            retries: 0,
+            on_fail: OnFail::default(),
+            undo: Undo::default(),
+            trouble: Vec::new(),
+            expected_time: None,
+            produces: None,
+            verify: None,
+            loses: None,
+            line: 1,
+        }
+    }
+
     /// The secrets that it sends, its undo and its `verify` included.
     fn secrets(&self) -> Vec<&Secret> {
         let mut all: Vec<&Secret> = match &self.verb {

@@ -299,7 +299,8 @@ fn bury(command: u32) {
     }
 }
 
-async fn until(at: Option<Instant>) {
+/// Sleeps until then; none: for ever.
+pub async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

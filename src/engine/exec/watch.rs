@@ -6,13 +6,13 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::command::CommandJob;
 use super::show::{Show, Stream};
 use crate::child::Tail;
-use crate::child::shim::{Ended, Follower, Place, Standing, Started, Which};
+use crate::child::shim::{Ended, Follower, Place, Standing, Started, Which, until};
 use crate::failpoint;
 use crate::run::Chunk;
 use crate::run::limits::FACT_BYTES;
@@ -250,11 +250,4 @@ async fn ended(shim: &mut Option<Child>) {
 async fn sendable(out: &mpsc::Sender<Chunk>, due: Option<Instant>) -> Option<mpsc::Permit<'_, Chunk>> {
     until(due).await;
     out.reserve().await.ok()
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::steps::{self, Known};
 use super::{FormulaKind, Owner, Script as Site, Wants, verbs};
-use crate::runbook::{OnFail, Script, Step, StepId, Undo, Verb, sql};
+use crate::runbook::{Script, Step, Undo, Verb, sql};
 
 const ASKS: &[&str] = &["http", "run", "sql"];
 const EXAMPLE: &str = "write { http = \"https://…\", expect = \"status == 200\" }";
@@ -40,32 +40,7 @@ pub(super) fn verify(
     }
     inner.finish();
     let expect = Some(expect?);
-    Some(Box::new(Step { expect, target, line, ..question(id, verb?) }))
-}
-
-fn question(id: &str, verb: Verb) -> Step {
-    Step {
-        id: StepId(id.to_owned()),
-        title: String::new(),
-        role: None,
-        help: None,
-        verb,
-        target: None,
-        expect: None,
-        only_if: None,
-        only: Vec::new(),
-        timeout: None,
-        retries: 0,
-        on_fail: OnFail::Hold,
-        undo: Undo::NotNeeded,
-        trouble: Vec::new(),
-        expected_time: None,
-        produces: None,
-        verify: None,
-        loses: None,
-        max_rows: None,
-        line: 0,
-    }
+    Some(Box::new(Step { expect, target, line, undo: Undo::NotNeeded, ..Step::new(id, verb?) }))
 }
 
 fn choose(inner: &Reader<'_, '_>) -> Option<&'static str> {

@@ -42,7 +42,7 @@ const TABLE: &str = "select c.relkind::text, coalesce(i.indnkeyatts, 0)::text, k
     from pg_class c left join pg_index i on i.indrelid = c.oid and i.indisprimary \
     left join pg_attribute k on k.attrelid = c.oid and k.attnum = i.indkey[0] \
     where c.oid = to_regclass($1)";
-const FIND: &str = "select batch::text, reached, high, rows::text from gonogo.checkpoint \
+pub(super) const FIND: &str = "select batch::text, reached, high, rows::text from gonogo.checkpoint \
     where run = $1 and step = $2 and direction = $3 and n = $4::text::integer";
 const LOCK: &str = "select batch::text, reached, high, rows::text from gonogo.checkpoint \
     where run = $1 and step = $2 and direction = $3 and n = $4::text::integer for update nowait";

@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Postgres;
 use super::line::Rows;
 use super::session::Session;
+use super::{Postgres, batch};
 use crate::run::clean;
 use crate::runbook::LedgerUse;
 use crate::target::problem::Problem;
@@ -181,11 +181,9 @@ impl Postgres {
 
     /// Of batched attempts, those whose checkpoint is not as far as this run was told.
     pub async fn behind(&self, walked: &[(Key, u64)]) -> Result<Vec<Key>, Problem> {
-        const BATCHES: &str = "select batch::text from gonogo.checkpoint \
-            where run = $1 and step = $2 and direction = $3 and n = $4::text::integer";
         let mut behind = Vec::new();
         for (key, batches) in walked {
-            let [batch] = first(self.control.ask(BATCHES, &args(key).each_ref().map(String::as_str)).await?);
+            let [batch] = first(self.control.ask(batch::FIND, &args(key).each_ref().map(String::as_str)).await?);
             if batch.and_then(|batch| batch.parse::<u64>().ok()).is_none_or(|batch| batch < *batches) {
                 behind.push(key.clone());
             }

@@ -27,7 +27,7 @@ const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const IO_ERROR: i32 = 10;
 
-const FIND: &str = "select batch, reached, high, rows from gonogo_checkpoint \
+pub(super) const FIND: &str = "select batch, reached, high, rows from gonogo_checkpoint \
     where run = ? and step = ? and direction = ? and n = ?";
 const MAKE: &str = "insert into gonogo_checkpoint (run, step, direction, n, batch, high, rows) \
     values (?1, ?2, ?3, ?4, 0, ?5, 0) on conflict do nothing";

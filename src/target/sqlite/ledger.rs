@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
-use super::{Sqlite, SqliteMode};
+use super::{Sqlite, SqliteMode, batch};
 use crate::run::event::{Grip, Proof};
 use crate::run::facts::Judged;
 use crate::runbook::LedgerUse;
@@ -118,12 +118,12 @@ impl Sqlite {
     }
 
     pub async fn behind(&self, walked: &[(Key, u64)]) -> Result<Vec<Key>, Problem> {
-        let sql = "select batch from gonogo_checkpoint where run = ? and step = ? and direction = ? and n = ?";
         let mut conn = self.connect().await?;
         let mut behind = Vec::new();
         for (key, batches) in walked {
             let (step, n) = (&key.attempt.step.0, i64::from(key.attempt.n));
-            let query = sqlx::query_scalar::<_, i64>(sql).bind(&key.run).bind(step).bind(key.direction()).bind(n);
+            let query =
+                sqlx::query_scalar::<_, i64>(batch::FIND).bind(&key.run).bind(step).bind(key.direction()).bind(n);
             let batch = query.fetch_optional(&mut conn).await.map_err(Problem::of_sqlite)?;
             if batch.and_then(|batch| u64::try_from(batch).ok()).is_none_or(|batch| batch < *batches) {
                 behind.push(key.clone());

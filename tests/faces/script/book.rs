@@ -10,28 +10,7 @@ fn expr(source: &str) -> Expr {
 }
 
 pub fn step(id: &str, title: &str, verb: Verb) -> Step {
-    Step {
-        id: id.into(),
-        title: title.into(),
-        role: Some("dba".into()),
-        help: None,
-        verb,
-        target: Some("main".into()),
-        expect: None,
-        only_if: None,
-        only: Vec::new(),
-        timeout: None,
-        retries: 0,
-        on_fail: OnFail::Hold,
-        undo: Undo::Unsaid,
-        trouble: Vec::new(),
-        expected_time: None,
-        produces: None,
-        verify: None,
-        loses: None,
-        max_rows: None,
-        line: 1,
-    }
+    Step { title: title.into(), role: Some("dba".into()), target: Some("main".into()), ..Step::new(id, verb) }
 }
 
 fn sql(text: &str) -> Verb {

@@ -149,16 +149,22 @@ async fn a_lot_of_output_comes_once() {
     assert_eq!(said(&entries(&folder).await, "out"), wanted);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shim_that_is_killed_leaves_a_question_and_no_second_try() {
+/// A run whose shim was killed while its command goes on; the command's number.
+fn without_shim() -> (Desk, u32) {
     let desk = desk();
     desk.write("runbook.toml", &bare(&at(&desk, &format!("[[phase.step]]\nid = \"work\"\nshell = \"{GATED}\"\n"))));
     let running = desk.start(&["run", "runbook.toml", "--headless", "--json", "--yes"]);
     running.says("\"one\\n\"");
-    let folder = desk.run_dir();
-    let (shim, child) = numbers(&folder);
+    let (shim, child) = numbers(&desk.run_dir());
     process::signal(shim, "KILL");
     running.end().exits(4);
+    (desk, child)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_that_is_killed_leaves_a_question_and_no_second_try() {
+    let (desk, child) = without_shim();
+    let folder = desk.run_dir();
     let words = known(&entries(&folder).await);
     for part in
         ["its shim is gone without a word", &format!("its process {child} "), "still runs", "it said last: “one”"]
@@ -187,14 +193,8 @@ async fn settled_too_early_by_a_screen_the_retry_is_refused() {
     use gonogo::run::command::CommandVerb;
     use gonogo::run::event::Claim;
 
-    let desk = desk();
-    desk.write("runbook.toml", &bare(&at(&desk, &format!("[[phase.step]]\nid = \"work\"\nshell = \"{GATED}\"\n"))));
-    let running = desk.start(&["run", "runbook.toml", "--headless", "--json", "--yes"]);
-    running.says("\"one\\n\"");
+    let (desk, child) = without_shim();
     let folder = desk.run_dir();
-    let (shim, child) = numbers(&folder);
-    process::signal(shim, "KILL");
-    running.end().exits(4);
     let engine = desk.start(&["engine", folder.to_str().unwrap()]);
     let mut voice = super::story::Voice::at(&folder).await;
     let (attempt, reason) = (super::story::first("work"), "no".to_owned());
