@@ -48,8 +48,10 @@ pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look
     if headless.headless {
         return headless::hold(dir, answers, headless.json, named(place).as_deref()).await;
     }
-    let client = start_engine(dir).await?;
-    screen::live(dir, look, client).await
+    match start_engine(dir).await? {
+        Some(client) => screen::live(dir, look, client).await,
+        None => screen::over(dir).await,
+    }
 }
 
 pub async fn resume(args: ResumeArgs) -> Done {
@@ -158,8 +160,9 @@ pub fn run_name(book: &Runbook) -> String {
     format!("{name}-")
 }
 
-/// Starts the engine as a process of its own, detached from this terminal, and calls it until it answers.
-pub async fn start_engine(dir: &RunDir) -> Result<Client, Stop> {
+/// Starts the engine as a process of its own, detached from this terminal, and calls it until it answers. None: it brought
+/// the run to its end, or to where a person must come, before it was called.
+async fn start_engine(dir: &RunDir) -> Result<Option<Client>, Stop> {
     let log = dir.open_log().map_err(Stop::internal)?;
     let said = log.metadata().map_or(0, |log| log.len());
     let program = std::env::current_exe().map_err(Stop::internal)?;
@@ -173,10 +176,13 @@ pub async fn start_engine(dir: &RunDir) -> Result<Client, Stop> {
         .map_err(Stop::internal)?;
     for _ in 0..200 {
         if let Ok(client) = Client::connect(dir.path(), &who(), false).await {
-            return Ok(client);
+            return Ok(Some(client));
         }
         if let Ok(Some(status)) = child.try_wait() {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(code::INTERNAL);
+            if matches!(code, code::DONE | code::FAILED | code::HELD | code::ROLLED_BACK) {
+                return Ok(None);
+            }
             return Err(Stop::new(code, format!("the engine ended at once: {}", engine::last_words(dir, said))));
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;

@@ -46,6 +46,11 @@ pub async fn live(dir: &RunDir, look: &Look, client: Client) -> Done {
     show(dir, look, client, true).await
 }
 
+/// The last words of a run whose engine was gone before there was a screen.
+pub async fn over(dir: &RunDir) -> Done {
+    farewell(dir, ExitReason::Left).await
+}
+
 async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
     let (book, state) = begun(dir, &client).await?;
     let reader = Reader::open(dir).await.map_err(Stop::internal)?;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gonogo::run::Event;
+use support::headless::PATIENCE;
 use support::process;
 use support::pty::Terminal;
 
@@ -53,7 +54,7 @@ fn a_closed_terminal_ends_the_screen_and_not_the_run() {
     while let Some(ticks) = process::ticks(pid).filter(|_| process::runs(pid)) {
         spent = ticks;
         assert!(ticks - before < 100, "a screen without a terminal must not spin: {} ticks", ticks - before);
-        assert!(closed.elapsed() < support::headless::PATIENCE, "the screen does not end");
+        assert!(closed.elapsed() < PATIENCE, "the screen does not end");
         std::thread::sleep(Duration::from_millis(5));
     }
     println!(
@@ -136,4 +137,28 @@ fn a_watching_screen_can_change_nothing() {
     watch.shows("Go / no-go");
     watch.keys("q");
     assert_eq!(watch.ends(), 0);
+}
+
+/// An engine may be done before its screen has called it, as where a command ended after its engine had died: that is an
+/// end like any other, and is said.
+#[test]
+fn a_run_that_is_over_before_its_screen_says_how_it_ended() {
+    let scene = Scene::new();
+    let done = scene.desk.path("done");
+    let book = format!(
+        "format = 1\nid = \"quick\"\ntitle = \"Quick\"\n[environments.test]\n[[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n\
+         [[phase.step]]\nid = \"act\"\nshell = \"sleep 2; touch {}\"\nundo = \"none needed\"\n",
+        done.display()
+    );
+    scene.desk.write("runbook.toml", &book);
+    let running = scene.desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    running.says("act");
+    scene.until("the step", |event| matches!(event, Event::StepStarted { .. }));
+    process::signal(running.pid(), "KILL");
+    let deadline = Instant::now() + PATIENCE;
+    while !done.exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut screen = scene.open(&["resume", "last"]);
+    screen.shows("every step done");
 }
