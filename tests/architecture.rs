@@ -17,6 +17,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("target", &["run", "runbook"]),
     ("probe", &["run", "runbook", "net", "child"]),
     ("link", &["run"]),
+    ("lint", &["runbook"]),
+    ("draft", &["runbook"]),
     ("engine", &["journal", "target", "probe", "run", "runbook", "net", "child"]),
     ("feed", &["journal", "run", "runbook"]),
     ("print", &["feed", "run", "runbook"]),
@@ -26,8 +28,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "engine", "journal", "target", "probe", "link", "feed", "print", "report", "tui", "run", "runbook",
-            "net", "child",
+            "cli", "engine", "journal", "target", "probe", "link", "lint", "draft", "feed", "print", "report", "tui",
+            "run", "runbook", "net", "child",
         ],
     ),
     ("lib", &["app", "cli"]),
