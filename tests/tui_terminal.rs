@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn book() -> Runbook {
     let select = "select 42".to_owned();
-    let script = Script { text: select, file: None, transaction: true, line: 1, probe: None, cleanup: None };
+    let script = Script { text: select, transaction: true, line: 1, ..Script::default() };
     let step = Step {
         title: "011: fix schema conflicts".to_owned(),
         undo: Undo::NotNeeded,

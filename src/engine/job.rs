@@ -14,6 +14,7 @@ use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
 use super::verify::Question;
 use crate::child;
 use crate::run::event::Resolved;
+use crate::run::inventory::Item;
 use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Step, Verb};
@@ -53,6 +54,8 @@ pub struct Job {
     pub earlier: Vec<Attempt>,
     /// Asked where its outcome is in doubt.
     pub question: Option<Question>,
+    /// The snapshot that its own is compared with.
+    pub before: Option<Arc<Vec<Item>>>,
     /// How long ago it was started: only for a wait that is taken up again.
     pub elapsed: Duration,
 }
@@ -71,8 +74,9 @@ pub async fn run(job: Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) ->
 
 async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {
     let result = match &job.resolved {
-        Resolved::Sql { target, statements, transaction, direct } => {
-            let sql = SqlJob { direct, ..SqlJob::plain("", statements, *transaction) };
+        Resolved::Sql { target, statements, transaction, direct, asks } => {
+            let before = job.before.as_ref().map(|items| items.as_slice());
+            let sql = SqlJob { direct, asks, before, ..SqlJob::plain("", statements, *transaction) };
             job.sql(target, sql, &out, stop).await
         }
         Resolved::Batch { target, order } => job.batch(target, order, &out, stop).await,

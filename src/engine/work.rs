@@ -16,10 +16,11 @@ use super::verify::Question;
 use crate::run::decide::Input;
 use crate::run::event::{Direction, Resolved};
 use crate::run::follow::acting;
+use crate::run::inventory::Item;
 use crate::run::output::Line;
 use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, context};
 use crate::runbook::expr::{self, Context};
-use crate::runbook::{Expr, Runbook, Step, Verb};
+use crate::runbook::{Asks, Expr, Runbook, Script, Step, Verb};
 use crate::target::LedgerEntry;
 
 /// How often a running attempt tells how far it is.
@@ -76,6 +77,12 @@ impl Throttle {
     }
 }
 
+/// The snapshot that the step's own is compared with, as the journal has it.
+fn compared(step: &Step, state: &RunState) -> Option<Arc<Vec<Item>>> {
+    let Verb::Sql(Script { asks: Asks::Inventory(wanted), .. }) = &step.verb else { return None };
+    state.snapshots.get(wanted.compare.as_ref()?).cloned()
+}
+
 /// An attempt that the journal has ordered.
 pub struct Launch {
     /// Its row in a target's ledger, which names the attempt.
@@ -126,6 +133,7 @@ impl Work {
             rows: meter.rows.clone(),
             board: meter.board.clone(),
             throttle: hears,
+            before: compared(step, state),
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
         };

@@ -51,7 +51,7 @@ impl Pending {
                 vec![fit(&format!("{}: {}", words::name(severity), words::phrase(text)), width)]
             }
             Chunk::Batch(batches) => self.batches(batches, width),
-            Chunk::Judged { .. } | Chunk::Probed(_) => Vec::new(),
+            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } => Vec::new(),
             Chunk::Text { stream, text } => self.text(stream, text, width),
         }
     }

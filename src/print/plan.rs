@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::run::event::Resolved;
 use crate::run::{RunState, clean, describe, prepare, words};
-use crate::runbook::{OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb};
+use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb};
 
 /// Columns of the words before a value.
 const LABEL: usize = 9;
@@ -143,6 +143,7 @@ impl Sheet<'_> {
     fn sent(&mut self, step: &Step, resolved: &Resolved) {
         match resolved {
             Resolved::Human => self.asked(step),
+            Resolved::Sql { asks: Asks::Inventory(wanted), .. } => self.text(&wanted.words()),
             Resolved::Sql { statements, transaction, .. } => {
                 for one in statements {
                     self.text(&format!("{};", one.sql.trim_end().trim_end_matches(';')));

@@ -6,7 +6,7 @@ use super::facts::{Chunk, NoData, Outcome};
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
 use super::{fault, follow, limits, prepare};
-use crate::runbook::{Runbook, Step, StepId, Verb};
+use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// What reaches the engine's one inbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -327,6 +327,9 @@ impl Desk<'_> {
     fn edit(self, id: StepId, sql: String) -> Ruling {
         let (step, run) = self.step(&id)?;
         let Verb::Sql(script) = &step.verb else { return Err(format!("step {id} has no SQL")) };
+        if matches!(script.asks, Asks::Inventory(_)) {
+            return Err(format!("the query of step {id} is gonogo's own"));
+        }
         if !matches!(run.status, StepStatus::Pending | StepStatus::Failed | StepStatus::Broke | StepStatus::Undone) {
             return Err(format!("step {id} is {}: too late to edit", word(&run.status)));
         }

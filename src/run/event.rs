@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
-use crate::runbook::{Source, StepId, TriggerAction, Var};
+use crate::runbook::{Asks, Source, StepId, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
 pub const FORMAT: u32 = 1;
@@ -97,6 +97,9 @@ pub enum Resolved {
         transaction: bool,
         #[serde(default, skip_serializing_if = "Direct::is_empty")]
         direct: Direct,
+        /// What is read off its answer.
+        #[serde(default, skip_serializing_if = "Asks::is_rows")]
+        asks: Asks,
     },
     Batch {
         target: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::batch::Batches;
+use super::inventory::Item;
 
 /// The names that `expect` and later steps see. Absent: the verb has no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Facts {
     pub row: Option<BTreeMap<String, Value>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub table: Vec<BTreeMap<String, Value>>,
+    /// The plan of an explained query, line by line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<String>,
     /// Rows written, over all statements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affected: Option<u64>,
@@ -121,6 +125,11 @@ pub enum Chunk {
         verdict: Option<Verdict>,
     },
     Probed(Probed),
+    /// A snapshot, whole: what a later one is compared with.
+    Inventory {
+        name: String,
+        items: Vec<Item>,
+    },
 }
 
 /// What was there before the first statement of SQL outside of a transaction was sent, and whose session sends it:

@@ -1,5 +1,7 @@
 //! `RunState::apply`: the only fold. What an entry means for what a run is.
 
+use std::sync::Arc;
+
 use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
 use super::facts::{Chunk, Judged, Outcome};
 use super::limits;
@@ -232,6 +234,9 @@ impl RunState {
                 }
                 if let Chunk::Probed(probed) = chunk {
                     step.probed = Some(probed.clone());
+                }
+                if let Chunk::Inventory { name, items } = chunk {
+                    self.snapshots.insert(name.clone(), Arc::new(items.clone()));
                 }
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),

@@ -6,6 +6,9 @@ pub const ROWS_KEPT: u64 = 500;
 pub const ROW_BYTES_KEPT: usize = 256 * 1024;
 /// Bytes of one cell; a longer one is cut and says how long it was.
 pub const CELL_BYTES: usize = 4 * 1024;
+/// Objects of one snapshot, and their bytes: all of it is kept in the journal.
+pub const SNAPSHOT_ITEMS: usize = 50_000;
+pub const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
 /// Rows that expressions see as `table`.
 pub const TABLE_ROWS: usize = 200;
 /// Bytes of a command's output kept from its start and from its end.

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod fold;
 pub mod follow;
 pub mod identity;
+pub mod inventory;
 pub mod judge;
 pub mod limits;
 pub mod output;

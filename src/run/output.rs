@@ -59,7 +59,7 @@ impl OutputLog {
                 self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
             Chunk::Batch(batches) => self.batches = Some(batches.clone()),
-            Chunk::Judged { .. } | Chunk::Probed(_) => {}
+            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } => {}
             Chunk::Text { stream, text } => {
                 *self.text_bytes.entry(stream.clone()).or_default() += text.len() as u64;
                 for part in text.split_inclusive('\n') {

@@ -3,9 +3,9 @@
 use super::event::{Attempt, Direct, Direction, Event, Resolved, Statement};
 use super::facts::{Facts, Fault, Outcome};
 use super::state::RunState;
-use super::{BatchOrder, batch, context, fault};
+use super::{BatchOrder, batch, context, fault, inventory};
 use crate::runbook::expr::{self, Context, ExprError, Place};
-use crate::runbook::{HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
+use crate::runbook::{Asks, HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
 
 /// The events that start an attempt: `StepStarted`, or start and end at once where it cannot be made ready.
 pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction, by: &str) -> Vec<Event> {
@@ -38,12 +38,12 @@ fn cleaned(state: &RunState, acting: &Step, attempt: &Attempt, resolved: Resolve
     });
     let residue = before.map_or(&[][..], |run| run.residue());
     match resolved {
-        Resolved::Sql { target, statements, transaction: false, direct } if !residue.is_empty() => {
+        Resolved::Sql { target, statements, transaction: false, direct, asks } if !residue.is_empty() => {
             let line = |sql: &str| direct.cleanup.iter().find(|one| one.sql == sql).map_or(acting.line, |one| one.line);
             let cleaning = residue.iter().map(|sql| Statement { sql: sql.clone(), line: line(sql) });
             let statements = cleaning.chain(statements).collect();
             let direct = Direct { cleaning: u32::try_from(residue.len()).unwrap_or(u32::MAX), ..direct };
-            Resolved::Sql { target, statements, transaction: false, direct }
+            Resolved::Sql { target, statements, transaction: false, direct, asks }
         }
         other => other,
     }
@@ -122,13 +122,31 @@ fn resolve_sql(
         Some(edited) => edited.to_owned(),
         None => expr::render(&script.text, Place::Sql(dialect), context)?,
     };
-    let statements = statements(&text, script.line, dialect)?;
+    let statements = asked(statements(&text, script.line, dialect)?, script, dialect)?;
     // What the runbook says of its own SQL says nothing of SQL that was changed since.
     let direct = match edited {
         None => resolve_direct(script, dialect, context)?,
         Some(_) => Direct::default(),
     };
-    Ok(Resolved::Sql { target, statements, transaction: script.transaction, direct })
+    Ok(Resolved::Sql { target, statements, transaction: script.transaction, direct, asks: script.asks.clone() })
+}
+
+/// What is sent: the script's own statements, or what brings its plan or the inventory.
+fn asked(own: Vec<Statement>, script: &Script, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
+    let before =
+        |words: &str| own.iter().map(|one| Statement { sql: format!("{words} {}", one.sql), line: one.line }).collect();
+    Ok(match (&script.asks, dialect) {
+        (Asks::Rows, _) => own,
+        (Asks::Plan { .. }, sql::Dialect::Sqlite) => before("explain query plan"),
+        (Asks::Plan { analyze: true }, _) => before("explain (analyze, buffers)"),
+        (Asks::Plan { analyze: false }, _) => before("explain"),
+        (Asks::Inventory(wanted), dialect) => {
+            if let Some(why) = inventory::unfit(wanted, dialect) {
+                return Err(ExprError::Failed(why.to_owned()));
+            }
+            vec![Statement { sql: inventory::query(wanted, dialect), line: script.line }]
+        }
+    })
 }
 
 fn resolve_direct(script: &Script, dialect: sql::Dialect, context: &Context) -> Result<Direct, ExprError> {

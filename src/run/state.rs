@@ -1,9 +1,11 @@
 //! What a run is after its entries so far. Screen, headless lines, resume, replay and report all read this.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::event::{Attempt, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
 use super::facts::{Effect, Facts, Judged, NoData, Outcome, Probed};
+use super::inventory::Item;
 use super::output::OutputLog;
 use crate::runbook::{StepId, TriggerAction};
 
@@ -33,6 +35,8 @@ pub struct RunState {
     pub probes: BTreeMap<String, ProbeRun>,
     pub triggers: BTreeMap<String, TriggerRun>,
     pub notes: Vec<Note>,
+    /// The last snapshot of each name.
+    pub snapshots: BTreeMap<String, Arc<Vec<Item>>>,
     pub criteria: BTreeMap<String, (Option<bool>, String)>,
     /// How many screens each person has here, watching ones included.
     pub screens: BTreeMap<String, u32>,

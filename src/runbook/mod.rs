@@ -1,5 +1,6 @@
 //! The language of runbooks: its model, its parser, its checks, its templates and expressions. Knows nothing else of ours.
 
+pub mod asks;
 pub mod batch;
 mod check;
 pub mod clean;
@@ -15,6 +16,7 @@ mod suggest;
 mod text;
 mod watch;
 
+pub use asks::Asks;
 pub use batch::{Batch, Sizing};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::asks::Asks;
 use super::batch::Batch;
 use super::environment::Environment;
 use super::sql;
@@ -229,7 +230,7 @@ impl Verb {
             Self::Checklist(_) => "checklist",
             Self::Poll(_) => "poll",
             Self::Sql(script) if script.file.is_some() => "file",
-            Self::Sql(_) => "sql",
+            Self::Sql(script) => script.asks.word().unwrap_or("sql"),
             Self::Batch(_) => "batch",
             Self::Run(_) => "run",
             Self::Shell(_) => "shell",
@@ -254,9 +255,11 @@ pub struct Item {
 }
 
 /// SQL, inline or from a file of the runbook's folder. The text is a template.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Script {
+    /// Of `snapshot` it is empty: the query is gonogo's own.
     pub text: String,
+    pub asks: Asks,
     /// The path as written, where the text came from a file.
     pub file: Option<String>,
     /// All statements in one transaction, or each by itself.
@@ -428,7 +431,7 @@ impl Step {
     /// True where running it may change something that only the runbook knows how to take back.
     pub fn changes(&self) -> bool {
         match &self.verb {
-            Verb::Sql(script) => !sql::only_reads(&script.text),
+            Verb::Sql(script) => script.asks.is_rows() && !sql::only_reads(&script.text),
             Verb::Batch(_) | Verb::Run(_) | Verb::Shell(_) => true,
             Verb::Http(call) => !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
             Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => false,

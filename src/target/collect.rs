@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::SqlJob;
 use super::cell::{self, Cell};
 use super::notice::{Ear, Notice};
+use super::reading::{Reading, Shown};
 use super::shape::Shape;
-use crate::run::{Chunk, Facts, limits};
+use crate::run::{Chunk, Facts, Fault, Judge, Verdict, limits};
 
 /// The result of the last statement that returned columns.
 #[derive(Default)]
@@ -45,6 +46,7 @@ pub(super) struct Collector<'a> {
     bytes_kept: usize,
     table_bytes: usize,
     notices: Vec<String>,
+    reading: Reading<'a>,
 }
 
 impl<'a> Collector<'a> {
@@ -67,6 +69,7 @@ impl<'a> Collector<'a> {
             bytes_kept: 0,
             table_bytes: 0,
             notices: Vec::new(),
+            reading: Reading::new(job.asks, job.before),
         }
     }
 
@@ -108,6 +111,9 @@ impl<'a> Collector<'a> {
         self.open = true;
         self.table_bytes = 0;
         self.result = Some(Result { names: unique(&names), ..Result::default() });
+        if self.reading.keeps_rows() {
+            return;
+        }
         let n = self.n;
         self.send(Chunk::Columns { n, names, types }).await;
     }
@@ -119,7 +125,8 @@ impl<'a> Collector<'a> {
 
     /// False where a row only needs to be counted.
     pub fn wants_row(&self) -> bool {
-        self.result.as_ref().is_some_and(|result| result.rows < limits::ROWS_KEPT)
+        let all = self.reading.keeps_rows() && !self.reading.is_full();
+        all || self.result.as_ref().is_some_and(|result| result.rows < limits::ROWS_KEPT)
     }
 
     /// One row more that is not looked at.
@@ -135,6 +142,10 @@ impl<'a> Collector<'a> {
 
     /// One row, its `i`-th value by `cell(i)`.
     pub async fn row<'r>(&mut self, width: usize, cell: impl Fn(usize) -> Cell<'r>) {
+        self.reading.row(width, &cell);
+        if self.reading.keeps_rows() {
+            return self.count_row();
+        }
         self.keep_facts(width, &cell);
         self.count_row();
         if self.bytes_kept >= limits::ROW_BYTES_KEPT {
@@ -193,11 +204,38 @@ impl<'a> Collector<'a> {
     /// The statement ended well; `count` is what its tag (or the driver) counted.
     pub async fn end(&mut self, shape: &Shape, count: u64) {
         self.flush().await;
+        if let Some((name, items)) = self.reading.taken() {
+            self.send(Chunk::Inventory { name, items }).await;
+            self.show(self.reading.shown()).await;
+        }
         let affected = shape.affected(self.statement_rows, count);
         *self.affected.get_or_insert(0) += affected;
         let chunk =
             Chunk::StatementEnd { n: self.n, rows: self.statement_rows, affected, ms: millis(self.statement_started) };
         self.send(chunk).await;
+    }
+
+    /// A result of ours in place of the rows that came.
+    async fn show(&mut self, shown: Shown) {
+        let n = self.n;
+        self.statement_rows = shown.rows.len() as u64;
+        let types = shown.names.iter().map(|_| "text".to_owned()).collect();
+        self.send(Chunk::Columns { n, names: shown.names, types }).await;
+        let kept = usize::try_from(limits::ROWS_KEPT).unwrap_or(usize::MAX);
+        let cut = |cell: Option<String>| cell.map(|text| cell::cut(text.as_bytes(), limits::CELL_BYTES));
+        let rows: Vec<Vec<_>> =
+            shown.rows.into_iter().take(kept).map(|row| row.into_iter().map(cut).collect()).collect();
+        for rows in rows.chunks(limits::BATCH_ROWS) {
+            self.send(Chunk::Rows { n, rows: rows.to_vec() }).await;
+        }
+    }
+
+    /// The judge's word on what came home; what could not be taken in whole is not judged.
+    pub fn judged(&self, judge: &Judge, facts: &Facts) -> std::result::Result<Option<Verdict>, Fault> {
+        match self.reading.unfit() {
+            Some(fault) => Err(fault),
+            None => judge(facts),
+        }
     }
 
     pub async fn notice(&mut self, notice: Notice) {
@@ -227,7 +265,7 @@ impl<'a> Collector<'a> {
     /// What is known so far.
     pub fn facts(&self) -> Facts {
         let result = self.result.as_ref();
-        Facts {
+        self.reading.facts(Facts {
             value: result.and_then(|result| result.value.clone()),
             rows: result.map(|result| result.rows),
             row: result.and_then(|result| result.table.first().cloned()),
@@ -236,7 +274,7 @@ impl<'a> Collector<'a> {
             notices: self.notices.clone(),
             ms: millis(self.started),
             ..Facts::default()
-        }
+        })
     }
 
     async fn send(&mut self, chunk: Chunk) {

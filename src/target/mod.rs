@@ -17,6 +17,7 @@ mod postgres;
 mod problem;
 mod proof;
 mod raw;
+mod reading;
 mod shape;
 mod sqlite;
 mod watch;
@@ -44,8 +45,9 @@ use self::problem::Problem;
 use self::shape::Shape;
 use self::sqlite::Sqlite;
 use crate::run::event::{Direct, Fingerprint, Grip, Statement};
+use crate::run::inventory::Item;
 use crate::run::{Chunk, Fault, Judge, Outcome};
-use crate::runbook::TargetSpec;
+use crate::runbook::{Asks, TargetSpec};
 
 /// A script to run for one attempt.
 #[derive(Clone, Copy)]
@@ -64,6 +66,9 @@ pub struct SqlJob<'a> {
     pub counter: Option<&'a AtomicU64>,
     /// Its row in the ledger; none: the attempt of no run, which nobody resolves.
     pub entry: Option<&'a LedgerEntry>,
+    /// What is read off the answer, and the snapshot that it is compared with.
+    pub asks: &'a Asks,
+    pub before: Option<&'a [Item]>,
     /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
     pub witness: Option<&'a dyn Witness>,
 }
@@ -80,6 +85,8 @@ impl<'a> SqlJob<'a> {
             timeout: None,
             counter: None,
             entry: None,
+            asks: &Asks::Rows,
+            before: None,
             witness: None,
         }
     }

@@ -9,7 +9,7 @@ use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
-use crate::runbook::{PhaseKind, Verb};
+use crate::runbook::{Asks, PhaseKind, Verb};
 
 /// Whether an action can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,9 +162,7 @@ fn step(action: Action, model: &Model) -> Offer {
             yes("ends what the server may still do for it (asks first)")
         }
         (Action::Settle, StepStatus::InDoubt) => yes("says what happened to it: done, or not done (asks for a reason)"),
-        (Action::EditSql, StepStatus::Pending | StepStatus::Failed | StepStatus::Broke)
-            if matches!(step.verb, Verb::Sql(_)) =>
-        {
+        (Action::EditSql, StepStatus::Pending | StepStatus::Failed | StepStatus::Broke) if matches!(&step.verb, Verb::Sql(script) if !matches!(script.asks, Asks::Inventory(_))) => {
             yes("changes its SQL before it runs; the journal keeps both texts")
         }
         (Action::EditSql, _) if matches!(step.verb, Verb::Sql(_)) => no("its SQL was sent already"),

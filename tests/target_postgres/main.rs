@@ -9,6 +9,7 @@ mod commits_held_up;
 mod direct;
 mod ends;
 mod guard;
+mod inventory;
 mod ledger;
 mod locks;
 mod proxy;

@@ -99,7 +99,7 @@ pub async fn look(left: &Left) -> Found {
 
 async fn look_for(left: &Left) -> Found {
     match &left.run.resolved {
-        Some(Resolved::Sql { target, statements, transaction: false, direct }) => {
+        Some(Resolved::Sql { target, statements, transaction: false, direct, .. }) => {
             direct::look(left, target, statements, direct).await
         }
         Some(Resolved::Sql { target, statements, transaction, .. }) => {

@@ -4,6 +4,7 @@ mod names;
 mod script;
 mod secrets;
 mod shell;
+mod snapshots;
 
 pub(super) use secrets::passwords;
 
@@ -13,4 +14,5 @@ use super::parse::Notes;
 pub(super) fn everything(notes: &Notes<'_>, runbook: &Runbook) {
     names::check(notes, runbook);
     script::check(notes, runbook);
+    snapshots::check(notes, runbook);
 }

@@ -10,7 +10,7 @@ pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
     for script in notes.scripts.take() {
         quotes(notes, runbook, &script);
         let mut findings = of_all(&dialects(runbook, &script), &script);
-        let one = matches!(script.wants, Wants::One | Wants::Decides);
+        let one = matches!(script.wants, Wants::One | Wants::Decides | Wants::Query);
         if findings.is_empty() && one {
             findings.extend(more_than_one(&script).or_else(|| writes(&script)));
         }
@@ -40,7 +40,9 @@ fn of_all(dialects: &BTreeSet<Dialect>, script: &Script) -> Vec<Finding> {
     let masked = sql::mask(&script.text.text);
     let mut all = dialects.iter().map(|dialect| match script.wants {
         Wants::Fragment => sql::fragment(&masked, *dialect).into_iter().collect(),
-        Wants::Statements | Wants::One | Wants::Decides => sql::judge(&masked, *dialect, script.transaction),
+        Wants::Statements | Wants::One | Wants::Decides | Wants::Query => {
+            sql::judge(&masked, *dialect, script.transaction)
+        }
     });
     let first = all.next().unwrap_or_default();
     all.fold(first, |left, right| {
@@ -62,11 +64,19 @@ fn more_than_one(script: &Script) -> Option<Finding> {
 /// A step's probe is asked at any time, also while nobody looks.
 fn writes(script: &Script) -> Option<Finding> {
     let text = &script.text.text;
-    (script.wants == Wants::Decides && !sql::only_reads(text)).then(|| Finding {
-        at: 0..text.len(),
-        message: "the probe of a step only looks: it must be a query that writes nothing".into(),
-        hint: "an example: probe = \"select to_regclass('public.new_table') is not null\"".into(),
-    })
+    let (message, hint) = match script.wants {
+        Wants::Decides => (
+            "the probe of a step only looks: it must be a query that writes nothing",
+            "an example: probe = \"select to_regclass('public.new_table') is not null\"",
+        ),
+        Wants::Query => (
+            "`explain` runs what it explains: it must be a query that writes nothing",
+            "explain the query that finds the rows; or analyze = false, which only plans",
+        ),
+        _ => return None,
+    };
+    let finding = || Finding { at: 0..text.len(), message: message.into(), hint: hint.into() };
+    (!sql::only_reads(text)).then(finding)
 }
 
 /// A text becomes a literal with quotes of its own: inside quotes it would come apart.

@@ -26,8 +26,8 @@ pub const RUN_NAMES: &[&str] = &["id", "environment", "mode", "operator"];
 pub const TARGET_NAMES: &[&str] = &["kind", "version", "host", "database", "role", "system_id", "timeline"];
 /// Every name that the facts of some step can have.
 pub const FACT_NAMES: &[&str] = &[
-    "value", "rows", "row", "table", "affected", "batches", "notices", "exit", "stdout", "stderr", "file", "status",
-    "body", "answers", "ms",
+    "value", "rows", "row", "table", "plan", "affected", "batches", "notices", "exit", "stdout", "stderr", "file",
+    "status", "body", "answers", "ms",
 ];
 
 /// Facts that are left out of a journal where they are empty, but are there all the same.

@@ -8,7 +8,8 @@ use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
 
 use super::escape::{self, Ident, Place, Url};
-use super::syntax::{BOOLEAN, COMPARE, Parsed, TIMES, Tree, WHOLE_URL};
+use super::plan;
+use super::syntax::{BOOLEAN, COMPARE, Parsed, SCANS, TIMES, Tree, USES_INDEX, WHOLE_URL};
 
 /// Instructions of one evaluation.
 const FUEL: u64 = 200_000;
@@ -56,6 +57,7 @@ pub(super) const TESTS: &[&str] = &[
     "defined",
     "divisibleby",
     "endingwith",
+    "eq",
     "even",
     "false",
     "integer",
@@ -119,6 +121,8 @@ fn environment(place: Place) -> Environment<'static> {
     env.add_function(BOOLEAN, boolean);
     env.add_function(TIMES, times);
     env.add_function(WHOLE_URL, |value: &str| Value::from_object(Url(value.to_owned())));
+    env.add_function(USES_INDEX.1, |plan: Vec<String>, name: &str| plan::uses_index(&plan, name));
+    env.add_function(SCANS.1, |plan: Vec<String>, name: &str| plan::scans(&plan, name));
     add_filters(&mut env);
     add_tests(&mut env);
     env
@@ -162,6 +166,7 @@ fn add_tests(env: &mut Environment<'static>) {
     env.add_test("containing", |text: &str, part: &str| text.contains(part));
     env.add_test("defined", tests::is_defined);
     env.add_test("divisibleby", tests::is_divisibleby);
+    env.add_test("eq", tests::is_eq);
     env.add_test("endingwith", |text: &str, part: &str| text.ends_with(part));
     env.add_test("even", tests::is_even);
     env.add_test("false", tests::is_false);

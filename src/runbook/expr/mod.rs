@@ -3,6 +3,7 @@
 mod context;
 mod engine;
 mod escape;
+mod plan;
 mod strict;
 mod syntax;
 #[cfg(test)]
@@ -58,7 +59,8 @@ pub fn explain(expr: &Expr, context: &Context) -> String {
         return String::new();
     };
     let mut parts: Vec<String> = Vec::new();
-    for reference in &parsed.references {
+    // A whole plan is no word in a sentence: the result shows it.
+    for reference in parsed.references.iter().filter(|one| one.root != syntax::PLAN) {
         let name = source.get(reference.at.clone()).unwrap_or(&reference.root);
         let part = if context.is_silent(&reference.root) {
             format!("{name} = no data")

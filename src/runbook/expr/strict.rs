@@ -7,7 +7,9 @@ use minijinja::Value;
 use minijinja::machinery::{Span, ast};
 
 use super::engine::{FILTERS, TESTS};
-use super::syntax::{BOOLEAN, COMPARE, Flaw, Parsed, Part, Reference, TIMES, Tree, WHOLE_URL, range};
+use super::syntax::{
+    BOOLEAN, COMPARE, Flaw, PLAN, Parsed, Part, Reference, SCANS, TIMES, Tree, USES_INDEX, WHOLE_URL, range,
+};
 pub(super) struct Builder {
     references: Vec<Reference>,
     emits: Vec<(Range<usize>, Option<String>)>,
@@ -161,10 +163,7 @@ impl Builder {
                     ast::GetItem { expr: self.expr(&node.expr)?, subscript_expr: self.expr(&node.subscript_expr)? };
                 Expr::GetItem(ast::Spanned::new(item, span))
             }
-            Expr::Call(_) => {
-                let message = "functions and methods are not part of the language";
-                return Err(refused(message, "use a filter: stdout | trim, table | length", span));
-            }
+            Expr::Call(node) => self.question(node)?,
             Expr::List(node) => {
                 let items = self.exprs(&node.items)?;
                 Expr::List(ast::Spanned::new(ast::List { items }, span))
@@ -178,6 +177,25 @@ impl Builder {
                 Expr::Map(ast::Spanned::new(map, span))
             }
         })
+    }
+
+    /// The only functions there are ask a plan: `uses_index('name')`, `scans('table')`.
+    fn question<'s>(&mut self, node: &ast::Spanned<ast::Call<'s>>) -> Built<ast::Expr<'s>> {
+        let span = node.span();
+        let asked = match &node.expr {
+            ast::Expr::Var(name) => [USES_INDEX, SCANS].into_iter().find(|(word, _)| *word == name.id),
+            _ => None,
+        };
+        let Some((word, function)) = asked else {
+            let message = "functions and methods are not part of the language";
+            return Err(refused(message, "use a filter: stdout | trim, table | length", span));
+        };
+        let [ast::CallArg::Pos(name)] = node.args.as_slice() else {
+            return Err(refused(&format!("`{word}` asks for one name"), &format!("write {word}('…')"), span));
+        };
+        self.references.push(Reference { root: PLAN.to_owned(), path: Vec::new(), at: range(span) });
+        let plan = ast::Expr::Var(ast::Spanned::new(ast::Var { id: PLAN }, span));
+        Ok(call(function, vec![plan, self.expr(name)?], span))
     }
 
     /// Notes a name with its path and rebuilds it. None where the expression is something else.

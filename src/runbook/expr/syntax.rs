@@ -17,6 +17,10 @@ pub(super) const COMPARE: &str = " compare";
 pub(super) const BOOLEAN: &str = " boolean";
 pub(super) const TIMES: &str = " times";
 pub(super) const WHOLE_URL: &str = " whole_url";
+/// Questions to a plan: the word of the runbook, and the function behind it.
+pub(super) const PLAN: &str = "plan";
+pub(super) const USES_INDEX: (&str, &str) = ("uses_index", " uses_index");
+pub(super) const SCANS: (&str, &str) = ("scans", " scans");
 
 /// What is wrong with an expression or template, and where in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

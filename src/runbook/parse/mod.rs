@@ -1,5 +1,6 @@
 //! From TOML to the model, by hand, so that every mistake is found in one go and every message can point at its place.
 
+mod asks;
 mod batch;
 mod ending;
 mod head;
@@ -89,6 +90,8 @@ pub(super) enum Wants {
     One,
     /// One statement, which only reads.
     Decides,
+    /// One query, which only reads.
+    Query,
     /// A part of a statement of ours.
     Fragment,
 }
@@ -177,6 +180,14 @@ impl<'s> Notes<'s> {
     pub fn line_at(&self, offset: usize) -> u32 {
         let line = self.lines.partition_point(|start| *start <= offset);
         u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
+    /// The bytes of a 1-based line of the runbook.
+    pub fn line_span(&self, line: u32) -> Range<usize> {
+        let n = line.saturating_sub(1) as usize;
+        let start = self.lines.get(n).copied().unwrap_or_default();
+        let end = self.lines.get(n + 1).map_or(self.source.len(), |next| next - 1);
+        start..end.max(start)
     }
 
     /// A file's name as people would type it: beside the runbook.

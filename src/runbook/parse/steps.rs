@@ -154,8 +154,8 @@ fn max_rows(table: &Reader<'_, '_>, verb: &Verb) -> Option<u32> {
         return None;
     }
     match verb {
-        Verb::Sql(script) if script.transaction => table.whole("max_rows", 0..=u32::MAX),
-        Verb::Sql(_) => {
+        Verb::Sql(script) if script.transaction && script.asks.is_rows() => table.whole("max_rows", 0..=u32::MAX),
+        Verb::Sql(script) if script.asks.is_rows() => {
             let message = "`max_rows` cannot be kept outside of a transaction: nothing could be taken back";
             table.refuse("max_rows", message, "leave it out, or leave transaction = \"none\" out");
             None

@@ -7,14 +7,15 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, Wants, batch, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
-use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
+use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
-const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
+const VERBS: &[&str] =
+    &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "snapshot", "explain"];
 const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["migrations", "backup", "restore", "snapshot", "explain"];
+const UNBUILT: &[&str] = &["migrations", "backup", "restore"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -33,6 +34,7 @@ pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'s
     match verb {
         Verb::Checklist(_) => &["answers", "ms"],
         Verb::Batch(_) => BATCH_FACTS,
+        Verb::Sql(script) if !script.asks.is_rows() => asks::facts_of(&script.asks),
         Verb::Sql(_) => &["value", "rows", "row", "table", "affected", "notices", "ms"],
         Verb::Run(_) | Verb::Shell(_) if produces => &["exit", "stdout", "stderr", "file", "ms"],
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
@@ -47,7 +49,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         // Known keys even where they are one too many: that is said already.
         table.node(verb);
     }
-    belongs(table, word, "target", &["sql", "file", "batch"], "connect");
+    belongs(table, word, "target", &["sql", "file", "batch", "snapshot", "explain"], "connect");
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
@@ -55,7 +57,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
     let target = match word {
-        Some("sql" | "file" | "batch") => steps::target(table, known, "target", only),
+        Some("sql" | "file" | "batch" | "snapshot" | "explain") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
     };
@@ -70,6 +72,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         Some("run" | "shell") => facts_of(&Verb::Run(Vec::new()), table.has("produces")),
         Some("sql" | "file") => facts_of(&empty_sql(), false),
         Some("batch") => BATCH_FACTS,
+        Some("snapshot") => asks::SNAPSHOT_FACTS,
+        Some("explain") => asks::EXPLAIN_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
         Some(_) => &["ms"],
@@ -79,7 +83,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
 }
 
 fn empty_sql() -> Verb {
-    Verb::Sql(Script { text: String::new(), file: None, transaction: true, line: 0, probe: None, cleanup: None })
+    Verb::Sql(Script { transaction: true, ..Script::default() })
 }
 
 /// The one verb there is. None, or more: a problem.
@@ -156,6 +160,8 @@ fn read(
             let batch = batch::batch(table, known, owner, only, target.as_ref())?;
             Some(Verb::Batch(Box::new(batch)))
         }
+        "snapshot" => asks::snapshot(table).map(Verb::Sql),
+        "explain" => asks::explain(table, owner, only, target).map(Verb::Sql),
         "run" => argv(table, "run", owner).map(Verb::Run),
         "shell" => {
             let text = table.need_text("shell", "shell = \"ls | wc -l\"")?;
@@ -195,6 +201,7 @@ fn script(
         probe: beside("probe", Wants::Decides),
         cleanup: beside("cleanup", Wants::Statements),
         text: text.text.clone(),
+        asks: Asks::Rows,
         line: table.notes.line(text),
         file,
         transaction,

@@ -91,7 +91,7 @@ fn verb(
                 Site { text: text.clone(), transaction: true, target, only: only.to_vec(), wants: Wants::Statements };
             inner.notes.scripts.borrow_mut().push(site);
             let line = inner.notes.line(&text);
-            Some(Verb::Sql(Script { text: text.text, file: None, transaction: true, line, probe: None, cleanup: None }))
+            Some(Verb::Sql(Script { text: text.text, transaction: true, line, ..Script::default() }))
         }
     }
 }

@@ -204,7 +204,7 @@ impl Attempt<'_> {
         failpoint::hit("target.statements.after");
         self.collector.count_notices(&mut self.ear).await;
         let facts = self.collector.facts();
-        let verdict = match (self.judge)(&facts) {
+        let verdict = match self.collector.judged(self.judge, &facts) {
             Ok(verdict) => verdict,
             Err(fault) => {
                 let safe = self.take_back().await;

@@ -106,7 +106,7 @@ impl Attempt<'_> {
             return self.roll_back(stop).await;
         }
         let facts = self.collector.facts();
-        let verdict = match (self.judge)(&facts) {
+        let verdict = match self.collector.judged(self.judge, &facts) {
             Ok(verdict) => verdict,
             Err(fault) => {
                 let safe = self.take_back().await;
@@ -198,7 +198,7 @@ impl Attempt<'_> {
             return self.stopped(stop);
         }
         let facts = self.collector.facts();
-        match (self.judge)(&facts) {
+        match self.collector.judged(self.judge, &facts) {
             Err(fault) => words::unjudged(fault, Effect::Possible, BY_ITSELF),
             Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
             Ok(verdict) => words::done(facts, verdict),

@@ -7,7 +7,7 @@ use crate::run::BatchOrder;
 use crate::run::clean;
 use crate::run::event::Resolved;
 use crate::run::state::{StepRun, StepStatus};
-use crate::runbook::{HttpCall, Item, Notify, Step, Undo, Verb};
+use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb};
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
@@ -132,6 +132,9 @@ fn flow(page: &mut Page<'_>, words: Vec<(String, Ink)>) {
 /// What ran, as it was sent.
 fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
     match resolved {
+        Resolved::Sql { asks: Asks::Inventory(wanted), .. } => {
+            page.say(Ink::Text, 2, &clean::line(&wanted.words(), 400))
+        }
         Resolved::Sql { statements, .. } => {
             let texts: Vec<&str> = statements.iter().map(|statement| statement.sql.as_str()).collect();
             let signs = signs(page.model, run, texts.len());
@@ -247,6 +250,9 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
     match &step.verb {
         Verb::Checklist(items) => checklist(page, items, run),
         Verb::Poll(roles) => poll(page, roles, run),
+        Verb::Sql(Script { asks: Asks::Inventory(wanted), .. }) => {
+            page.say(Ink::Text, 2, &clean::line(&wanted.words(), 400));
+        }
         Verb::Sql(script) => {
             let edited = run.and_then(|run| run.edited.as_deref());
             if edited.is_some() {
@@ -366,6 +372,7 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
 /// A step in a few words.
 pub fn brief(step: &Step) -> String {
     let what = match &step.verb {
+        Verb::Sql(Script { asks: Asks::Inventory(wanted), .. }) => wanted.name.clone(),
         Verb::Sql(script) => {
             script.file.clone().unwrap_or_else(|| script.text.split_whitespace().collect::<Vec<_>>().join(" "))
         }

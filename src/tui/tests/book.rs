@@ -15,7 +15,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
 }
 
 fn sql(text: &str) -> Verb {
-    Verb::Sql(Script { text: text.to_owned(), file: None, transaction: true, line: 40, probe: None, cleanup: None })
+    Verb::Sql(Script { text: text.to_owned(), transaction: true, line: 40, ..Script::default() })
 }
 
 fn phase(id: &str, kind: PhaseKind, lasts: u64, steps: Vec<Step>) -> Phase {

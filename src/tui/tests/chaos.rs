@@ -99,7 +99,8 @@ fn events() -> impl Strategy<Value = Event> {
                 target: "main".to_owned(),
                 statements: vec![Statement { sql: HOSTILE.to_owned(), line: 9 }; 2],
                 transaction: true,
-                direct: crate::run::event::Direct::default()
+                direct: crate::run::event::Direct::default(),
+                asks: crate::runbook::Asks::Rows,
             },
             by: HOSTILE.to_owned(),
         }),

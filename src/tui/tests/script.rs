@@ -288,6 +288,7 @@ impl Script {
             statements,
             transaction: true,
             direct: crate::run::event::Direct::default(),
+            asks: crate::runbook::Asks::Rows,
         };
         self.start(undo("m011"), resolved).wait(700)
     }
@@ -322,6 +323,7 @@ fn select() -> Resolved {
         statements: vec![Statement { sql: "select count(*) from pg_tables".to_owned(), line: 30 }],
         transaction: true,
         direct: crate::run::event::Direct::default(),
+        asks: crate::runbook::Asks::Rows,
     }
 }
 
@@ -333,6 +335,7 @@ pub fn m011() -> Resolved {
         statements: vec![statement(first, 40), statement(second, 43)],
         transaction: true,
         direct: crate::run::event::Direct::default(),
+        asks: crate::runbook::Asks::Rows,
     }
 }
 

@@ -14,7 +14,7 @@ pub fn step(id: &str, title: &str, verb: Verb) -> Step {
 }
 
 fn sql(text: &str) -> Verb {
-    Verb::Sql(Script { text: text.into(), file: None, transaction: true, line: 10, probe: None, cleanup: None })
+    Verb::Sql(Script { text: text.into(), transaction: true, line: 10, ..Script::default() })
 }
 
 fn phase(id: &str, kind: PhaseKind, at: u64, lasts: u64, steps: Vec<Step>) -> Phase {

@@ -36,6 +36,7 @@ pub fn statement(text: &str) -> Resolved {
         statements: vec![Statement { sql: text.into(), line: 10 }],
         transaction: true,
         direct: gonogo::run::event::Direct::default(),
+        asks: gonogo::runbook::Asks::Rows,
     }
 }
 

@@ -15,6 +15,7 @@ mod owners;
 mod rows;
 mod shim;
 mod signals;
+mod snapshots;
 mod story;
 mod wednesday;
 

@@ -35,7 +35,7 @@ impl Attempt<'_> {
         }
         self.collector.count_notices(&mut self.ear).await;
         let facts = self.collector.facts();
-        match (self.judge)(&facts) {
+        match self.collector.judged(self.judge, &facts) {
             Err(fault) => words::unjudged(fault, Effect::Possible, BY_ITSELF),
             Ok(Some(verdict)) if !verdict.passed => words::refused(verdict, facts, Effect::Possible, BY_ITSELF),
             Ok(verdict) => words::done(facts, verdict),
