@@ -51,7 +51,10 @@ pub enum Cmd {
     #[command(after_help = "Example: gonogo followups --due")]
     Followups(FollowupsArgs),
     /// Check runbooks; every problem at once, with its place and a hint
-    #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
+    #[command(
+        after_help = "Examples: gonogo check runbooks/*/runbook.toml\n          gonogo check runbooks/week1-wednesday \
+                      --env staging"
+    )]
     Check(CheckArgs),
     /// Print what a run would do: every step as it would be sent, and how it is taken back; touches nothing
     #[command(after_help = "Example: gonogo plan runbooks/week1-wednesday --env staging")]
@@ -270,6 +273,14 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
     #[arg(long)]
     pub json: bool,
+    /// Also look at this environment, read-only: its servers, rights, objects, tools, probes
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// With --env: override a variable of the runbook
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value, requires = "env")]
+    pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Clone, Debug, Args)]

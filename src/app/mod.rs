@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod check_env;
 mod demo;
 mod editor;
 mod engine;
@@ -67,7 +68,7 @@ pub type Done = Result<u8, Stop>;
 /// Runs a command to its exit code. `Err` is for mistakes in gonogo itself.
 pub fn run(cli: Cli) -> Result<u8, Report> {
     let result = match cli.command {
-        Cmd::Check(args) => check::check(&args),
+        Cmd::Check(args) if args.env.is_none() => check::check(&args),
         Cmd::Plan(args) => plan::plan(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
@@ -85,6 +86,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
 
 async fn with_runtime(command: Cmd) -> Done {
     match command {
+        Cmd::Check(args) => check_env::check(&args).await,
         Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
@@ -100,9 +102,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
-            Ok(code::USAGE)
-        }
+        Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => Ok(code::USAGE),
     }
 }
 

@@ -34,6 +34,7 @@ use crate::runbook::Runbook;
 use crate::target::{Key, LedgerEntry};
 
 use clock::RunClock;
+pub use contact::{known_as, marked, writes};
 use doors::Doors;
 use doubt::Doubts;
 use pulse::Pulse;

@@ -10,6 +10,7 @@ mod claim;
 mod collect;
 mod direct;
 mod error;
+pub mod inspect;
 mod label;
 mod notice;
 mod place;
