@@ -1,8 +1,8 @@
 //! Which entries say that a run was not as its runbook says.
 
 use super::model::Deviation;
-use crate::run::event::HoldCause;
-use crate::run::{Entry, Event, words};
+use crate::run::event::{HoldCause, Resolved};
+use crate::run::{Entry, Event, remedy, words};
 
 /// `again`: an engine had the run before.
 pub fn of(entry: &Entry, again: bool) -> Option<Deviation> {
@@ -32,9 +32,16 @@ fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
         Event::SqlEdited { step, before, after, by } => {
             Deviation { before: Some(before.clone()), after: Some(after.clone()), ..one("edited", &step.0, by, "") }
         }
-        Event::StepStarted { attempt, by, .. } if attempt.n > 1 => {
+        Event::StepStarted { attempt, by, resolved } if attempt.n > 1 => {
             let reason = format!("{} attempt {}", words::direction(attempt.direction), attempt.n);
-            one("retried", &attempt.step.0, by, &reason)
+            match resolved {
+                Resolved::Sql { statements, .. } if remedy::fixing(resolved) > 0 => {
+                    let fix = statements.iter().take(remedy::fixing(resolved) as usize).map(|one| one.sql.as_str());
+                    let sent = format!("{reason}, ahead of it: {}", fix.collect::<Vec<_>>().join("; "));
+                    one("fixed and retried", &attempt.step.0, by, &sent)
+                }
+                _ => one("retried", &attempt.step.0, by, &reason),
+            }
         }
         Event::Settled { attempt, claim, by, reason } => {
             let reason = format!("said to be {}: {reason}", words::claim(*claim));

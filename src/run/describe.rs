@@ -98,8 +98,9 @@ fn because(reason: &str) -> String {
 
 fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
     Some(match event {
-        Event::StepStarted { attempt, by, .. } => {
-            let text = format!("{}started by {}{}", undo(attempt), name(by), nth(attempt));
+        Event::StepStarted { attempt, by, resolved } => {
+            let fixed = if super::remedy::fixing(resolved) > 0 { ", with the known fix ahead of it" } else { "" };
+            let text = format!("{}started by {}{}{fixed}", undo(attempt), name(by), nth(attempt));
             Line::of(&attempt.step.0, text, Tone::Plain)
         }
         Event::StepEnded { attempt, outcome } => ended(attempt, outcome),

@@ -158,6 +158,13 @@ pub struct Direct {
     pub cleanup: Vec<Statement>,
     /// So many of the statements, the first ones, only clear away what the attempt before left.
     pub cleaning: u32,
+    /// So many of those, the first ones, are what a person chose to send ahead of this attempt: the fix of a known trouble.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fixing: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Direct {

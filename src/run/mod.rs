@@ -19,6 +19,7 @@ pub mod output;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
+pub mod remedy;
 pub mod state;
 pub mod triggers;
 pub mod words;

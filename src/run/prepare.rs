@@ -42,11 +42,15 @@ fn cleaned(state: &RunState, acting: &Step, attempt: &Attempt, resolved: Resolve
             let line = |sql: &str| direct.cleanup.iter().find(|one| one.sql == sql).map_or(acting.line, |one| one.line);
             let cleaning = residue.iter().map(|sql| Statement { sql: sql.clone(), line: line(sql) });
             let statements = cleaning.chain(statements).collect();
-            let direct = Direct { cleaning: u32::try_from(residue.len()).unwrap_or(u32::MAX), ..direct };
+            let direct = Direct { cleaning: count(residue.len()), ..direct };
             Resolved::Sql { target, statements, transaction: false, direct }
         }
         other => other,
     }
+}
+
+pub(super) fn count(statements: usize) -> u32 {
+    u32::try_from(statements).unwrap_or(u32::MAX)
 }
 
 /// An attempt that ends before anything was sent.
@@ -103,7 +107,7 @@ fn resolve_http(call: &HttpCall, context: &Context) -> Result<Resolved, ExprErro
 }
 
 /// Whose SQL the target speaks in this run's environment.
-fn dialect(book: &Runbook, state: &RunState, target: &str) -> sql::Dialect {
+pub(super) fn dialect(book: &Runbook, state: &RunState, target: &str) -> sql::Dialect {
     let environment = book.environment(&state.opened.environment);
     environment.map_or(sql::Dialect::Postgres, |environment| environment.dialect(target))
 }
@@ -138,11 +142,11 @@ fn resolve_direct(script: &Script, dialect: sql::Dialect, context: &Context) -> 
         Some(cleanup) => statements(&text(&cleanup.text)?, cleanup.line, dialect)?,
         None => Vec::new(),
     };
-    Ok(Direct { question, cleanup, cleaning: 0 })
+    Ok(Direct { question, cleanup, ..Direct::default() })
 }
 
 /// The statements of a text that starts at `line`.
-fn statements(text: &str, line: u32, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
+pub(super) fn statements(text: &str, line: u32, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
     let parts = sql::split(text, dialect).map_err(|problem| ExprError::Failed(problem.to_string()))?;
     Ok(parts.into_iter().map(|part| Statement { sql: part.sql, line: part.line + line - 1 }).collect())
 }

@@ -313,6 +313,8 @@ pub struct Trouble {
     pub matching: String,
     pub cause: String,
     pub fix: String,
+    /// SQL that takes the trouble away, sent ahead of another try where a person says so. Template.
+    pub remedy: Option<SqlText>,
 }
 
 /// A named way back.

@@ -6,6 +6,7 @@ mod head;
 mod phases;
 mod reader;
 mod steps;
+mod trouble;
 mod undo;
 mod values;
 mod verbs;
