@@ -73,6 +73,9 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         Event::Held { cause: HoldCause::Coverage { phase, missed }, by } => {
             one("not seen well enough", by, &format!("phase {phase}: {missed}"))
         }
+        Event::Told { channel, tell, error: Some(error), .. } => {
+            one("not told", "", &format!("{channel}, {}: {error}", tell.word()))
+        }
         Event::TargetLost { target, error } => one("target lost", "", &format!("{target}: {error}")),
         Event::TargetOwned { target, owner, .. } => one("another owner", "", &format!("{target}: {owner}")),
         Event::TakenOver { target, owner, by } => one("taken over", by, &format!("{target}: {owner}")),

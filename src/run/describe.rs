@@ -272,6 +272,12 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
         Event::AdvanceSet { auto: false, by } => {
             (format!("each step waits for a confirm again, by {}", name(by)), Tone::Plain)
         }
+        Event::Told { channel, tell, error: None, .. } => {
+            (format!("{} told: {}", name(channel), tell.word()), Tone::Plain)
+        }
+        Event::Told { channel, tell, error: Some(error), .. } => {
+            (format!("{} could not be told: {}{}", name(channel), tell.word(), because(error)), Tone::Warn)
+        }
         Event::LegStarted { leg } => (format!("rehearsal leg {leg} begins"), Tone::Plain),
         Event::Refused { by, what, why } => {
             let text = format!("refused to {}: {}{}", name(by), phrase(what), because(why));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
-use crate::runbook::{Source, StepId, TriggerAction, Var};
+use crate::runbook::{Source, StepId, Tell, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
 pub const FORMAT: u32 = 1;
@@ -453,6 +453,13 @@ pub enum Event {
         reason: String,
     },
     RollbackEnded {},
+    /// People were told of entry `of`, or could not be.
+    Told {
+        channel: String,
+        tell: Tell,
+        of: u64,
+        error: Option<String>,
+    },
     /// A rehearsal begins its next leg: everything is to be done again.
     LegStarted {
         leg: u32,

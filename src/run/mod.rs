@@ -21,6 +21,7 @@ pub mod prepare;
 pub mod progress;
 pub mod remedy;
 pub mod state;
+pub mod tell;
 pub mod triggers;
 pub mod words;
 

@@ -92,7 +92,7 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
         Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },
         Verb::Http(call) => resolve_http(call, context)?,
         Verb::Wait(time) => Resolved::Wait { ms: super::plan::millis(*time) },
-        Verb::Notify(Notify::Webhook { url, text: words }) => {
+        Verb::Notify(Notify::Webhook { url, text: words, .. }) => {
             Resolved::Notify { to: url.to_string(), argv: Vec::new(), text: text(words, Place::Text)? }
         }
         Verb::Notify(Notify::Command { argv, text: words }) => {

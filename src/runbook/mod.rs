@@ -1,6 +1,7 @@
 //! The language of runbooks: its model, its parser, its checks, its templates and expressions. Knows nothing else of ours.
 
 pub mod batch;
+mod channel;
 mod check;
 pub mod clean;
 mod environment;
@@ -16,6 +17,7 @@ mod text;
 mod watch;
 
 pub use batch::{Batch, Sizing};
+pub use channel::{Channel, ChannelTo, Tell};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::channel::Channel;
 use super::environment::Environment;
 use super::sql;
 pub use super::watch::{HttpTake, LogTake, Probe, ProbeSource, Traffic, Trigger, TriggerAction};
@@ -55,6 +56,7 @@ pub struct Runbook {
     /// Every variable with its value (the default, or what `--set` said), in the order of the file.
     pub vars: Vec<(String, Var)>,
     pub environments: Vec<Environment>,
+    pub channels: Vec<Channel>,
     pub probes: Vec<Probe>,
     pub triggers: Vec<Trigger>,
     pub phases: Vec<Phase>,
@@ -288,8 +290,8 @@ pub struct HttpCall {
 
 #[derive(Clone, Debug)]
 pub enum Notify {
-    /// A JSON object with `text`, posted to a webhook.
-    Webhook { url: Secret, text: String },
+    /// A JSON object with `text`, posted to a webhook; `whole`: it also says which run it is about.
+    Webhook { url: Secret, text: String, whole: bool },
     /// A command that gets the text on its standard input.
     Command { argv: Vec<String>, text: String },
 }
@@ -345,10 +347,11 @@ pub struct Followup {
 }
 
 impl Runbook {
-    /// The secrets that steps send, rollback plans included.
+    /// The secrets that steps and channels send, rollback plans included.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let plans = self.rollbacks.iter().flat_map(|plan| &plan.steps);
-        self.phases.iter().flat_map(|phase| &phase.steps).chain(plans).flat_map(Step::secrets)
+        let steps = self.phases.iter().flat_map(|phase| &phase.steps).chain(plans).flat_map(Step::secrets);
+        steps.chain(self.channels.iter().filter_map(Channel::secret))
     }
 
     /// Every step in the order it runs, rollback plans excluded.

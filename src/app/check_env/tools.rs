@@ -12,7 +12,7 @@ use crate::print::Level;
 use crate::run::event::Resolved;
 use crate::run::{prepare, words};
 use crate::runbook::expr::{self, Place};
-use crate::runbook::{Notify, ProbeSource, Step, Verb};
+use crate::runbook::{ChannelTo, Notify, ProbeSource, Step, Verb};
 
 /// Programs of PostgreSQL, which say their version, and whether an older one than the server refuses its work.
 const CLIENTS: &[(&str, bool)] = &[
@@ -37,6 +37,11 @@ impl Look {
         }
         for probe in &self.book.probes {
             if let ProbeSource::Run { argv } = &probe.source {
+                tools.entry(argv.first().cloned().unwrap_or_default()).or_default();
+            }
+        }
+        for channel in &self.book.channels {
+            if let ChannelTo::Command(argv) = &channel.to {
                 tools.entry(argv.first().cloned().unwrap_or_default()).or_default();
             }
         }

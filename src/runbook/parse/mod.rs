@@ -1,6 +1,7 @@
 //! From TOML to the model, by hand, so that every mistake is found in one go and every message can point at its place.
 
 mod batch;
+mod channels;
 mod ending;
 mod head;
 mod phases;
@@ -370,13 +371,14 @@ fn runbook(notes: &Notes<'_>, table: reader::Reader<'_, '_>, given: &BTreeMap<St
     runbook.window = head::window(&table);
     runbook.roles = head::roles(&table);
     runbook.environments = head::environments(&table);
+    runbook.channels = channels::channels(&table, &runbook.environments);
     runbook.probes = watch::probes(&table, &runbook);
     runbook.phases = phases::phases(&table, &runbook);
     runbook.rollbacks = ending::rollbacks(&table, &runbook);
     runbook.triggers = watch::triggers(&table, &runbook);
     runbook.criteria = ending::criteria(&table);
     runbook.followups = ending::followups(&table);
-    table.unbuilt(&["include", "channels"]);
+    table.unbuilt(&["include"]);
     table.finish();
     if runbook.steps().next().is_none() && notes.found.borrow().is_empty() {
         let hint = "add a [[phase]] with a [[phase.step]]";

@@ -5,12 +5,13 @@ use super::{FormulaKind, Notes, Owner, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
-use crate::runbook::{Environment, Expr, OnFail, Runbook, Step, StepId, Verb};
+use crate::runbook::{Channel, Environment, Expr, OnFail, Runbook, Step, StepId, Verb};
 
 /// What steps may name.
 pub(super) struct Known {
     pub roles: Vec<String>,
     pub environments: Vec<Environment>,
+    pub channels: Vec<Channel>,
 }
 
 impl Known {
@@ -18,6 +19,7 @@ impl Known {
         Self {
             roles: runbook.roles.iter().map(|(id, _)| id.clone()).collect(),
             environments: runbook.environments.clone(),
+            channels: runbook.channels.clone(),
         }
     }
 

@@ -80,6 +80,7 @@ pub fn runbook() -> Runbook {
         line: 1,
     };
     Runbook {
+        channels: Vec::new(),
         id: "week1-wednesday".into(),
         title: "Week 1 Wednesday: database cleanup".into(),
         window: Window {

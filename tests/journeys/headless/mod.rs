@@ -1,6 +1,7 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
 mod batch;
+mod channels;
 mod check_env;
 mod codes;
 mod crash;
