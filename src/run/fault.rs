@@ -41,6 +41,7 @@ fn searchable(fault: &Fault) -> String {
 fn place(book: &Runbook, state: &RunState, attempt: &Attempt, fault: &Fault) -> String {
     let runbook = &state.opened.source.name;
     let Some(step) = acting(book, attempt) else { return runbook.clone() };
+    let runbook = step.file(runbook);
     let run = state.steps.get(&attempt.step);
     let (statement, own) = match (run.and_then(|run| run.resolved.as_ref()), fault.statement) {
         (Some(Resolved::Sql { statements, direct, .. }), Some(n)) => {

@@ -57,7 +57,7 @@ pub(super) fn count(statements: usize) -> u32 {
 pub fn unready(state: &RunState, step: &Step, direction: Direction, by: &str, error: String) -> Vec<Event> {
     let attempt = next_attempt(state, step, direction);
     let fault = Fault {
-        place: format!("{}:{}", state.opened.source.name, step.line),
+        place: step.place(&state.opened.source.name),
         safe: "nothing was sent".to_owned(),
         ..Fault::new(error)
     };

@@ -39,7 +39,7 @@ pub struct Source {
     pub text: String,
     /// The folder that relative paths of `run` and `shell` steps start from (absolute).
     pub folder: String,
-    /// The files that steps name with `file`, by their path as written: text.
+    /// The files that steps name with `file` and phases include, by their path as written: text.
     pub files: BTreeMap<String, String>,
     /// SHA-256 (hex) over the text and all files.
     pub digest: String,
@@ -205,6 +205,8 @@ pub struct Step {
     /// What a rollback plan's step costs.
     pub loses: Option<String>,
     pub line: u32,
+    /// The included file that it stands in, as its path is written; none: the runbook itself.
+    pub from: Option<String>,
 }
 
 /// What a step does: exactly one of these.
@@ -413,7 +415,18 @@ impl Step {
             verify: None,
             loses: None,
             line: 1,
+            from: None,
         }
+    }
+
+    /// `file:line` of the step; `runbook`: the name of the runbook's own file.
+    pub fn place(&self, runbook: &str) -> String {
+        format!("{}:{}", self.file(runbook), self.line)
+    }
+
+    /// The file that its lines are lines of.
+    pub fn file<'a>(&'a self, runbook: &'a str) -> &'a str {
+        self.from.as_deref().unwrap_or(runbook)
     }
 
     /// The secrets that it sends, its undo and its `verify` included.

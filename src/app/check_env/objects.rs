@@ -75,7 +75,7 @@ impl Look {
     fn place(&self, step: &Step) -> String {
         match &step.verb {
             Verb::Sql(Script { file: Some(file), .. }) => file.clone(),
-            _ => self.book.source.name.clone(),
+            _ => step.file(&self.book.source.name).to_owned(),
         }
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         verify: verify::verify(&table, known, &owner, &only, verb.word, id),
         loses: loses(&table, home),
         line: table.notes.line_at(table.span.start),
+        from: table.notes.origin(table.span.start),
         target: verb.target,
         verb: verb.verb,
         title,

@@ -10,6 +10,7 @@ mod failover;
 mod faults;
 mod gap;
 mod going_on;
+mod includes;
 mod inputs;
 mod locks;
 mod owners;
