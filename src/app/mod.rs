@@ -1,5 +1,6 @@
 //! One function per command: joins the rooms, has no rules of its own.
 
+mod approve;
 mod audit;
 mod check;
 mod check_env;
@@ -70,6 +71,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
     let result = match cli.command {
         Cmd::Check(args) if args.env.is_none() => check::check(&args),
         Cmd::Plan(args) => plan::plan(&args),
+        Cmd::Approve(args) => approve::approve(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
         Cmd::Targets(args) => targets::targets(&args),
@@ -102,7 +104,9 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => Ok(code::USAGE),
+        Cmd::Plan(_) | Cmd::Approve(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
+            Ok(code::USAGE)
+        }
     }
 }
 

@@ -61,6 +61,9 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         ..blank.clone()
     };
     Some(match event {
+        Event::RunOpened(opened) if opened.unrehearsed.is_some() => {
+            one("not rehearsed", &opened.by, opened.unrehearsed.as_deref().unwrap_or_default())
+        }
         Event::PhaseLeft { phase, early: Some((by, reason)) } => {
             one("signed off early", by, &format!("phase {phase}: {reason}"))
         }

@@ -247,7 +247,15 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             let (mode, run) = (words::mode(opened.mode), name(&opened.run));
             let (place, by) = (name(&opened.environment), name(&opened.by));
             let title = phrase(&runbook.title);
-            (format!("{title}: {mode} run {run} in {place}, opened by {by}"), Tone::Plain)
+            let mut text = format!("{title}: {mode} run {run} in {place}, opened by {by}");
+            if !opened.approvals.is_empty() {
+                let people: Vec<String> = opened.approvals.iter().map(|one| name(&one.by)).collect();
+                text.push_str(&format!(", approved by {}", people.join(", ")));
+            }
+            let reason = opened.unrehearsed.as_deref();
+            let tone = if reason.is_some() { Tone::Warn } else { Tone::Plain };
+            text.extend(reason.map(|reason| format!(", without its rehearsal{}", because(reason))));
+            (text, tone)
         }
         Event::EngineStarted { pid, host, by, .. } => {
             let text = format!("engine started by {} on {}, pid {pid}", name(by), name(host));

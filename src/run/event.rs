@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
-pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
+pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
 use crate::runbook::{Source, StepId, Tell, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -84,6 +84,12 @@ pub struct Opened {
     /// The last rehearsal of this runbook that the journal folder knew then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsed: Option<Rehearsed>,
+    /// The people who had approved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Why it was opened without the rehearsal that its environment wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrehearsed: Option<String>,
 }
 
 /// What will run, resolved and redacted, as it is about to be sent.
@@ -243,37 +249,6 @@ pub enum End {
     Done,
     Failed,
     RolledBack,
-}
-
-impl Event {
-    /// Who it names as the one that acted.
-    pub fn by(&self) -> Option<&str> {
-        match self {
-            Self::EngineStarted { by, .. }
-            | Self::EngineStopped { by, .. }
-            | Self::Confirmed { by, .. }
-            | Self::StepStarted { by, .. }
-            | Self::StepSkipped { by, .. }
-            | Self::CancelAsked { by, .. }
-            | Self::LeftoverAsked { by, .. }
-            | Self::Settled { by, .. }
-            | Self::Ticked { by, .. }
-            | Self::Unticked { by, .. }
-            | Self::Voted { by, .. }
-            | Self::SqlEdited { by, .. }
-            | Self::CountdownStopped { by, .. }
-            | Self::Held { by, .. }
-            | Self::Released { by }
-            | Self::TakenOver { by, .. }
-            | Self::AdvanceSet { by, .. }
-            | Self::RollbackStarted { by, .. }
-            | Self::NoteAdded { by, .. }
-            | Self::Refused { by, .. }
-            | Self::ScreenAttached { by, .. }
-            | Self::ScreenLost { by } => Some(by),
-            _ => None,
-        }
-    }
 }
 
 /// Something that happened. Stored as it is; nobody converts live events to stored ones.

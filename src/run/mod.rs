@@ -2,6 +2,7 @@
 
 pub mod autopilot;
 pub mod batch;
+mod by;
 pub mod command;
 pub mod context;
 pub mod coverage;

@@ -3,6 +3,7 @@
 
 mod objects;
 mod past;
+mod people;
 mod servers;
 mod tools;
 mod watch;
@@ -52,7 +53,7 @@ pub async fn check(args: &CheckArgs) -> Done {
         let set = args.set.iter().cloned().collect();
         match runbook::load(file, &set) {
             Ok(book) => {
-                let look = look(args, book).await?;
+                let look = look(args, file, book).await?;
                 if look.findings.iter().any(|one| one.level == Level::Error) && worst == code::DONE {
                     worst = code::FAILED;
                 }
@@ -87,7 +88,7 @@ fn tell(args: &CheckArgs, file: &Path, look: &Look, found: &mut Vec<serde_json::
     }
 }
 
-async fn look(args: &CheckArgs, book: Runbook) -> Result<Look, Stop> {
+async fn look(args: &CheckArgs, file: &Path, book: Runbook) -> Result<Look, Stop> {
     let book = Arc::new(book);
     let environment = environment(&book, args.env.as_deref())?;
     let cwd = std::env::current_dir().map_err(Stop::internal)?;
@@ -106,6 +107,7 @@ async fn look(args: &CheckArgs, book: Runbook) -> Result<Look, Stop> {
     let doors = Doors::new(book.clone(), &state, Default::default(), who(), reports, CancellationToken::new());
     let (targets, findings) = (BTreeMap::new(), Vec::new());
     let mut look = Look { book, environment, cwd, doors, state, targets, findings };
+    look.people(args, file).await;
     look.servers(args.place.journal.as_deref()).await;
     look.objects().await;
     look.tools().await;

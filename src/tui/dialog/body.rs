@@ -110,6 +110,13 @@ fn consent(model: &Model) -> Said {
     let source = clean::line(&state.opened.source.name, 100);
     out.push((Ink::Dim, format!("  runbook {source}, digest {digest}…")));
     out.push(rehearsed(model));
+    if let Some(reason) = &state.opened.unrehearsed {
+        out.push((Ink::Warn, format!("  it goes without its rehearsal: {}", clean::line(reason, 300))));
+    }
+    for approval in &state.opened.approvals {
+        let at = words::date(approval.at, model.runbook.window.zone);
+        out.push((Ink::Good, format!("  approved by {} on {at}", clean::line(&approval.by, 60))));
+    }
     if let Some(end) = time::window_end(model) {
         out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
     }

@@ -139,6 +139,7 @@ pub fn book() -> Runbook {
         name: name.to_owned(),
         protected,
         approvals: 0,
+        rehearsal: false,
         targets: vec![("main".to_owned(), target.clone())],
     };
     let verify = phase(

@@ -1,5 +1,6 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
+mod approvals;
 mod batch;
 mod channels;
 mod check_env;
