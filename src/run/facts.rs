@@ -193,7 +193,7 @@ pub struct Fault {
     pub trouble: Option<(String, String)>,
     /// Which of the step's known troubles it is (counted from 0), where that one has SQL that takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<usize>,
+    pub remedy: Option<u16>,
 }
 
 impl Fault {

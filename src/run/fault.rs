@@ -27,7 +27,7 @@ pub fn complete(book: &Runbook, state: &RunState, attempt: &Attempt, mut outcome
         let is_it = |known: &Trouble| Regex::new(&known.matching).is_ok_and(|pattern| pattern.is_match(&text));
         let known = step.trouble.iter().enumerate().find(|(_, known)| is_it(known));
         fault.trouble = known.map(|(_, known)| (known.cause.clone(), known.fix.clone()));
-        fault.remedy = known.filter(|(_, known)| known.remedy.is_some()).map(|(n, _)| n);
+        fault.remedy = known.filter(|(_, known)| known.remedy.is_some()).and_then(|(n, _)| u16::try_from(n).ok());
     }
     outcome
 }

@@ -13,7 +13,7 @@ use crate::runbook::{Runbook, Step};
 pub fn of(book: &Runbook, state: &RunState, step: &Step) -> Option<Result<Vec<Statement>, ExprError>> {
     let run = state.steps.get(&step.id)?;
     let acting = super::follow::acting(book, run.attempt.as_ref()?)?;
-    let remedy = acting.trouble.get(fault_of(run.outcome.as_ref()?)?.remedy?)?.remedy.as_ref()?;
+    let remedy = acting.trouble.get(usize::from(fault_of(run.outcome.as_ref()?)?.remedy?))?.remedy.as_ref()?;
     let dialect = prepare::dialect(book, state, acting.target.as_deref().unwrap_or_default());
     let text = expr::render(&remedy.text, Place::Sql(dialect), &context::of(book, state));
     Some(text.and_then(|text| prepare::statements(&text, remedy.line, dialect)))
