@@ -51,11 +51,17 @@ pub enum Cmd {
     #[command(after_help = "Example: gonogo followups --due")]
     Followups(FollowupsArgs),
     /// Check runbooks; every problem at once, with its place and a hint
-    #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
+    #[command(
+        after_help = "Examples: gonogo check runbooks/*/runbook.toml\n          gonogo check runbooks/week1-wednesday \
+                      --env staging"
+    )]
     Check(CheckArgs),
     /// Print what a run would do: every step as it would be sent, and how it is taken back; touches nothing
     #[command(after_help = "Example: gonogo plan runbooks/week1-wednesday --env staging")]
     Plan(PlanArgs),
+    /// Say that a runbook may run in an environment that wants several people's word; holds for 24 hours
+    #[command(after_help = "Example: gonogo approve runbooks/week1-wednesday --env production")]
+    Approve(ApproveArgs),
     /// Verify the hash chain of a run's journal; names the first bad entry
     #[command(after_help = "Example: gonogo audit last")]
     Audit(AuditArgs),
@@ -138,6 +144,13 @@ pub enum Theme {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct Shared {
+    /// The folder that keeps people's approvals: one that all of them may write to
+    #[arg(long, value_name = "PATH", env = "GONOGO_APPROVALS")]
+    pub approvals: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The runbook: its folder or its runbook.toml
     pub runbook: PathBuf,
@@ -147,12 +160,37 @@ pub struct RunArgs {
     /// Override a variable of the runbook
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
+    /// Why it may run without the rehearsal that its environment wants; journaled
+    #[arg(long, value_name = "REASON")]
+    pub unrehearsed: Option<String>,
+    #[command(flatten)]
+    pub shared: Shared,
     #[command(flatten)]
     pub headless: Headless,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
     pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ApproveArgs {
+    /// The runbook: its folder or its runbook.toml
+    pub runbook: PathBuf,
+    /// The environment of the runbook
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Override a variable of the runbook: an approval holds for these values alone
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Words that go with it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub note: String,
+    /// Do not ask for the runbook's id
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    #[command(flatten)]
+    pub shared: Shared,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -270,6 +308,16 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
     #[arg(long)]
     pub json: bool,
+    /// Also look at this environment, read-only: its servers, rights, objects, tools, probes
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// With --env: override a variable of the runbook
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value, requires = "env")]
+    pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -49,6 +49,8 @@ pub async fn demo(args: DemoArgs) -> Done {
         mode: Mode::Live,
         journal: args.place.journal.as_deref(),
         cwd: folder.clone(),
+        approvals: None,
+        unrehearsed: None,
         answers: &answers,
     };
     let dir = open::create(&order).await?;

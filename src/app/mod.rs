@@ -1,7 +1,9 @@
 //! One function per command: joins the rooms, has no rules of its own.
 
+mod approve;
 mod audit;
 mod check;
+mod check_env;
 mod demo;
 mod editor;
 mod engine;
@@ -67,8 +69,9 @@ pub type Done = Result<u8, Stop>;
 /// Runs a command to its exit code. `Err` is for mistakes in gonogo itself.
 pub fn run(cli: Cli) -> Result<u8, Report> {
     let result = match cli.command {
-        Cmd::Check(args) => check::check(&args),
+        Cmd::Check(args) if args.env.is_none() => check::check(&args),
         Cmd::Plan(args) => plan::plan(&args),
+        Cmd::Approve(args) => approve::approve(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
         Cmd::Targets(args) => targets::targets(&args),
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
 
 async fn with_runtime(command: Cmd) -> Done {
     match command {
+        Cmd::Check(args) => check_env::check(&args).await,
         Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
@@ -100,7 +104,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
+        Cmd::Plan(_) | Cmd::Approve(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
             Ok(code::USAGE)
         }
     }

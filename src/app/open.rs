@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::app::{Done, Stop, code, engine, headless, rehearsed, screen, terminal, who};
+use crate::app::{Done, Stop, approve, code, engine, headless, rehearsed, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
@@ -23,6 +23,10 @@ pub struct Order<'a> {
     pub journal: Option<&'a Path>,
     /// The folder relative paths of commands start from.
     pub cwd: PathBuf,
+    /// The folder that keeps people's approvals.
+    pub approvals: Option<&'a Path>,
+    /// Why it may run without the rehearsal that its environment wants.
+    pub unrehearsed: Option<&'a str>,
     /// What may be answered without a person; it must fit the runbook.
     pub answers: &'a Answers,
 }
@@ -37,6 +41,8 @@ pub async fn run(args: RunArgs, mode: Mode) -> Done {
         mode,
         journal: args.place.journal.as_deref(),
         cwd: std::env::current_dir().map_err(Stop::internal)?,
+        approvals: args.shared.approvals.as_deref(),
+        unrehearsed: args.unrehearsed.as_deref(),
         answers: &answers,
     };
     let dir = create(&order).await?;
@@ -97,19 +103,27 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     }
     let home = Home::new(order.journal).map_err(usage)?;
     let clock = RunClock::start();
-    let protected = book.environment(&environment).is_some_and(|env| env.protected);
-    let rehearsed = if protected { rehearsed::last(&home, &book).await } else { None };
+    let set = runbook::typed_set(&book, &order.set);
+    let approvals = match order.mode {
+        Mode::Live => approve::needed(order.approvals, &book, &environment, &set, order.runbook)?,
+        Mode::Rehearsal => Vec::new(),
+    };
+    let told = book.environment(&environment).is_some_and(|env| env.protected || env.rehearsal);
+    let rehearsed = if told { rehearsed::last(&home, &book).await } else { None };
+    let unrehearsed = rehearsed::needed(order, &book, &environment, rehearsed.as_ref())?;
     let opened = Opened {
         format: FORMAT,
         run: run_id(&book, clock.now()),
         mode: order.mode,
-        set: runbook::typed_set(&book, &order.set),
+        set,
         source: book.source,
         environment,
         by: who(),
         cwd: order.cwd.to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         rehearsed,
+        approvals,
+        unrehearsed,
     };
     let mut writer = Writer::create(&home, &opened.run).await.map_err(usage)?;
     let dir = writer.dir().clone();

@@ -25,6 +25,7 @@ pub fn plan(args: &PlanArgs) -> Done {
         cwd: std::env::current_dir().map_err(Stop::internal)?.to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         rehearsed: None,
+        ..Opened::default()
     };
     let state = RunState { opened, ..RunState::default() };
     say_bytes(print::plan(&book, &state).as_bytes());

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::open::Order;
+use crate::app::{Stop, code};
 use crate::journal::{Home, Reader, RunInfo, Status};
-use crate::run::Event;
 use crate::run::event::{Mode, Opened, Rehearsed};
+use crate::run::{Event, words};
 use crate::runbook::{self, Runbook, Step};
 
 /// Rehearsals that are looked at; older ones prove little.
@@ -21,6 +23,35 @@ pub async fn last(home: &Home, book: &Runbook) -> Option<Rehearsed> {
         newest.get_or_insert(found);
     }
     newest
+}
+
+/// The reason for which a live run goes without the rehearsal that its environment wants; none: it has it, or wants none.
+///
+/// # Errors
+/// It wants one, has none of this very runbook, and nobody said why it may go without.
+pub fn needed(
+    order: &Order<'_>,
+    book: &Runbook,
+    environment: &str,
+    last: Option<&Rehearsed>,
+) -> Result<Option<String>, Stop> {
+    let wants = order.mode == Mode::Live && book.environment(environment).is_some_and(|env| env.rehearsal);
+    if !wants || last.is_some_and(|last| last.same_digest) {
+        return Ok(None);
+    }
+    let reason = order.unrehearsed.map(str::trim).filter(|reason| !reason.is_empty());
+    if let Some(reason) = reason {
+        return Ok(Some(reason.to_owned()));
+    }
+    let what = match last {
+        Some(last) => format!("it was rehearsed on {}, and has changed since", words::date(last.at, book.window.zone)),
+        None => "none is known in this journal folder".to_owned(),
+    };
+    let words = format!(
+        "environment {environment} wants a rehearsal of this very runbook that came to its good end: {what}. Nothing was \
+         started; rehearse it in another environment (gonogo rehearse), or say --unrehearsed REASON, which is journaled"
+    );
+    Err(Stop::new(code::REFUSED, words))
 }
 
 /// Rehearsals that came to their good end, the newest first.

@@ -143,7 +143,7 @@ async fn skew(target: &Target) -> Option<i64> {
 }
 
 /// True where any step that may run in this environment may write to the target.
-fn writes(book: &Runbook, environment: &str, target: &str) -> bool {
+pub fn writes(book: &Runbook, environment: &str, target: &str) -> bool {
     let undos = book.steps().filter_map(|step| match &step.undo {
         Undo::By(undo) => Some(&**undo),
         _ => None,
@@ -156,7 +156,7 @@ fn writes(book: &Runbook, environment: &str, target: &str) -> bool {
 }
 
 /// A ledger that belongs to another environment tells whose database this is.
-fn marked(ledger: &LedgerState, environment: &str) -> Result<(), String> {
+pub fn marked(ledger: &LedgerState, environment: &str) -> Result<(), String> {
     match ledger {
         LedgerState::Ready { environment: Some(marker) } if marker != environment => Err(format!(
             "this database is marked as {marker}, and the run is in {environment}. Nothing was started; correct the \
@@ -167,7 +167,7 @@ fn marked(ledger: &LedgerState, environment: &str) -> Result<(), String> {
 }
 
 /// The target as it is remembered beside the runs; only servers, for files move about.
-fn known_as(doors: &Doors, name: &str, print: &Fingerprint) -> Option<KnownTarget> {
+pub fn known_as(doors: &Doors, name: &str, print: &Fingerprint) -> Option<KnownTarget> {
     (print.kind == "postgresql").then(|| KnownTarget {
         runbook: doors.book().id.clone(),
         environment: doors.environment().to_owned(),

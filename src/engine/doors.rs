@@ -312,6 +312,17 @@ impl Doors {
         expr::render(template, place, &self.context).map_err(|error| error.to_string())
     }
 
+    /// The address behind a secret of the runbook, with its templates rendered. Does not keep the caller's thread busy.
+    pub async fn address(&self, secret: &Secret) -> Result<SecretString, String> {
+        let (doors, secret) = (self.clone(), self.rendered(secret)?);
+        tokio::task::spawn_blocking(move || doors.secret(&secret)).await.map_err(|error| error.to_string())?
+    }
+
+    /// A command's arguments, with their templates rendered.
+    pub fn arguments(&self, argv: &[String]) -> Result<Vec<String>, String> {
+        argv.iter().map(|part| self.text(part, Place::Argv)).collect()
+    }
+
     /// The value behind a secret of the runbook.
     pub fn secret(&self, secret: &Secret) -> Result<SecretString, String> {
         secrets::resolve(secret, &self.redactor)
@@ -370,6 +381,12 @@ impl Doors {
                 }
             });
         }
+    }
+
+    /// Measures a probe once, now, on the targets that were reached.
+    pub async fn measure(&self, spec: &Probe) -> Result<f64, crate::run::NoData> {
+        let spec = self.rendered_probe(spec).map_err(crate::run::NoData::new)?;
+        probe::Sampler::new(&spec, self.for_probes()).take().await.value
     }
 
     /// Samples until the engine stops. A probe on a target begins once that was reached: before, there is nothing to ask.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
+use super::tell;
 use super::verify::Question;
 use crate::child;
 use crate::run::event::Resolved;
@@ -271,9 +272,13 @@ impl Job {
     async fn notify(&self, argv: &[String], text: &str, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
         let act = Act::Argv(argv.to_vec());
         let to = match &self.step.verb {
-            Verb::Notify(Notify::Webhook { url, .. }) => {
+            Verb::Notify(Notify::Webhook { url, whole, .. }) => {
                 let url = expr::render_secret(url, &self.context).map_err(|error| error.to_string())?;
-                To::Webhook { order: self.order(), url: self.doors.secret(&url)?, timeout: self.step.timeout }
+                let (order, url, timeout) = (self.order(), self.doors.secret(&url)?, self.step.timeout);
+                match whole {
+                    true => To::Letter { order, url, timeout, body: tell::body(&self.doors, "notify", text) },
+                    false => To::Webhook { order, url, timeout },
+                }
             }
             _ if self.attached => return Ok(self.carry_out(&self.command_job(act)?, out, stop).await),
             _ => To::Command(Box::new(self.command_job(act)?)),

@@ -13,6 +13,7 @@ mod resolve;
 pub mod secrets;
 pub mod settle;
 mod takeup;
+mod tell;
 mod verify;
 mod work;
 
@@ -34,10 +35,12 @@ use crate::runbook::Runbook;
 use crate::target::{Key, LedgerEntry};
 
 use clock::RunClock;
+pub use contact::{known_as, marked, writes};
 use doors::Doors;
 use doubt::Doubts;
 use pulse::Pulse;
 use resolve::Left;
+use tell::Teller;
 use work::{Launch, Work};
 
 /// How often the engine looks at its clocks when nothing else happens.
@@ -111,6 +114,7 @@ pub struct Engine {
     doors: Doors,
     work: Work,
     doubts: Doubts,
+    teller: Teller,
     stop: CancellationToken,
     by: String,
     host: String,
@@ -146,6 +150,7 @@ impl Engine {
             doors,
             work,
             doubts,
+            teller: Teller::default(),
             stop,
             by: setup.by,
             host: setup.host,
@@ -168,7 +173,8 @@ impl Engine {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if let Some(ending) = self.ending() {
+            let ending = self.ending();
+            if let Some(ending) = ending.clone().filter(|_| self.teller.is_silent()) {
                 return Ok(ending);
             }
             let mut inputs = Vec::new();
@@ -185,6 +191,10 @@ impl Engine {
             }
             inputs.extend(self.full());
             inputs.extend(self.letting_go());
+            if ending.is_some() {
+                // What is still under way is told within its time; nothing else happens any more.
+                inputs.retain(|input| matches!(input, Input::Fact(Event::Told { .. })));
+            }
             self.turn(inputs).await?;
             if stood_still.is_some() {
                 self.doors.recheck(&self.state);
@@ -291,6 +301,7 @@ impl Engine {
         missed("engine.turn.appended")?;
         self.bell.send_replace(self.state.seq);
         for noted in batch {
+            self.teller.tell(&self.book, &self.state, &self.doors, &noted.entry);
             self.act(&noted);
         }
         self.work.weigh(&self.book, &self.state);

@@ -11,7 +11,8 @@ use crate::run::Event;
 /// Shorter values are not replaced: they would mutilate ordinary words.
 const SHORTEST: usize = 4;
 /// Fields that are ours: names, tags and places, never foreign text. A secret that happens to spell one changes nothing.
-const OURS: &[&str] = &["kind", "chunk", "stream", "verb", "outcome", "effect", "place", "probe", "target", "trigger"];
+const OURS: &[&str] =
+    &["kind", "chunk", "stream", "verb", "outcome", "effect", "place", "probe", "target", "trigger", "channel"];
 
 /// What is shown instead of a secret begins so.
 const MARK: &str = "‹secret:";
@@ -73,6 +74,7 @@ impl Redactor {
                 | Event::StepEnded { .. }
                 | Event::SampleTaken { .. }
                 | Event::TargetLost { .. }
+                | Event::Told { .. }
                 | Event::TriggerBlind { .. }
                 | Event::SqlEdited { .. }
                 | Event::Held { .. }

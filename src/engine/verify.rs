@@ -37,7 +37,7 @@ impl Question {
             resolved: prepare::resolve(book, state, &step, None).map_err(|error| error.to_string()),
             context: context::of(book, state),
             judge: Arc::new(context::judge(book, state, &step)),
-            place: format!("{}:{}", state.opened.source.name, step.line),
+            place: step.place(&state.opened.source.name),
             step,
             doors: doors.clone(),
         })

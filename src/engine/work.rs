@@ -124,7 +124,7 @@ impl Work {
             // Rendered once more for the file it promises; the values are those of the start.
             context: context::of(book, state),
             judge: Arc::new(context::judge(book, state, step)),
-            place: format!("{}:{}", state.opened.source.name, step.line),
+            place: step.place(&state.opened.source.name),
             doors: doors.clone(),
             attached,
             key_n: state.steps.get(&attempt.step).map_or(attempt.n, |run| run.key_n),

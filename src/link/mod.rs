@@ -13,6 +13,6 @@ mod words;
 
 pub use client::Client;
 pub use error::LinkError;
-pub use peer::{PeerInfo, own_name};
+pub use peer::{PeerInfo, name, own_name};
 pub use server::{Act, Server};
 pub use words::Down;

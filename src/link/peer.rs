@@ -45,7 +45,7 @@ pub fn own_name() -> String {
 }
 
 /// `user@host` of a user of this machine; a user without a name goes by number.
-pub(super) fn name(uid: u32) -> String {
+pub fn name(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let user = user_in(&users, uid).unwrap_or_else(|| format!("uid {uid}"));
     format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())

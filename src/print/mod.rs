@@ -1,5 +1,6 @@
 //! The headless face: entries as lines for a pipe, a log or a plain terminal. Makes text, writes nothing itself.
 
+mod findings;
 mod json;
 mod output;
 mod plan;
@@ -16,6 +17,7 @@ use crate::run::describe::{self, Line, Tone};
 use crate::run::{Attempt, Entry, Event, Outcome, RunState, words};
 use crate::runbook::Runbook;
 
+pub use findings::{Finding, Level, findings, findings_json};
 use output::Pending;
 pub use plan::plan;
 

@@ -54,7 +54,9 @@ impl Sheet<'_> {
         self.field(0, "runbook", &format!("{} · {size}", words::name(&book.id)));
         let protected = book.environment(environment).is_some_and(|env| env.protected);
         let guard = if protected { " · protected: wants a typed confirmation, refuses rehearsals" } else { "" };
-        self.field(0, "env", &format!("{}{guard}", words::name(environment)));
+        let people = book.environment(environment).map_or(0, |env| env.approvals);
+        let people = if people > 1 { format!(" · wants the approval of {people} people") } else { String::new() };
+        self.field(0, "env", &format!("{}{guard}{people}", words::name(environment)));
         if let Some(starts) = book.window.starts {
             let lasts = book.window.lasts.map(|lasts| format!(", lasts {}", words::span(lasts))).unwrap_or_default();
             self.field(0, "window", &format!("{}{lasts}", self.clock(starts)));

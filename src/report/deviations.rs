@@ -1,8 +1,8 @@
 //! Which entries say that a run was not as its runbook says.
 
 use super::model::Deviation;
-use crate::run::event::HoldCause;
-use crate::run::{Entry, Event, words};
+use crate::run::event::{HoldCause, Resolved};
+use crate::run::{Entry, Event, remedy, words};
 
 /// `again`: an engine had the run before.
 pub fn of(entry: &Entry, again: bool) -> Option<Deviation> {
@@ -32,9 +32,16 @@ fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
         Event::SqlEdited { step, before, after, by } => {
             Deviation { before: Some(before.clone()), after: Some(after.clone()), ..one("edited", &step.0, by, "") }
         }
-        Event::StepStarted { attempt, by, .. } if attempt.n > 1 => {
+        Event::StepStarted { attempt, by, resolved } if attempt.n > 1 => {
             let reason = format!("{} attempt {}", words::direction(attempt.direction), attempt.n);
-            one("retried", &attempt.step.0, by, &reason)
+            match resolved {
+                Resolved::Sql { statements, .. } if remedy::fixing(resolved) > 0 => {
+                    let fix = statements.iter().take(remedy::fixing(resolved) as usize).map(|one| one.sql.as_str());
+                    let sent = format!("{reason}, ahead of it: {}", fix.collect::<Vec<_>>().join("; "));
+                    one("fixed and retried", &attempt.step.0, by, &sent)
+                }
+                _ => one("retried", &attempt.step.0, by, &reason),
+            }
         }
         Event::Settled { attempt, claim, by, reason } => {
             let reason = format!("said to be {}: {reason}", words::claim(*claim));
@@ -54,6 +61,9 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         ..blank.clone()
     };
     Some(match event {
+        Event::RunOpened(opened) if opened.unrehearsed.is_some() => {
+            one("not rehearsed", &opened.by, opened.unrehearsed.as_deref().unwrap_or_default())
+        }
         Event::PhaseLeft { phase, early: Some((by, reason)) } => {
             one("signed off early", by, &format!("phase {phase}: {reason}"))
         }
@@ -65,6 +75,9 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         Event::Gap { ms } => one("stood still", "", &format!("nobody watched for {}", words::duration(*ms))),
         Event::Held { cause: HoldCause::Coverage { phase, missed }, by } => {
             one("not seen well enough", by, &format!("phase {phase}: {missed}"))
+        }
+        Event::Told { channel, tell, error: Some(error), .. } => {
+            one("not told", "", &format!("{channel}, {}: {error}", tell.word()))
         }
         Event::TargetLost { target, error } => one("target lost", "", &format!("{target}: {error}")),
         Event::TargetOwned { target, owner, .. } => one("another owner", "", &format!("{target}: {owner}")),

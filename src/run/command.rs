@@ -28,6 +28,10 @@ pub enum CommandVerb {
     Retry {
         step: StepId,
     },
+    /// The same, and ahead of it the SQL that the runbook knows to take its trouble away.
+    Fix {
+        step: StepId,
+    },
     Skip {
         step: StepId,
         reason: String,

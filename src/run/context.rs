@@ -44,7 +44,8 @@ pub fn judge(
     step: &Step,
 ) -> impl Fn(&Facts) -> Result<Option<Verdict>, Fault> + Send + Sync + use<> {
     let expect = step.expect.clone();
-    let place = format!("{}:{}", state.opened.source.name, expect.as_ref().map_or(step.line, |expect| expect.line));
+    let line = expect.as_ref().map_or(step.line, |expect| expect.line);
+    let place = format!("{}:{line}", step.file(&state.opened.source.name));
     let context = of(book, state);
     let max_rows = step.max_rows;
     move |facts| {

@@ -5,7 +5,7 @@ use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment, Res
 use super::facts::{Chunk, NoData, Outcome};
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, prepare};
+use super::{fault, follow, limits, prepare, remedy};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// What reaches the engine's one inbox.
@@ -90,7 +90,8 @@ fn order(book: &Runbook, state: &RunState, command: Command, now: Moment) -> Rul
     match verb {
         CommandVerb::Confirm { text } => desk.confirm(text),
         CommandVerb::Start { step } => desk.start(&step),
-        CommandVerb::Retry { step } => desk.retry(&step),
+        CommandVerb::Retry { step } => desk.retry(&step, false),
+        CommandVerb::Fix { step } => desk.retry(&step, true),
         CommandVerb::Skip { step, reason } => desk.skip(step, reason),
         CommandVerb::Cancel { attempt } => desk.cancel(attempt),
         CommandVerb::CancelLeftover { attempt, terminate } => desk.cancel_leftover(attempt, terminate),
@@ -199,7 +200,8 @@ impl Desk<'_> {
         Ok(prepare::start(self.book, self.state, step, Direction::Forward, &self.by))
     }
 
-    fn retry(self, id: &StepId) -> Ruling {
+    /// `fixed`: with the fix of its known trouble ahead of it.
+    fn retry(self, id: &StepId, fixed: bool) -> Ruling {
         let (step, run) = self.step(id)?;
         if !self.state.open.is_empty() {
             return Err("another attempt is still open".to_owned());
@@ -216,8 +218,9 @@ impl Desk<'_> {
             other => return Err(format!("step {id} is {}: there is nothing to retry", word(&other))),
         };
         self.targets_known()?;
+        let started = remedy::start(self.book, self.state, step, direction, &self.by, fixed)?;
         let mut events = self.released();
-        events.extend(prepare::start(self.book, self.state, step, direction, &self.by));
+        events.extend(started);
         Ok(events)
     }
 

@@ -98,8 +98,9 @@ fn because(reason: &str) -> String {
 
 fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
     Some(match event {
-        Event::StepStarted { attempt, by, .. } => {
-            let text = format!("{}started by {}{}", undo(attempt), name(by), nth(attempt));
+        Event::StepStarted { attempt, by, resolved } => {
+            let fixed = if super::remedy::fixing(resolved) > 0 { ", with the known fix ahead of it" } else { "" };
+            let text = format!("{}started by {}{}{fixed}", undo(attempt), name(by), nth(attempt));
             Line::of(&attempt.step.0, text, Tone::Plain)
         }
         Event::StepEnded { attempt, outcome } => ended(attempt, outcome),
@@ -246,7 +247,15 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             let (mode, run) = (words::mode(opened.mode), name(&opened.run));
             let (place, by) = (name(&opened.environment), name(&opened.by));
             let title = phrase(&runbook.title);
-            (format!("{title}: {mode} run {run} in {place}, opened by {by}"), Tone::Plain)
+            let mut text = format!("{title}: {mode} run {run} in {place}, opened by {by}");
+            if !opened.approvals.is_empty() {
+                let people: Vec<String> = opened.approvals.iter().map(|one| name(&one.by)).collect();
+                text.push_str(&format!(", approved by {}", people.join(", ")));
+            }
+            let reason = opened.unrehearsed.as_deref();
+            let tone = if reason.is_some() { Tone::Warn } else { Tone::Plain };
+            text.extend(reason.map(|reason| format!(", without its rehearsal{}", because(reason))));
+            (text, tone)
         }
         Event::EngineStarted { pid, host, by, .. } => {
             let text = format!("engine started by {} on {}, pid {pid}", name(by), name(host));
@@ -270,6 +279,12 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
         }
         Event::AdvanceSet { auto: false, by } => {
             (format!("each step waits for a confirm again, by {}", name(by)), Tone::Plain)
+        }
+        Event::Told { channel, tell, error: None, .. } => {
+            (format!("{} told: {}", name(channel), tell.word()), Tone::Plain)
+        }
+        Event::Told { channel, tell, error: Some(error), .. } => {
+            (format!("{} could not be told: {}{}", name(channel), tell.word(), because(error)), Tone::Warn)
         }
         Event::LegStarted { leg } => (format!("rehearsal leg {leg} begins"), Tone::Plain),
         Event::Refused { by, what, why } => {

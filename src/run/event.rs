@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
-pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
-use crate::runbook::{Asks, Source, StepId, TriggerAction, Var};
+pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
+use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
 pub const FORMAT: u32 = 1;
@@ -84,6 +84,12 @@ pub struct Opened {
     /// The last rehearsal of this runbook that the journal folder knew then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsed: Option<Rehearsed>,
+    /// The people who had approved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Why it was opened without the rehearsal that its environment wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrehearsed: Option<String>,
 }
 
 /// What will run, resolved and redacted, as it is about to be sent.
@@ -161,6 +167,13 @@ pub struct Direct {
     pub cleanup: Vec<Statement>,
     /// So many of the statements, the first ones, only clear away what the attempt before left.
     pub cleaning: u32,
+    /// So many of those, the first ones, are what a person chose to send ahead of this attempt: the fix of a known trouble.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fixing: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Direct {
@@ -239,37 +252,6 @@ pub enum End {
     Done,
     Failed,
     RolledBack,
-}
-
-impl Event {
-    /// Who it names as the one that acted.
-    pub fn by(&self) -> Option<&str> {
-        match self {
-            Self::EngineStarted { by, .. }
-            | Self::EngineStopped { by, .. }
-            | Self::Confirmed { by, .. }
-            | Self::StepStarted { by, .. }
-            | Self::StepSkipped { by, .. }
-            | Self::CancelAsked { by, .. }
-            | Self::LeftoverAsked { by, .. }
-            | Self::Settled { by, .. }
-            | Self::Ticked { by, .. }
-            | Self::Unticked { by, .. }
-            | Self::Voted { by, .. }
-            | Self::SqlEdited { by, .. }
-            | Self::CountdownStopped { by, .. }
-            | Self::Held { by, .. }
-            | Self::Released { by }
-            | Self::TakenOver { by, .. }
-            | Self::AdvanceSet { by, .. }
-            | Self::RollbackStarted { by, .. }
-            | Self::NoteAdded { by, .. }
-            | Self::Refused { by, .. }
-            | Self::ScreenAttached { by, .. }
-            | Self::ScreenLost { by } => Some(by),
-            _ => None,
-        }
-    }
 }
 
 /// Something that happened. Stored as it is; nobody converts live events to stored ones.
@@ -449,6 +431,13 @@ pub enum Event {
         reason: String,
     },
     RollbackEnded {},
+    /// People were told of entry `of`, or could not be.
+    Told {
+        channel: String,
+        tell: Tell,
+        of: u64,
+        error: Option<String>,
+    },
     /// A rehearsal begins its next leg: everything is to be done again.
     LegStarted {
         leg: u32,

@@ -200,6 +200,9 @@ pub struct Fault {
     /// Cause and fix, where the runbook's `trouble` knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<(String, String)>,
+    /// Which of the step's known troubles it is (counted from 0), where that one has SQL that takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<u16>,
 }
 
 impl Fault {

@@ -6,7 +6,7 @@ use super::event::{Attempt, Resolved};
 use super::facts::{Fault, Outcome, Verdict};
 use super::follow::acting;
 use super::state::RunState;
-use crate::runbook::{Runbook, Verb};
+use crate::runbook::{Runbook, Trouble, Verb};
 
 /// The fault of an expectation that does not hold.
 pub fn unexpected(verdict: Option<&Verdict>) -> Fault {
@@ -24,11 +24,10 @@ pub fn complete(book: &Runbook, state: &RunState, attempt: &Attempt, mut outcome
     }
     if let Some(step) = acting(book, attempt) {
         let text = searchable(fault);
-        fault.trouble = step
-            .trouble
-            .iter()
-            .find(|known| Regex::new(&known.matching).is_ok_and(|pattern| pattern.is_match(&text)))
-            .map(|known| (known.cause.clone(), known.fix.clone()));
+        let is_it = |known: &Trouble| Regex::new(&known.matching).is_ok_and(|pattern| pattern.is_match(&text));
+        let known = step.trouble.iter().enumerate().find(|(_, known)| is_it(known));
+        fault.trouble = known.map(|(_, known)| (known.cause.clone(), known.fix.clone()));
+        fault.remedy = known.filter(|(_, known)| known.remedy.is_some()).and_then(|(n, _)| u16::try_from(n).ok());
     }
     outcome
 }
@@ -42,13 +41,17 @@ fn searchable(fault: &Fault) -> String {
 fn place(book: &Runbook, state: &RunState, attempt: &Attempt, fault: &Fault) -> String {
     let runbook = &state.opened.source.name;
     let Some(step) = acting(book, attempt) else { return runbook.clone() };
+    let runbook = step.file(runbook);
     let run = state.steps.get(&attempt.step);
-    let statement = match (run.and_then(|run| run.resolved.as_ref()), fault.statement) {
-        (Some(Resolved::Sql { statements, .. }), Some(n)) => statements.get((n as usize).saturating_sub(1)),
-        _ => None,
+    let (statement, own) = match (run.and_then(|run| run.resolved.as_ref()), fault.statement) {
+        (Some(Resolved::Sql { statements, direct, .. }), Some(n)) => {
+            (statements.get((n as usize).saturating_sub(1)), n > direct.cleaning)
+        }
+        _ => (None, true),
     };
+    // What is sent ahead of a step's file stands in the runbook.
     let file = match &step.verb {
-        Verb::Sql(script) => script.file.as_ref(),
+        Verb::Sql(script) if own => script.file.as_ref(),
         _ => None,
     };
     match (statement, file) {

@@ -47,6 +47,16 @@ pub struct Grip {
     pub skew_ms: Option<i64>,
 }
 
+/// Somebody's word that a runbook may run, as it was found when the run was opened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    /// `user@host`: who owns the file it was found in.
+    pub by: String,
+    pub at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
 /// A rehearsal that went forward, back and forward again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rehearsed {

@@ -2,6 +2,7 @@
 
 pub mod autopilot;
 pub mod batch;
+mod by;
 pub mod command;
 pub mod context;
 pub mod coverage;
@@ -20,7 +21,9 @@ pub mod output;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
+pub mod remedy;
 pub mod state;
+pub mod tell;
 pub mod triggers;
 pub mod words;
 

@@ -42,18 +42,22 @@ fn cleaned(state: &RunState, acting: &Step, attempt: &Attempt, resolved: Resolve
             let line = |sql: &str| direct.cleanup.iter().find(|one| one.sql == sql).map_or(acting.line, |one| one.line);
             let cleaning = residue.iter().map(|sql| Statement { sql: sql.clone(), line: line(sql) });
             let statements = cleaning.chain(statements).collect();
-            let direct = Direct { cleaning: u32::try_from(residue.len()).unwrap_or(u32::MAX), ..direct };
+            let direct = Direct { cleaning: count(residue.len()), ..direct };
             Resolved::Sql { target, statements, transaction: false, direct, asks }
         }
         other => other,
     }
 }
 
+pub(super) fn count(statements: usize) -> u32 {
+    u32::try_from(statements).unwrap_or(u32::MAX)
+}
+
 /// An attempt that ends before anything was sent.
 pub fn unready(state: &RunState, step: &Step, direction: Direction, by: &str, error: String) -> Vec<Event> {
     let attempt = next_attempt(state, step, direction);
     let fault = Fault {
-        place: format!("{}:{}", state.opened.source.name, step.line),
+        place: step.place(&state.opened.source.name),
         safe: "nothing was sent".to_owned(),
         ..Fault::new(error)
     };
@@ -88,7 +92,7 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
         Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },
         Verb::Http(call) => resolve_http(call, context)?,
         Verb::Wait(time) => Resolved::Wait { ms: super::plan::millis(*time) },
-        Verb::Notify(Notify::Webhook { url, text: words }) => {
+        Verb::Notify(Notify::Webhook { url, text: words, .. }) => {
             Resolved::Notify { to: url.to_string(), argv: Vec::new(), text: text(words, Place::Text)? }
         }
         Verb::Notify(Notify::Command { argv, text: words }) => {
@@ -103,7 +107,7 @@ fn resolve_http(call: &HttpCall, context: &Context) -> Result<Resolved, ExprErro
 }
 
 /// Whose SQL the target speaks in this run's environment.
-fn dialect(book: &Runbook, state: &RunState, target: &str) -> sql::Dialect {
+pub(super) fn dialect(book: &Runbook, state: &RunState, target: &str) -> sql::Dialect {
     let environment = book.environment(&state.opened.environment);
     environment.map_or(sql::Dialect::Postgres, |environment| environment.dialect(target))
 }
@@ -156,11 +160,11 @@ fn resolve_direct(script: &Script, dialect: sql::Dialect, context: &Context) -> 
         Some(cleanup) => statements(&text(&cleanup.text)?, cleanup.line, dialect)?,
         None => Vec::new(),
     };
-    Ok(Direct { question, cleanup, cleaning: 0 })
+    Ok(Direct { question, cleanup, ..Direct::default() })
 }
 
 /// The statements of a text that starts at `line`.
-fn statements(text: &str, line: u32, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
+pub(super) fn statements(text: &str, line: u32, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
     let parts = sql::split(text, dialect).map_err(|problem| ExprError::Failed(problem.to_string()))?;
     Ok(parts.into_iter().map(|part| Statement { sql: part.sql, line: part.line + line - 1 }).collect())
 }

@@ -13,6 +13,8 @@ pub struct Environment {
     pub protected: bool,
     /// How many people must approve before a run starts.
     pub approvals: u32,
+    /// Wants a rehearsal of this very runbook that came to its good end.
+    pub rehearsal: bool,
     /// Target name and how to reach it, in the order of the file.
     pub targets: Vec<(String, TargetSpec)>,
 }

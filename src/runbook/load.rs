@@ -22,7 +22,8 @@ pub fn load(path: &Path, set: &BTreeMap<String, String>) -> Result<Runbook, Prob
     let mut source = open(path)?;
     let given = set.iter().map(|(name, words)| (name.clone(), Given::Words(words.clone()))).collect();
     let folder = PathBuf::from(&source.folder);
-    let (mut runbook, files) = parse::document(&source, &|name| named_file(&folder, name), &given)?;
+    let (mut runbook, files) =
+        parse::document(&source, &|name| named_file(&folder, name), &|name| pinned_file(&folder, name), &given)?;
     source.files = files;
     source.digest = digest(&source);
     runbook.source = source;
@@ -42,7 +43,7 @@ pub fn from_source(source: Source, set: &BTreeMap<String, Var>) -> Result<Runboo
         let hint = "the journal does not hold it; start a new run from the folder";
         source.files.get(name).cloned().ok_or_else(|| (format!("there is no file `{name}`"), hint.to_owned()))
     };
-    let (mut runbook, files) = parse::document(&source, &read, &given)?;
+    let (mut runbook, files) = parse::document(&source, &read, &read, &given)?;
     runbook.source = Source { files, digest, ..source };
     Ok(runbook)
 }
@@ -125,6 +126,16 @@ fn named_file(folder: &Path, name: &str) -> Result<String, (String, String)> {
         return Err((message, inside.into()));
     }
     read(&whole).map_err(|(message, hint)| (format!("cannot read `{name}`: {message}"), hint))
+}
+
+/// The text of a file that is pinned by its digest: it may lie elsewhere, for it cannot be another. Err: message and hint.
+fn pinned_file(folder: &Path, name: &str) -> Result<String, (String, String)> {
+    let path = Path::new(name);
+    if path.is_absolute() || name.contains('\0') {
+        let hint = "write its path from the runbook's folder: \"../shared/prepare.toml\"";
+        return Err((format!("`{name}` is not a path from the runbook's folder"), hint.into()));
+    }
+    read(&folder.join(path)).map_err(|(message, hint)| (format!("cannot read `{name}`: {message}"), hint))
 }
 
 /// A regular file of bounded size as text.

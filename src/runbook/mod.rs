@@ -2,6 +2,7 @@
 
 pub mod asks;
 pub mod batch;
+mod channel;
 mod check;
 pub mod clean;
 mod environment;
@@ -18,6 +19,7 @@ mod watch;
 
 pub use asks::Asks;
 pub use batch::{Batch, Sizing};
+pub use channel::{Channel, ChannelTo, Tell};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;

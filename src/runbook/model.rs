@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asks::Asks;
 use super::batch::Batch;
+use super::channel::Channel;
 use super::environment::Environment;
 use super::sql;
 pub use super::watch::{HttpTake, LogTake, Probe, ProbeSource, Traffic, Trigger, TriggerAction};
@@ -39,7 +40,7 @@ pub struct Source {
     pub text: String,
     /// The folder that relative paths of `run` and `shell` steps start from (absolute).
     pub folder: String,
-    /// The files that steps name with `file`, by their path as written: text.
+    /// The files that steps name with `file` and phases include, by their path as written: text.
     pub files: BTreeMap<String, String>,
     /// SHA-256 (hex) over the text and all files.
     pub digest: String,
@@ -56,6 +57,7 @@ pub struct Runbook {
     /// Every variable with its value (the default, or what `--set` said), in the order of the file.
     pub vars: Vec<(String, Var)>,
     pub environments: Vec<Environment>,
+    pub channels: Vec<Channel>,
     pub probes: Vec<Probe>,
     pub triggers: Vec<Trigger>,
     pub phases: Vec<Phase>,
@@ -204,6 +206,8 @@ pub struct Step {
     /// What a rollback plan's step costs.
     pub loses: Option<String>,
     pub line: u32,
+    /// The included file that it stands in, as its path is written; none: the runbook itself.
+    pub from: Option<String>,
 }
 
 /// What a step does: exactly one of these.
@@ -291,8 +295,8 @@ pub struct HttpCall {
 
 #[derive(Clone, Debug)]
 pub enum Notify {
-    /// A JSON object with `text`, posted to a webhook.
-    Webhook { url: Secret, text: String },
+    /// A JSON object with `text`, posted to a webhook; `whole`: it also says which run it is about.
+    Webhook { url: Secret, text: String, whole: bool },
     /// A command that gets the text on its standard input.
     Command { argv: Vec<String>, text: String },
 }
@@ -316,6 +320,8 @@ pub struct Trouble {
     pub matching: String,
     pub cause: String,
     pub fix: String,
+    /// SQL that takes the trouble away, sent ahead of another try where a person says so. Template.
+    pub remedy: Option<SqlText>,
 }
 
 /// A named way back.
@@ -346,10 +352,11 @@ pub struct Followup {
 }
 
 impl Runbook {
-    /// The secrets that steps send, rollback plans included.
+    /// The secrets that steps and channels send, rollback plans included.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let plans = self.rollbacks.iter().flat_map(|plan| &plan.steps);
-        self.phases.iter().flat_map(|phase| &phase.steps).chain(plans).flat_map(Step::secrets)
+        let steps = self.phases.iter().flat_map(|phase| &phase.steps).chain(plans).flat_map(Step::secrets);
+        steps.chain(self.channels.iter().filter_map(Channel::secret))
     }
 
     /// Every step in the order it runs, rollback plans excluded.
@@ -411,7 +418,18 @@ impl Step {
             verify: None,
             loses: None,
             line: 1,
+            from: None,
         }
+    }
+
+    /// `file:line` of the step; `runbook`: the name of the runbook's own file.
+    pub fn place(&self, runbook: &str) -> String {
+        format!("{}:{}", self.file(runbook), self.line)
+    }
+
+    /// The file that its lines are lines of.
+    pub fn file<'a>(&'a self, runbook: &'a str) -> &'a str {
+        self.from.as_deref().unwrap_or(runbook)
     }
 
     /// The secrets that it sends, its undo and its `verify` included.

@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn the_runbooks_own_probe_and_cleanup_come_first() {
         let cleanup = vec![Statement { sql: "truncate t".to_owned(), line: 1 }];
-        let own = Direct { question: Some("select true".to_owned()), cleanup, cleaning: 0 };
+        let own = Direct { question: Some("select true".to_owned()), cleanup, ..Direct::default() };
         let untraced = [Sight::Untraced("x".to_owned())];
         assert!(matches!(rule(&untraced, &own, Some(true)), Ruling::Done(_)));
         assert_eq!(

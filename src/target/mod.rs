@@ -10,6 +10,7 @@ mod claim;
 mod collect;
 mod direct;
 mod error;
+pub mod inspect;
 mod label;
 mod notice;
 mod place;
@@ -76,7 +77,7 @@ pub struct SqlJob<'a> {
 impl<'a> SqlJob<'a> {
     /// A script without limits, proofs and progress of its own.
     pub fn plain(label: &'a str, statements: &'a [Statement], transaction: bool) -> Self {
-        const NOTHING: &Direct = &Direct { question: None, cleanup: Vec::new(), cleaning: 0 };
+        const NOTHING: &Direct = &Direct { question: None, cleanup: Vec::new(), cleaning: 0, fixing: 0 };
         Self {
             label,
             statements,

@@ -5,10 +5,10 @@ use super::message::Link;
 use super::model::{Mode, Model, Pane};
 use super::view;
 use super::view::next::{self, Enter};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
+use crate::run::{clean, remedy};
 use crate::runbook::{Asks, PhaseKind, Verb};
 
 /// Whether an action can be had.
@@ -49,6 +49,7 @@ pub fn offer(action: Action, model: &Model) -> Offer {
         | Action::Go
         | Action::NoGo
         | Action::Retry
+        | Action::Fix
         | Action::Skip
         | Action::Cancel
         | Action::Settle
@@ -95,7 +96,9 @@ fn command(action: Action, model: &Model) -> Offer {
     let meant = match action {
         Action::Enter => enter(model),
         Action::Tick | Action::Go | Action::NoGo => human(action, model),
-        Action::Retry | Action::Skip | Action::Cancel | Action::Settle | Action::EditSql => step(action, model),
+        Action::Retry | Action::Fix | Action::Skip | Action::Cancel | Action::Settle | Action::EditSql => {
+            step(action, model)
+        }
         _ => run(action, model),
     };
     // Going back to the current step starts nothing and needs no engine.
@@ -144,6 +147,11 @@ fn step(action: Action, model: &Model) -> Offer {
     match (action, status) {
         (Action::Retry, StepStatus::Failed | StepStatus::Broke) => yes(format!("runs {name} again (asks first)")),
         (Action::Retry, StepStatus::UndoFailed) => yes(format!("runs the undo of {name} again (asks first)")),
+        (Action::Fix, StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed)
+            if remedy::of(&model.runbook, &model.state, step).is_some() =>
+        {
+            yes(format!("sends the known fix, then {name} again (shows it, asks first)"))
+        }
         (Action::Skip, StepStatus::Pending | StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed)
             if !view::at_current(model) =>
         {

@@ -1,6 +1,7 @@
 //! Sentences: every entry of the script, and every string of a hostile one.
 
 use gonogo::run::{Entry, Event, describe, words};
+use gonogo::runbook::Tell;
 use insta::assert_snapshot;
 use std::time::Duration;
 
@@ -54,5 +55,13 @@ fn an_owner_and_who_took_over() {
     let hostile = "\x1b]52;c;eA==\x07\u{202e}".to_owned();
     let taken = said(Event::TakenOver { target: target.clone(), owner: hostile.clone(), by: hostile });
     assert!(!taken.contains(['\x1b', '\x07', '\u{202e}']), "{taken:?}");
+    let told = |error: Option<&str>| Event::Told {
+        channel: "team".to_owned(),
+        tell: Tell::Held,
+        of: 2,
+        error: error.map(str::to_owned),
+    };
+    assert_eq!(said(told(None)), "team told: held");
+    assert_eq!(said(told(Some("HTTP 404"))), "team could not be told: held: HTTP 404");
     assert_eq!(said(Event::LedgerCreated { target }), "target main has a ledger now (schema gonogo)");
 }

@@ -1,6 +1,7 @@
 //! What several test binaries share.
 
 pub mod headless;
+pub mod http;
 pub mod pooler;
 pub mod postgres;
 pub mod process;

@@ -347,6 +347,7 @@ async fn a_value_of_a_type() {
 async fn the_steps_own_probe_and_cleanup() {
     let Some(bench) = Bench::new().await else { return };
     let own = |question: &str| Direct {
+        fixing: 0,
         question: Some(question.to_owned()),
         cleanup: script(&["truncate plain"]),
         cleaning: 0,

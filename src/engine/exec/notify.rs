@@ -25,6 +25,13 @@ pub enum To {
         url: SecretString,
         timeout: Option<Duration>,
     },
+    /// The same, but for what is sent: `body`, JSON.
+    Letter {
+        order: Order,
+        url: SecretString,
+        timeout: Option<Duration>,
+        body: String,
+    },
     /// Its `stdin` is replaced by the text.
     Command(Box<CommandJob>),
 }
@@ -40,16 +47,11 @@ pub struct NotifyJob {
 pub async fn notify(job: &NotifyJob, out: &mpsc::Sender<Chunk>, judge: &Judge, stop: CancellationToken) -> Outcome {
     match &job.to {
         To::Webhook { order, url, timeout } => {
-            let request = HttpJob {
-                order: order.clone(),
-                method: "POST".to_owned(),
-                url: url.clone(),
-                show_path: false,
-                headers: vec![("content-type".to_owned(), SecretString::from("application/json"))],
-                body: Some(json!({ "text": job.text }).to_string()),
-                timeout: timeout.or(Some(PATIENCE)),
-                expect_sees_status: false,
-            };
+            let request = request(order, url, *timeout, json!({ "text": job.text }).to_string());
+            sent(order, settled(order, http(&request, out, judge, stop).await))
+        }
+        To::Letter { order, url, timeout, body } => {
+            let request = request(order, url, *timeout, body.clone());
             sent(order, settled(order, http(&request, out, judge, stop).await))
         }
         To::Command(told) => {
@@ -58,6 +60,19 @@ pub async fn notify(job: &NotifyJob, out: &mpsc::Sender<Chunk>, judge: &Judge, s
             told.timeout = told.timeout.or(Some(PATIENCE));
             sent(&told.order, command(&told, out, judge, stop).await)
         }
+    }
+}
+
+fn request(order: &Order, url: &SecretString, timeout: Option<Duration>, body: String) -> HttpJob {
+    HttpJob {
+        order: order.clone(),
+        method: "POST".to_owned(),
+        url: url.clone(),
+        show_path: false,
+        headers: vec![("content-type".to_owned(), SecretString::from("application/json"))],
+        body: Some(body),
+        timeout: timeout.or(Some(PATIENCE)),
+        expect_sees_status: false,
     }
 }
 

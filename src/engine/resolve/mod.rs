@@ -63,7 +63,7 @@ impl Left {
             step: step.clone(),
             judge: Arc::new(context::judge(book, state, step)),
             context: context::of(book, state),
-            place: format!("{}:{}", state.opened.source.name, step.line),
+            place: step.place(&state.opened.source.name),
             question: Question::of(book, state, doors, attempt, step),
             doors: doors.clone(),
         })

@@ -18,7 +18,9 @@ fn one<'r>(notes: &Notes<'_>, step: &'r Step, taken: &mut Vec<&'r str>) {
     if let Some(other) = wanted.compare.as_deref().filter(|other| !taken.contains(other)) {
         let hint = suggest::hint(other, taken, "take it in an earlier step");
         let message = format!("no step before this one takes a snapshot `{other}`");
-        notes.say(notes.line_span(script.line), message, hint);
+        if let Some(text) = notes.compares.borrow().get(&(wanted.name.clone(), other.to_owned())) {
+            notes.at(text, message, hint);
+        }
     }
     taken.push(&wanted.name);
 }

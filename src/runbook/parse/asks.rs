@@ -38,7 +38,11 @@ fn options(inner: Reader<'_, '_>) -> Option<Inventory> {
     const ROWS: &[(&str, RowCounts)] =
         &[("exact", RowCounts::Exact), ("estimated", RowCounts::Estimated), ("none", RowCounts::None)];
     let name = inner.need_text("name", NAME).and_then(|name| named(&inner, &name));
-    let compare = inner.text("compare").and_then(|name| named(&inner, &name));
+    let other = inner.text("compare");
+    let compare = other.as_ref().and_then(|name| named(&inner, name));
+    if let (Some(name), Some(compare), Some(other)) = (&name, &compare, other) {
+        inner.notes.compares.borrow_mut().insert((name.clone(), compare.clone()), other);
+    }
     let texts = |key| inner.texts(key).unwrap_or_default().into_iter().map(|text| text.text).collect();
     let inventory = Inventory {
         name: name.clone().unwrap_or_default(),

@@ -244,11 +244,7 @@ pub(super) fn environments(table: &Reader<'_, '_>) -> Vec<Environment> {
 
 fn environment(name: String, table: Reader<'_, '_>) -> Environment {
     let approvals = table.whole("approvals", 0..=99).unwrap_or(0);
-    if approvals > 1 {
-        let span = table.node("approvals").map_or(0..0, |node| node.span);
-        let message = "`approvals` above 1 is not built yet in this version";
-        table.notes.say(span, message, "write approvals = 1, or leave the line out");
-    }
+    let rehearsal = values::one_of(&table, "rehearsal", &[("required", true), ("told", false)]).unwrap_or(false);
     let mut targets = Vec::new();
     if let Some(all) = table.table("targets", "the targets") {
         for (name, span, node) in all.entries() {
@@ -258,7 +254,8 @@ fn environment(name: String, table: Reader<'_, '_>) -> Environment {
             }
         }
     }
-    let environment = Environment { name, protected: table.flag("protected").unwrap_or(false), approvals, targets };
+    let protected = table.flag("protected").unwrap_or(false);
+    let environment = Environment { name, protected, approvals, rehearsal, targets };
     table.finish();
     environment
 }

@@ -2,11 +2,14 @@
 
 mod asks;
 mod batch;
+mod channels;
 mod ending;
 mod head;
+mod include;
 mod phases;
 mod reader;
 mod steps;
+mod trouble;
 mod undo;
 mod values;
 mod verbs;
@@ -99,8 +102,9 @@ pub(super) enum Wants {
 /// What is noted while reading.
 pub(super) struct Notes<'s> {
     name: &'s str,
-    source: &'s str,
-    /// Bytes at which its lines start.
+    /// The runbook and what it includes.
+    whole: &'s include::Whole,
+    /// Bytes at which the lines of the whole start.
     lines: Vec<usize>,
     read: &'s ReadFile<'s>,
     found: RefCell<Vec<Found>>,
@@ -113,29 +117,47 @@ pub(super) struct Notes<'s> {
     vars: RefCell<Vec<String>>,
     pub formulas: RefCell<Vec<Formula>>,
     pub scripts: RefCell<Vec<Script>>,
+    /// What snapshots are compared with, by their own names and that.
+    pub compares: RefCell<BTreeMap<(String, String), Located>>,
 }
 
 impl<'s> Notes<'s> {
-    fn new(source: &'s Source, read: &'s ReadFile<'s>) -> Self {
+    fn new(name: &'s str, whole: &'s include::Whole, read: &'s ReadFile<'s>) -> Self {
+        let parts = whole.parts.iter().map(|part| (part.file.clone(), part.text.clone()));
         Self {
-            name: &source.name,
-            source: &source.text,
-            lines: problem::lines(&source.text),
+            name,
+            whole,
+            lines: problem::lines(&whole.text),
             read,
             found: RefCell::default(),
-            files: RefCell::default(),
+            files: RefCell::new(parts.collect()),
             masks: RefCell::default(),
             context: RefCell::default(),
             late: RefCell::default(),
             vars: RefCell::default(),
             formulas: RefCell::default(),
             scripts: RefCell::default(),
+            compares: RefCell::default(),
         }
     }
 
     /// Notes a problem at bytes of the runbook.
     pub fn say(&self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
-        self.note(self.name.to_owned(), span, message.into(), hint.into());
+        let (file, span) = self.home(span);
+        self.note(file, span, message.into(), hint.into());
+    }
+
+    /// The file that bytes of the whole belong to, and which of its bytes they are.
+    fn home(&self, span: Range<usize>) -> (String, Range<usize>) {
+        match self.whole.part_at(span.start) {
+            Some(part) => (self.file_name(&part.file), span.start - part.start..span.end.max(span.start) - part.start),
+            None => (self.name.to_owned(), span),
+        }
+    }
+
+    /// The included file, as its path is written, that holds a byte of the whole; none: the runbook itself.
+    pub fn origin(&self, at: usize) -> Option<String> {
+        self.whole.part_at(at).map(|part| part.file.clone())
     }
 
     /// Notes a problem with a text as a whole.
@@ -148,10 +170,8 @@ impl<'s> Notes<'s> {
         let part = part.start.min(text.text.len())..part.end.min(text.text.len());
         let (file, span) = match &text.file {
             Some(path) => (self.file_name(path), part),
-            None if part.is_empty() || (part.start == 0 && part.end == text.text.len()) => {
-                (self.name.to_owned(), text.span.clone())
-            }
-            None => (self.name.to_owned(), text.place(self.source, part)),
+            None if part.is_empty() || (part.start == 0 && part.end == text.text.len()) => self.home(text.span.clone()),
+            None => self.home(text.place(&self.whole.text, part)),
         };
         self.note(file, span, message.into(), hint.into());
     }
@@ -166,28 +186,23 @@ impl<'s> Notes<'s> {
 
     /// The bytes of the runbook for bytes of a text.
     pub fn span_of(&self, text: &Located, part: Range<usize>) -> Range<usize> {
-        text.place(self.source, part)
+        text.place(&self.whole.text, part)
     }
 
     /// 1-based line of the runbook, or of the file, at which a text starts.
     pub fn line(&self, text: &Located) -> u32 {
         match text.file {
             Some(_) => 1,
-            None => self.line_at(text.place(self.source, 0..0).start),
+            None => self.line_at(text.place(&self.whole.text, 0..0).start),
         }
     }
 
+    /// 1-based line of the runbook, or of the included file, for a byte of the whole.
     pub fn line_at(&self, offset: usize) -> u32 {
-        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.whole.part_at(offset).map_or(0, |part| part.start);
+        let lines = |at: usize| self.lines.partition_point(|start| *start <= at);
+        let line = lines(offset) - lines(start) + 1;
         u32::try_from(line).unwrap_or(u32::MAX)
-    }
-
-    /// The bytes of a 1-based line of the runbook.
-    pub fn line_span(&self, line: u32) -> Range<usize> {
-        let n = line.saturating_sub(1) as usize;
-        let start = self.lines.get(n).copied().unwrap_or_default();
-        let end = self.lines.get(n + 1).map_or(self.source.len(), |next| next - 1);
-        start..end.max(start)
     }
 
     /// A file's name as people would type it: beside the runbook.
@@ -203,6 +218,11 @@ impl<'s> Notes<'s> {
         let name = path.text.as_str();
         if expr::has_template(name) {
             self.at(path, "`file` is a fixed path: no templates here", "write the path out");
+            return None;
+        }
+        if path.file.is_none() && self.whole.part_at(path.span.start).is_some() {
+            let hint = "write the SQL here: the digest of an included file covers what stands in it, not what it names";
+            self.at(path, "an included file names no other files", hint);
             return None;
         }
         if !self.files.borrow().contains_key(name) {
@@ -318,7 +338,15 @@ impl<'s> Notes<'s> {
         for (path, text) in self.files.borrow().iter() {
             texts.insert(self.file_name(path), text.clone());
         }
-        texts.insert(self.name.to_owned(), masked(self.source, &self.masks.borrow()));
+        // Masks keep the lengths, so each file is found where it was.
+        let whole = masked(&self.whole.text, &self.masks.borrow());
+        let ends = self.whole.parts.iter().map(|part| part.start - 1).next();
+        let main = whole.get(..ends.unwrap_or(whole.len())).unwrap_or_default();
+        texts.insert(self.name.to_owned(), main.to_owned());
+        for part in &self.whole.parts {
+            let text = whole.get(part.start..part.start + part.text.len()).unwrap_or_default();
+            texts.insert(self.file_name(&part.file), text.to_owned());
+        }
         Problems::new(self.name, self.found.take(), texts)
     }
 }
@@ -333,23 +361,40 @@ fn masked(source: &str, masks: &[Range<usize>]) -> String {
     text
 }
 
-/// Reads and checks a whole runbook. Gives it with the files it names.
+/// Reads and checks a whole runbook. Gives it with the files it names and includes. `read` gives what steps name, `pinned`
+/// what phases include.
 pub(super) fn document(
     source: &Source,
     read: &ReadFile<'_>,
+    pinned: &ReadFile<'_>,
     given: &BTreeMap<String, Given>,
 ) -> Result<(Runbook, BTreeMap<String, String>), Problems> {
-    let notes = Notes::new(source, read);
-    let (tree, errors) = DeTable::parse_recoverable(&source.text);
+    let (tree, mut errors) = DeTable::parse_recoverable(&source.text);
+    let whole = include::whole(&source.text, tree.get_ref(), pinned);
+    let notes = Notes::new(&source.name, &whole, read);
+    for (span, message, hint) in &whole.flaws {
+        notes.say(span.clone(), message, hint);
+    }
+    let padded = whole.padded();
+    let mut trees = Vec::new();
+    for text in &padded {
+        let (tree, more) = DeTable::parse_recoverable(text);
+        errors.extend(more);
+        trees.push(tree);
+    }
     for error in &errors {
         syntax(&notes, error);
     }
     if !errors.is_empty() {
         return Err(notes.problems());
     }
-    check::passwords(&notes, tree.get_ref());
+    for tree in std::iter::once(&tree).chain(&trees) {
+        check::passwords(&notes, tree.get_ref());
+    }
     let table = reader::Reader::new(&notes, tree.get_ref(), 0..0, "a runbook");
-    let runbook = runbook(&notes, table, given);
+    let parts = whole.parts.iter().zip(&trees);
+    let parts = parts.map(|(part, tree)| include::Fragment::new(&notes, part, tree.get_ref())).collect();
+    let runbook = runbook(&notes, table, parts, given);
     check::everything(&notes, &runbook);
     let files = notes.files.take();
     // The problems show lines of the files, so they go back for as long as it takes to note them.
@@ -372,7 +417,12 @@ fn syntax(notes: &Notes<'_>, error: &toml::de::Error) {
     notes.say(error.span().unwrap_or(0..0), format!("this is not TOML: {message}"), hint);
 }
 
-fn runbook(notes: &Notes<'_>, table: reader::Reader<'_, '_>, given: &BTreeMap<String, Given>) -> Runbook {
+fn runbook(
+    notes: &Notes<'_>,
+    table: reader::Reader<'_, '_>,
+    parts: Vec<include::Fragment<'_, '_>>,
+    given: &BTreeMap<String, Given>,
+) -> Runbook {
     head::format(&table);
     let vars = head::vars(&table, given);
     let mut runbook = Runbook { vars, ..Runbook::default() };
@@ -380,14 +430,22 @@ fn runbook(notes: &Notes<'_>, table: reader::Reader<'_, '_>, given: &BTreeMap<St
     runbook.window = head::window(&table);
     runbook.roles = head::roles(&table);
     runbook.environments = head::environments(&table);
-    runbook.probes = watch::probes(&table, &runbook);
-    runbook.phases = phases::phases(&table, &runbook);
+    runbook.channels = channels::channels(&table, &runbook.environments);
+    runbook.probes = watch::probes(&table, &parts, &runbook);
+    runbook.phases = phases::phases(&table, &parts, &runbook);
     runbook.rollbacks = ending::rollbacks(&table, &runbook);
-    runbook.triggers = watch::triggers(&table, &runbook);
+    runbook.triggers = watch::triggers(&table, &parts, &runbook);
     runbook.criteria = ending::criteria(&table);
     runbook.followups = ending::followups(&table);
-    table.unbuilt(&["include", "channels"]);
+    if table.has("include") {
+        table.refuse(
+            "include",
+            "`include` stands in a [[phase]]",
+            "write [[phase]] and include = { file = \"…\", sha256 = \"…\" }",
+        );
+    }
     table.finish();
+    parts.into_iter().for_each(|part| part.table.finish());
     if runbook.steps().next().is_none() && notes.found.borrow().is_empty() {
         let hint = "add a [[phase]] with a [[phase.step]]";
         notes.say(0..0, "this runbook has no steps", hint);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::include::{self, Fragment};
 use super::reader::Reader;
 use super::steps::{self, Home, Known};
 use super::{head, values};
@@ -18,13 +19,13 @@ pub(super) const KINDS: &[(&str, PhaseKind)] = &[
     ("followup", PhaseKind::Followup),
 ];
 
-pub(super) fn phases(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<Phase> {
+pub(super) fn phases(table: &Reader<'_, '_>, parts: &[Fragment<'_, '_>], runbook: &Runbook) -> Vec<Phase> {
     let known = Known::new(runbook);
     let mut ids: Vec<(String, Range<usize>)> = Vec::new();
     let mut steps: Vec<(String, Range<usize>)> = Vec::new();
     let mut planned = Duration::ZERO;
     let mut phases = Vec::new();
-    for one in table.tables("phase", "a phase") {
+    for one in in_order(table, parts) {
         let phase = phase(&one, &known, &mut ids, &mut steps);
         if let Some(at) = phase.at {
             if at < planned {
@@ -40,6 +41,28 @@ pub(super) fn phases(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<Phase> {
     table.notes.unique("phase", ids.iter().map(|(id, span)| (id.as_str(), span.clone())));
     table.notes.unique("step", steps.iter().map(|(id, span)| (id.as_str(), span.clone())));
     phases
+}
+
+/// The phases with what they include in the place where it is included.
+fn in_order<'c, 't>(table: &Reader<'c, 't>, parts: &[Fragment<'c, 't>]) -> Vec<Reader<'c, 't>> {
+    let mut all = Vec::new();
+    for (n, one) in table.tables("phase", "a phase").into_iter().enumerate() {
+        if !one.has("include") {
+            all.push(one);
+            continue;
+        }
+        include::pin(&one);
+        one.finish();
+        if let Some(part) = parts.iter().find(|part| part.phase == n) {
+            for inner in part.table.tables("phase", "a phase") {
+                if inner.has("include") {
+                    inner.refuse("include", "an included file includes no other", "include it in the runbook itself");
+                }
+                all.push(inner);
+            }
+        }
+    }
+    all
 }
 
 fn phase(

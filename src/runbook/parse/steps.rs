@@ -1,16 +1,17 @@
 //! Steps: what is common to all of them. What they do is in `verbs`.
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
-use crate::runbook::{Environment, Expr, OnFail, Runbook, Step, StepId, Trouble, Verb};
+use crate::runbook::{Channel, Environment, Expr, OnFail, Runbook, Step, StepId, Verb};
 
 /// What steps may name.
 pub(super) struct Known {
     pub roles: Vec<String>,
     pub environments: Vec<Environment>,
+    pub channels: Vec<Channel>,
 }
 
 impl Known {
@@ -18,6 +19,7 @@ impl Known {
         Self {
             roles: runbook.roles.iter().map(|(id, _)| id.clone()).collect(),
             environments: runbook.environments.clone(),
+            channels: runbook.channels.clone(),
         }
     }
 
@@ -78,12 +80,13 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         retries: retries(&table),
         on_fail: on_fail(&table, home),
         undo: undo::undo(&table, known, home, id, &title, role.as_ref(), &only),
-        trouble: trouble(&table),
+        trouble: trouble::trouble(&table, &owner, &only, &verb),
         expected_time: table.duration("expected_time"),
         produces: verb.produces,
         verify: verify::verify(&table, known, &owner, &only, verb.word, id),
         loses: loses(&table, home),
         line: table.notes.line_at(table.span.start),
+        from: table.notes.origin(table.span.start),
         target: verb.target,
         verb: verb.verb,
         title,
@@ -186,29 +189,6 @@ fn loses(table: &Reader<'_, '_>, home: &Home<'_>) -> Option<String> {
         return None;
     }
     table.label("loses")
-}
-
-fn trouble(table: &Reader<'_, '_>) -> Vec<Trouble> {
-    let all = table.tables("trouble", "a known trouble");
-    all.into_iter().filter_map(one_trouble).collect()
-}
-
-fn one_trouble(table: Reader<'_, '_>) -> Option<Trouble> {
-    let matching = table.need_text("match", "match = \"already exists\"");
-    let matching = matching.and_then(|text| values::pattern(table.notes, &text));
-    let cause = table.label("cause");
-    let fix = table.label("fix");
-    let sql = table.label("sql");
-    if cause.is_none() && fix.is_none() && !table.has("cause") && !table.has("fix") {
-        table.missing("cause", "cause = \"…\" and fix = \"…\"");
-    }
-    table.finish();
-    // The SQL of a fix is for the operator to read; the words of the fix carry it.
-    let fix = match (fix, sql) {
-        (Some(fix), Some(sql)) => format!("{fix} (SQL: {sql})"),
-        (fix, sql) => fix.or(sql).unwrap_or_default(),
-    };
-    Some(Trouble { matching: matching?, cause: cause.unwrap_or_default(), fix })
 }
 
 /// Keys that mean nothing for the step's verb.

@@ -10,7 +10,7 @@ use super::steps::{self, Known, template};
 use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
-use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
+use crate::runbook::{Asks, Channel, HttpCall, Item, Notify, Script, Secret, SqlText, Verb, suggest};
 
 const VERBS: &[&str] =
     &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "snapshot", "explain"];
@@ -169,7 +169,7 @@ fn read(
         }
         "http" => http(table, owner).map(Verb::Http),
         "wait" => super::head::positive(table, "wait").map(Verb::Wait),
-        _ => notify(table, owner).map(Verb::Notify),
+        _ => notify(table, known, owner).map(Verb::Notify),
     }
 }
 
@@ -392,7 +392,7 @@ fn is_secret(header: &str) -> bool {
         .any(|word| header.contains(word))
 }
 
-fn notify(table: &Reader<'_, '_>, owner: &Owner) -> Option<Notify> {
+fn notify(table: &Reader<'_, '_>, known: &Known, owner: &Owner) -> Option<Notify> {
     let node = table.node("notify")?;
     if let DeValue::String(_) = node.value {
         // A bare text tells those who follow the run: it becomes the step's output, on every screen and in the journal.
@@ -405,21 +405,40 @@ fn notify(table: &Reader<'_, '_>, owner: &Owner) -> Option<Notify> {
     let inner = table.table("notify", "a `notify`")?;
     let text = inner.need_text("text", "text = \"Migration starts\"");
     let text = text.map(|text| template(inner.notes, &text, Place::Text, owner));
+    let named = inner.text("channel");
     let notify = match (inner.has("webhook"), inner.has("command")) {
+        (webhook, command) if inner.has("channel") => {
+            for key in [("webhook", webhook), ("command", command)].into_iter().filter(|(_, there)| *there) {
+                inner.refuse(key.0, "a channel says by itself where it leads", "leave one of them out");
+            }
+            named.and_then(|named| channel(&inner, known, &named)).zip(text).map(|(channel, text)| channel.notify(text))
+        }
         (true, true) => {
             inner.refuse("command", "a notify has a `webhook` or a `command`, not both", "make two steps of it");
             inner.node("webhook");
             None
         }
         (false, false) => {
-            inner.missing("webhook", "webhook = \"env:CHAT_WEBHOOK\", or command = [\"…\"]");
+            inner.missing("webhook", "webhook = \"env:CHAT_WEBHOOK\", channel = \"…\", or command = [\"…\"]");
             None
         }
-        (true, false) => webhook(&inner, owner).zip(text).map(|(url, text)| Notify::Webhook { url, text }),
+        (true, false) => {
+            webhook(&inner, owner).zip(text).map(|(url, text)| Notify::Webhook { url, text, whole: false })
+        }
         (false, true) => argv(&inner, "command", owner).zip(text).map(|(argv, text)| Notify::Command { argv, text }),
     };
     inner.finish();
     notify
+}
+
+fn channel<'k>(table: &Reader<'_, '_>, known: &'k Known, named: &Located) -> Option<&'k Channel> {
+    let found = known.channels.iter().find(|channel| channel.id == named.text);
+    if found.is_none() {
+        let names: Vec<&str> = known.channels.iter().map(|channel| channel.id.as_str()).collect();
+        let hint = suggest::hint(&named.text, &names, "name it under [channels] first");
+        table.notes.at(named, format!("there is no channel `{}`", named.text), hint);
+    }
+    found
 }
 
 fn webhook(table: &Reader<'_, '_>, owner: &Owner) -> Option<Secret> {

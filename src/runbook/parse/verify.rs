@@ -26,7 +26,7 @@ pub(super) fn verify(
         return None;
     }
     let inner = table.table("verify", "a `verify`")?;
-    let line = inner.notes.line_at(inner.span.start);
+    let (line, from) = (inner.notes.line_at(inner.span.start), inner.notes.origin(inner.span.start));
     let asked = choose(&inner);
     if let Some(word) = asked.filter(|word| *word != "sql" && inner.has("target")) {
         inner.refuse("target", format!("`target` belongs to `sql`, not to `{word}`"), "leave it out");
@@ -40,7 +40,7 @@ pub(super) fn verify(
     }
     inner.finish();
     let expect = Some(expect?);
-    Some(Box::new(Step { expect, target, line, undo: Undo::NotNeeded, ..Step::new(id, verb?) }))
+    Some(Box::new(Step { expect, target, line, from, undo: Undo::NotNeeded, ..Step::new(id, verb?) }))
 }
 
 fn choose(inner: &Reader<'_, '_>) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::include::Fragment;
 use super::reader::{Node, Reader};
 use super::steps::{self, Known};
 use super::{FormulaKind, Owner, Script, Wants, head, phases, values, verbs};
@@ -26,14 +27,26 @@ const SOURCES: &[&str] = &["prometheus", "sql", "http", "log", "run"];
 const ACTIONS: &[(&str, TriggerAction)] =
     &[("warn", TriggerAction::Warn), ("hold", TriggerAction::Hold), ("rollback", TriggerAction::Rollback)];
 
-pub(super) fn probes(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<Probe> {
+pub(super) fn probes(table: &Reader<'_, '_>, parts: &[Fragment<'_, '_>], runbook: &Runbook) -> Vec<Probe> {
     let known = Known::new(runbook);
     let mut ids: Vec<(String, Range<usize>)> = Vec::new();
     let mut all = Vec::new();
-    for one in table.tables("probe", "a probe") {
+    for one in everywhere(table, parts, "probe", "a probe") {
         all.extend(probe(one, &known, runbook, &mut ids));
     }
     table.notes.unique("probe", ids.iter().map(|(id, span)| (id.as_str(), span.clone())));
+    all
+}
+
+/// The tables of a list in the runbook, then in what it includes.
+fn everywhere<'c, 't>(
+    table: &Reader<'c, 't>,
+    parts: &[Fragment<'c, 't>],
+    key: &'static str,
+    what: &'static str,
+) -> Vec<Reader<'c, 't>> {
+    let mut all = table.tables(key, what);
+    all.extend(parts.iter().flat_map(|part| part.table.tables(key, what)));
     all
 }
 
@@ -237,10 +250,10 @@ fn log(table: &Reader<'_, '_>) -> Option<ProbeSource> {
     Some(ProbeSource::Log { path: path?.text, take, window })
 }
 
-pub(super) fn triggers(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<Trigger> {
+pub(super) fn triggers(table: &Reader<'_, '_>, parts: &[Fragment<'_, '_>], runbook: &Runbook) -> Vec<Trigger> {
     let mut ids: Vec<(String, Range<usize>)> = Vec::new();
     let mut all = Vec::new();
-    for one in table.tables("trigger", "a trigger") {
+    for one in everywhere(table, parts, "trigger", "a trigger") {
         all.extend(trigger(one, runbook, &mut ids));
     }
     table.notes.unique("trigger", ids.iter().map(|(id, span)| (id.as_str(), span.clone())));

@@ -2,6 +2,7 @@
 
 mod fragment;
 mod judge;
+pub mod names;
 mod postgres;
 mod reads;
 mod sqlite;

@@ -125,6 +125,25 @@ impl Line {
         }
     }
 
+    /// Has the server read a statement without running it. `wait`: for the locks that reading takes.
+    pub async fn read(&self, sql: &str, wait: Duration) -> Result<(), Problem> {
+        let mut slot = self.conn.lock().await;
+        let mut conn = self.take(&mut slot).await?;
+        let millis = wait.as_millis().max(1).to_string();
+        let work = async {
+            sqlx::query("select set_config('lock_timeout', $1, false)").bind(millis).execute(&mut conn).await?;
+            raw::prepare::<Postgres, _>(&mut conn, sql).await.map(|_| ())
+        };
+        let answer = match timeout(PATIENCE, work).await {
+            Err(_) => return Err(silent(PATIENCE)),
+            Ok(answer) => answer.map_err(Problem::of_postgres),
+        };
+        if answer.as_ref().map_or_else(|problem| !problem.lost, |()| true) {
+            *slot = Some(conn);
+        }
+        answer
+    }
+
     async fn take(&self, slot: &mut Option<PgConnection>) -> Result<PgConnection, Problem> {
         match slot.take() {
             Some(conn) => Ok(conn),

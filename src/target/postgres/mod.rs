@@ -9,6 +9,7 @@ mod direct;
 mod env;
 mod fault;
 mod guard;
+mod inspect;
 mod ledger;
 mod line;
 mod locks;

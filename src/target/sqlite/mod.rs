@@ -141,6 +141,14 @@ impl Sqlite {
         }
     }
 
+    /// Has SQLite read a statement without running it.
+    pub async fn reads(&self, sql: &str) -> Result<(), Problem> {
+        let mut conn = self.asker().await?;
+        let read = raw::prepare::<sqlx::Sqlite, _>(&mut conn, sql).await.map_err(Problem::of_sqlite);
+        conn.close().await.map_err(Problem::of_sqlite)?;
+        read.map(|_| ())
+    }
+
     /// The step's own probe; none: it has none.
     async fn answer(&self, direct: &Direct) -> Result<Option<bool>, String> {
         let Some(question) = &direct.question else { return Ok(None) };

@@ -4,7 +4,8 @@ use super::form::{Form, Kind};
 use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
-use crate::run::{clean, plan, words};
+use crate::run::follow::acting;
+use crate::run::{clean, plan, remedy, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pane::header;
@@ -20,6 +21,7 @@ pub fn title(model: &Model, form: &Form) -> String {
     match &form.kind {
         Kind::Consent => format!("This is {}", next::environment(model).to_uppercase()),
         Kind::Retry(id) => format!("Run {} again?", name(model, id)),
+        Kind::Fix(id) => format!("Fix, then run {} again?", name(model, id)),
         Kind::Skip(id) => format!("Skip {}?", name(model, id)),
         Kind::Cancel(attempt) => format!("Cancel {}?", clean::line(&attempt.to_string(), 60)),
         Kind::Leftover(attempt) => format!("End what is left of {}?", clean::line(&attempt.to_string(), 60)),
@@ -59,6 +61,7 @@ pub fn said(model: &Model, form: &Form) -> Said {
     match &form.kind {
         Kind::Consent => consent(model),
         Kind::Retry(id) => retry(model, id),
+        Kind::Fix(id) => fix(model, id),
         Kind::Skip(id) => skip(model, id),
         Kind::Cancel(attempt) => cancel(model, attempt),
         Kind::Leftover(attempt) => leftover(model, attempt),
@@ -107,6 +110,13 @@ fn consent(model: &Model) -> Said {
     let source = clean::line(&state.opened.source.name, 100);
     out.push((Ink::Dim, format!("  runbook {source}, digest {digest}…")));
     out.push(rehearsed(model));
+    if let Some(reason) = &state.opened.unrehearsed {
+        out.push((Ink::Warn, format!("  it goes without its rehearsal: {}", clean::line(reason, 300))));
+    }
+    for approval in &state.opened.approvals {
+        let at = words::date(approval.at, model.runbook.window.zone);
+        out.push((Ink::Good, format!("  approved by {} on {at}", clean::line(&approval.by, 60))));
+    }
     if let Some(end) = time::window_end(model) {
         out.push((Ink::Dim, format!("  window ends {}", time::span(time::until(model, end)))));
     }
@@ -152,6 +162,34 @@ fn retry(model: &Model, id: &StepId) -> Said {
     if let Some(step) = model.runbook.step(id) {
         out.push((Ink::Text, format!("Runs again: {}", clean::line(&brief(step), 300))));
     }
+    out
+}
+
+/// What is sent ahead, exactly, and then what a retry says.
+fn fix(model: &Model, id: &StepId) -> Said {
+    let mut out = Vec::new();
+    let Some(step) = model.runbook.step(id) else { return out };
+    match remedy::of(&model.runbook, &model.state, step) {
+        Some(Ok(statements)) => {
+            out.push((Ink::Strong, "Sent first, as a part of the same attempt:".to_owned()));
+            for statement in statements {
+                let text = clean::block(&statement.sql);
+                out.extend(text.trim_end().lines().map(|line| (Ink::Strong, format!("  {line}"))));
+            }
+            let attempt = model.state.step(id).and_then(|run| run.attempt.as_ref());
+            let acting = attempt.and_then(|attempt| acting(&model.runbook, attempt)).unwrap_or(step);
+            let together = match &acting.verb {
+                Verb::Sql(script) if script.transaction => "In one transaction with it: both happen, or neither.",
+                _ => "Each statement by itself: what is done stays done.",
+            };
+            out.push((Ink::Text, together.to_owned()));
+        }
+        Some(Err(error)) => {
+            out.push((Ink::Bad, format!("The fix cannot be made ready: {}", clean::line(&error.to_string(), 300))))
+        }
+        None => out.push((Ink::Warn, "There is no known fix any more.".to_owned())),
+    }
+    out.extend(retry(model, id));
     out
 }
 

@@ -15,6 +15,7 @@ use crate::tui::view;
 pub enum Kind {
     Consent,
     Retry(StepId),
+    Fix(StepId),
     Skip(StepId),
     Cancel(Attempt),
     Leftover(Attempt),
@@ -172,6 +173,7 @@ impl Form {
             Kind::Quit => return self.quit(model),
             Kind::Consent => CommandVerb::Confirm { text: self.text(0) },
             Kind::Retry(step) => CommandVerb::Retry { step: step.clone() },
+            Kind::Fix(step) => CommandVerb::Fix { step: step.clone() },
             Kind::Skip(step) => CommandVerb::Skip { step: step.clone(), reason: self.text(0) },
             Kind::Cancel(attempt) => CommandVerb::Cancel { attempt: attempt.clone() },
             Kind::Leftover(attempt) => {
@@ -233,7 +235,7 @@ fn subject(model: &Model, kind: &Kind) -> String {
     let state = &model.state;
     let step = |id: &StepId| state.step(id).map_or(0, |run| run.changed).to_string();
     match kind {
-        Kind::Retry(id) | Kind::Skip(id) => step(id),
+        Kind::Retry(id) | Kind::Fix(id) | Kind::Skip(id) => step(id),
         Kind::Cancel(attempt) | Kind::Leftover(attempt) | Kind::Settle(attempt) => step(&attempt.step),
         Kind::Vote { step, role, .. } => {
             format!("{:?}", state.step(step).map(|run| (&run.status, run.votes.get(role))))

@@ -267,7 +267,7 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
         Verb::Wait(wait) => page.say(Ink::Text, 2, &format!("waits {}", text::planned(*wait))),
-        Verb::Notify(Notify::Webhook { url, text }) => {
+        Verb::Notify(Notify::Webhook { url, text, .. }) => {
             page.field("to", Ink::Text, &clean::line(&url.to_string(), 200));
             page.say(Ink::Text, 2, clean::block(text).trim_end());
         }

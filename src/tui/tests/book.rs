@@ -82,6 +82,7 @@ fn migrate() -> Phase {
         matching: "already exists".to_owned(),
         cause: "left over from an earlier attempt".to_owned(),
         fix: "drop it, then retry".to_owned(),
+        remedy: None,
     }];
     let mut undo = step("m011-undo", "", sql("alter table agent_trust_scores drop column workspace_id"));
     undo.expected_time = Some(Duration::from_secs(2));
@@ -138,6 +139,7 @@ pub fn book() -> Runbook {
         name: name.to_owned(),
         protected,
         approvals: 0,
+        rehearsal: false,
         targets: vec![("main".to_owned(), target.clone())],
     };
     let verify = phase(

@@ -80,6 +80,7 @@ pub fn runbook() -> Runbook {
         line: 1,
     };
     Runbook {
+        channels: Vec::new(),
         id: "week1-wednesday".into(),
         title: "Week 1 Wednesday: database cleanup".into(),
         window: Window {
@@ -93,6 +94,7 @@ pub fn runbook() -> Runbook {
             name: "production".into(),
             protected: true,
             approvals: 1,
+            rehearsal: false,
             targets: vec![("main".into(), TargetSpec::new(Secret::Env("PROD_DATABASE_URL".into())))],
         }],
         probes: vec![probe("error_rate", "Error rate", "%"), probe("connections", "Connections", "")],

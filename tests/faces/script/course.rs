@@ -65,6 +65,8 @@ fn opening(s: &mut Script) {
         cwd: "/srv/run".into(),
         version: "0.1.0".into(),
         rehearsed: None,
+        approvals: Vec::new(),
+        unrehearsed: None,
     })));
     s.push(Event::EngineStarted { pid: 812, host: "jump1".into(), boot: "b".into(), zero_ms: 0, by: DBA.into() });
     let weaker = Proof::Weaker { why: "there is no ledger in this database".into() };

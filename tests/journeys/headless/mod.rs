@@ -1,7 +1,10 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
+mod approvals;
 mod batch;
 mod books;
+mod channels;
+mod check_env;
 mod codes;
 mod crash;
 mod direct;
@@ -9,6 +12,7 @@ mod failover;
 mod faults;
 mod gap;
 mod going_on;
+mod includes;
 mod inputs;
 mod locks;
 mod owners;

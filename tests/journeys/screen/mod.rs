@@ -5,6 +5,7 @@ mod fault;
 mod lost;
 mod owner;
 mod protected;
+mod remedy;
 mod sizes;
 mod two;
 mod wednesday;

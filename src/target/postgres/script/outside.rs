@@ -95,8 +95,9 @@ impl Attempt<'_> {
     async fn look_after(&self, fault: &mut Fault) {
         let cleaning = self.job.direct.cleaning as usize;
         if self.collector.statement() as usize <= cleaning {
-            // Not even that went through: the next try begins with it again.
-            fault.residue = self.job.statements.iter().take(cleaning).map(|one| one.sql.clone()).collect();
+            // Not even that went through: the next try begins with it again. What a person chose to send is theirs to repeat.
+            let own = self.job.statements.iter().take(cleaning).skip(self.job.direct.fixing as usize);
+            fault.residue = own.map(|one| one.sql.clone()).collect();
             fault.effect = Effect::Possible;
             return;
         }

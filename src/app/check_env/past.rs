@@ -1,0 +1,69 @@
+//! What the steps before will have made, changed and taken away by the time a statement is sent.
+
+use crate::runbook::sql::names::{Name, Named};
+
+/// By the statements so far, in the order of the run.
+#[derive(Default)]
+pub struct Past {
+    made: Vec<Name>,
+    /// With who takes it away.
+    gone: Vec<(Name, String)>,
+    changed: Vec<Name>,
+    /// Columns that come, and those that go.
+    brought: Vec<(Name, String)>,
+    lost: Vec<(Name, String)>,
+    /// Who does something that names do not tell: a command, a function, a DO block, a text that only the run knows.
+    pub more: Option<String>,
+}
+
+impl Past {
+    /// True where a statement so far makes what may be this.
+    pub fn makes(&self, name: &Name) -> bool {
+        self.made.iter().any(|made| made.may_be(name))
+    }
+
+    /// Who takes it away before.
+    pub fn takes_away(&self, name: &Name) -> Option<&str> {
+        self.gone.iter().find(|(gone, _)| gone.may_be(name)).map(|(_, who)| who.as_str())
+    }
+
+    /// True where its columns may be others by then.
+    pub fn touches(&self, name: &Name) -> bool {
+        self.makes(name) || self.changed.iter().any(|changed| changed.may_be(name))
+    }
+
+    /// Whether a column is there by then, where it is `now`.
+    pub fn has_column(&self, table: &Name, column: &str, now: bool) -> bool {
+        let is = |one: &(Name, String)| one.0.may_be(table) && one.1 == column;
+        self.brought.iter().any(is) || (now && !self.lost.iter().any(is))
+    }
+
+    /// True where nothing so far could make a difference to any name.
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty() && self.gone.is_empty() && self.changed.is_empty() && self.more.is_none()
+    }
+
+    /// `act` does something that cannot be told beforehand.
+    pub fn does_more(&mut self, act: &str) {
+        self.more.get_or_insert_with(|| act.to_owned());
+    }
+
+    /// The statement of `act` will have run.
+    pub fn run(&mut self, act: &str, named: &Named) {
+        for name in &named.takes_away {
+            self.made.retain(|made| !made.may_be(name));
+            self.gone.push((name.clone(), act.to_owned()));
+        }
+        for (name, ..) in &named.makes {
+            self.gone.retain(|(gone, _)| !gone.may_be(name));
+            self.made.push(name.clone());
+        }
+        self.changed.extend(named.changes.iter().cloned());
+        self.brought.retain(|one| !named.loses.contains(one));
+        self.lost.extend(named.loses.iter().cloned());
+        self.brought.extend(named.brings.iter().cloned());
+        if named.makes_more {
+            self.does_more(act);
+        }
+    }
+}
