@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::batch::Batches;
+use super::migrations::FileTurn;
 
 /// The names that `expect` and later steps see. Absent: the verb has no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -121,6 +122,12 @@ pub enum Chunk {
         verdict: Option<Verdict>,
     },
     Probed(Probed),
+    /// The versions of the migration files whose turn comes in this attempt: journaled before the first is touched.
+    Migrating {
+        versions: Vec<String>,
+    },
+    /// The turn of a migration file came, or is over.
+    File(FileTurn),
 }
 
 /// What was there before the first statement of SQL outside of a transaction was sent, and whose session sends it:

@@ -230,6 +230,12 @@ impl RunState {
                         verdict: verdict.clone(),
                     });
                 }
+                if let (Chunk::Migrating { versions }, Direction::Forward) = (chunk, attempt.direction) {
+                    // A retry goes on where the first attempt began.
+                    let known = step.migrating.get_or_insert_default();
+                    let new = versions.iter().filter(|version| !known.contains(version)).cloned().collect::<Vec<_>>();
+                    known.extend(new);
+                }
                 if let Chunk::Probed(probed) = chunk {
                     step.probed = Some(probed.clone());
                 }
@@ -279,6 +285,9 @@ impl RunState {
             (Outcome::Done { .. }, false) => StepStatus::Undone,
             (_, false) => StepStatus::UndoFailed,
         };
+        if step.status == StepStatus::Undone {
+            step.migrating = None;
+        }
         let failed = matches!(step.status, StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed);
         step.failed_ms = failed.then_some(entry.at.ms);
         if forward {
@@ -317,6 +326,9 @@ impl RunState {
             (Claim::Done, false) => StepStatus::Undone,
             (Claim::NotDone, false) => StepStatus::UndoFailed,
         };
+        if step.status == StepStatus::Undone {
+            step.migrating = None;
+        }
         let counts = step.has_effect();
         self.note_completion(&attempt.step, counts);
     }

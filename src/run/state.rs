@@ -139,6 +139,8 @@ pub struct StepRun {
     pub judged: Option<Judged>,
     /// Its first statement outside of a transaction was about to be sent.
     pub probed: Option<Probed>,
+    /// The versions that were pending when a step of migration files first began; none: it never did, or was taken back.
+    pub migrating: Option<Vec<String>>,
     pub cancel_asked: bool,
     /// The entry that last changed it: a confirm that saw less is refused.
     pub changed: u64,

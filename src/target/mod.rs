@@ -11,6 +11,7 @@ mod collect;
 mod direct;
 mod error;
 mod label;
+mod migrate;
 mod notice;
 mod place;
 mod postgres;
@@ -35,6 +36,7 @@ pub use self::batch::BatchJob;
 pub use self::claim::{Claim, Memory, Refusal};
 pub use self::direct::{Ruling, left};
 pub use self::error::TargetError;
+pub use self::migrate::{MigrateJob, Standing, standing};
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
 
@@ -64,6 +66,8 @@ pub struct SqlJob<'a> {
     pub counter: Option<&'a AtomicU64>,
     /// Its row in the ledger; none: the attempt of no run, which nobody resolves.
     pub entry: Option<&'a LedgerEntry>,
+    /// The run whose claim on the database the transaction looks after, where no row of the ledger does.
+    pub fence: Option<&'a str>,
     /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
     pub witness: Option<&'a dyn Witness>,
 }
@@ -80,6 +84,7 @@ impl<'a> SqlJob<'a> {
             timeout: None,
             counter: None,
             entry: None,
+            fence: None,
             witness: None,
         }
     }

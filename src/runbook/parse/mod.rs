@@ -3,6 +3,7 @@
 mod batch;
 mod ending;
 mod head;
+mod migrations;
 mod phases;
 mod reader;
 mod steps;
@@ -22,6 +23,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::expr::{self, Context, Part, Place};
+use super::migrations::{File, MOST_BYTES, MOST_FILES};
 use super::problem::Found;
 use super::text::Located;
 use super::{Problems, Runbook, Source, Var, check, problem, suggest};
@@ -37,6 +39,10 @@ pub(super) enum Given {
 
 /// Gives the text of a file that the runbook names. Err: message and hint.
 pub(super) type ReadFile<'r> = dyn Fn(&str) -> Result<String, (String, String)> + 'r;
+
+/// Gives the names of the files in a folder that the runbook names and in its subfolders, from that folder on; only those that
+/// [`accepts`](super::migrations::accepts) takes. Err: message and hint.
+pub(super) type ListFolder<'r> = dyn Fn(&str) -> Result<Vec<String>, (String, String)> + 'r;
 
 /// What an expression or template may mention, which depends on where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +106,7 @@ pub(super) struct Notes<'s> {
     /// Bytes at which its lines start.
     lines: Vec<usize>,
     read: &'s ReadFile<'s>,
+    list: &'s ListFolder<'s>,
     found: RefCell<Vec<Found>>,
     files: RefCell<BTreeMap<String, String>>,
     /// Secrets that stand in the text; they are not shown again.
@@ -113,12 +120,13 @@ pub(super) struct Notes<'s> {
 }
 
 impl<'s> Notes<'s> {
-    fn new(source: &'s Source, read: &'s ReadFile<'s>) -> Self {
+    fn new(source: &'s Source, read: &'s ReadFile<'s>, list: &'s ListFolder<'s>) -> Self {
         Self {
             name: &source.name,
             source: &source.text,
             lines: problem::lines(&source.text),
             read,
+            list,
             found: RefCell::default(),
             files: RefCell::default(),
             masks: RefCell::default(),
@@ -206,6 +214,44 @@ impl<'s> Notes<'s> {
             }
         }
         self.files.borrow().get(name).map(|text| Located::of_file(name, text))
+    }
+
+    /// A file that was read before, with its text.
+    pub fn known_file(&self, path: &str) -> Option<Located> {
+        self.files.borrow().get(path).map(|text| Located::of_file(path, text))
+    }
+
+    /// The migration files of a folder that the runbook names, and the folder's name as it is from then on. None: it was noted
+    /// what is wrong with it.
+    pub fn folder(&self, folder: &Located) -> Option<(String, Vec<File>)> {
+        if expr::has_template(&folder.text) {
+            self.at(folder, "a folder is a fixed path: no templates here", "write the path out");
+            return None;
+        }
+        let name = folder.text.trim_start_matches("./").trim_end_matches('/').to_owned();
+        let names = match (self.list)(&name) {
+            Ok(names) => names,
+            Err((message, hint)) => {
+                self.at(folder, message, hint);
+                return None;
+            }
+        };
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        for one in names {
+            let path = Located { text: format!("{name}/{one}"), ..folder.clone() };
+            let text = self.file(&path)?.text;
+            bytes += text.len();
+            files.push(File { name: one, path: path.text, text });
+        }
+        if files.len() > MOST_FILES || bytes > MOST_BYTES {
+            let message = format!("this folder holds {} files of {bytes} bytes: too much for a runbook", files.len());
+            let hint =
+                format!("{MOST_FILES} files and {} MiB are the most: let a `run` step call the tool", MOST_BYTES >> 20);
+            self.at(folder, message, hint);
+            return None;
+        }
+        Some((name, files))
     }
 
     /// A text with its templates resolved now: only variables that do not depend on the run are known.
@@ -326,9 +372,10 @@ fn masked(source: &str, masks: &[Range<usize>]) -> String {
 pub(super) fn document(
     source: &Source,
     read: &ReadFile<'_>,
+    list: &ListFolder<'_>,
     given: &BTreeMap<String, Given>,
 ) -> Result<(Runbook, BTreeMap<String, String>), Problems> {
-    let notes = Notes::new(source, read);
+    let notes = Notes::new(source, read, list);
     let (tree, errors) = DeTable::parse_recoverable(&source.text);
     for error in &errors {
         syntax(&notes, error);

@@ -7,15 +7,17 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, Wants, batch, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, batch, migrations, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
-const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
-const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["migrations", "backup", "restore", "snapshot", "explain"];
+const VERBS: &[&str] =
+    &["checklist", "poll", "sql", "file", "batch", "migrations", "run", "shell", "http", "wait", "notify"];
+const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "migrations", "run", "shell", "http"];
+const UNBUILT: &[&str] = &["backup", "restore", "snapshot", "explain"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
+const MIGRATION_FACTS: &[&str] = &["value", "rows", "table", "notices", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// A verb with what hangs on it.
@@ -33,6 +35,7 @@ pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'s
     match verb {
         Verb::Checklist(_) => &["answers", "ms"],
         Verb::Batch(_) => BATCH_FACTS,
+        Verb::Migrations(_) => MIGRATION_FACTS,
         Verb::Sql(_) => &["value", "rows", "row", "table", "affected", "notices", "ms"],
         Verb::Run(_) | Verb::Shell(_) if produces => &["exit", "stdout", "stderr", "file", "ms"],
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
@@ -47,7 +50,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         // Known keys even where they are one too many: that is said already.
         table.node(verb);
     }
-    belongs(table, word, "target", &["sql", "file", "batch"], "connect");
+    belongs(table, word, "target", &["sql", "file", "batch", "migrations"], "connect");
+    belongs(table, word, "unrecord", &["sql", "file"], "");
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
@@ -55,7 +59,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
     let target = match word {
-        Some("sql" | "file" | "batch") => steps::target(table, known, "target", only),
+        Some("sql" | "file" | "batch" | "migrations") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
     };
@@ -63,13 +67,14 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         .then(|| table.need_or_none("produces"))
         .flatten()
         .map(|text| template(table.notes, &text, Place::Argv, owner));
-    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone()));
+    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone(), is_undo));
     // A step without a verb is a problem that was noted; the rest of it is still worth reading.
     let verb = verb.unwrap_or(Verb::Wait(Duration::ZERO));
     let facts = match word {
         Some("run" | "shell") => facts_of(&Verb::Run(Vec::new()), table.has("produces")),
         Some("sql" | "file") => facts_of(&empty_sql(), false),
         Some("batch") => BATCH_FACTS,
+        Some("migrations") => MIGRATION_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
         Some(_) => &["ms"],
@@ -126,7 +131,9 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch") => format!("write `{instead}` instead"),
+        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "migrations") => {
+            format!("write `{instead}` instead")
+        }
         _ => "leave it out".to_owned(),
     };
     table.refuse(key, message, hint);
@@ -139,6 +146,7 @@ fn read(
     only: &[String],
     word: &'static str,
     target: Option<String>,
+    is_undo: bool,
 ) -> Option<Verb> {
     match word {
         "checklist" => checklist(table).map(Verb::Checklist),
@@ -155,6 +163,10 @@ fn read(
         "batch" => {
             let batch = batch::batch(table, known, owner, only, target.as_ref())?;
             Some(Verb::Batch(Box::new(batch)))
+        }
+        "migrations" => {
+            let migrations = migrations::migrations(table, known, only, target.as_ref(), is_undo)?;
+            Some(Verb::Migrations(Box::new(migrations)))
         }
         "run" => argv(table, "run", owner).map(Verb::Run),
         "shell" => {

@@ -9,6 +9,7 @@ mod direct;
 mod env;
 mod fault;
 mod guard;
+mod keeper;
 mod ledger;
 mod line;
 mod locks;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::activity::Backend;
 use self::guard::Held;
+pub(super) use self::keeper::Keeper;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
 use self::types::Types;
