@@ -10,6 +10,7 @@ mod gap;
 mod going_on;
 mod inputs;
 mod locks;
+mod migrations;
 mod owners;
 mod rows;
 mod shim;
