@@ -233,7 +233,7 @@ impl Walk<'_> {
         let pending = order.since.as_ref().map_or(plan.turns.len(), Vec::len);
         match order.expect_pending {
             Some(wanted) if order.way == Way::Up && pending != wanted as usize => Err(Refused {
-                what: format!("{} pending, and {wanted} expected", run_words::plural(pending as u64, "file is")),
+                what: format!("pending: {}; expected: {wanted}", run_words::plural(pending as u64, "file")),
                 hint: "look at the tool's table and at the folder: is it the right database, the right branch?"
                     .to_owned(),
             }),

@@ -8,11 +8,12 @@ mod sqlx_itself;
 mod tools;
 mod undo;
 
-use gonogo::run::Facts;
+use gonogo::run::command::CommandVerb;
+use gonogo::run::{Event, Facts};
 use support::headless::{Desk, Ran, Running};
 use support::postgres::Cluster;
 
-use super::story::{entries, outcome};
+use super::story::{Voice, entries, outcome};
 use super::{book, desk, desk_with_database};
 
 const RUN: [&str; 4] = ["run", "runbook.toml", "--headless", "--yes"];
@@ -147,6 +148,19 @@ async fn facts(desk: &Desk) -> Facts {
         gonogo::run::Outcome::Done { facts, .. } => *facts,
         other => panic!("not done: {other:?}"),
     }
+}
+
+/// The held run is taken up, and its step tried once more.
+async fn retried(desk: &Desk) -> Ran {
+    let folder = desk.run_dir();
+    let begun = |event: &Event| matches!(event, Event::EngineStarted { .. });
+    let seq = entries(&folder).await.last().map_or(0, |entry| entry.seq);
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.until_after(seq, "the engine begins", begun).await;
+    voice.ready().await;
+    voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
+    engine.end()
 }
 
 /// The journals so far are put aside, so that there is one run again.

@@ -111,7 +111,7 @@ fn not_as_many_as_expected() {
     let kind = kind("plain");
     kind.write(&desk, 3);
     desk.write("runbook.toml", &kind.step(", expect_pending = 2", ""));
-    refused(&desk, &["3 files are pending, and 2 expected"]);
+    refused(&desk, &["pending: 3 files; expected: 2"]);
     assert_eq!(tables(cluster, &db), [""; 0]);
     assert_eq!(cluster.psql(&db, "select to_regclass('schema_versions') is null"), "t");
 }
@@ -147,7 +147,7 @@ fn while_the_tool_itself_is_at_work() {
         cluster.until(&db, &held, "1");
         refused(&desk, &["another migrator is at work: pid", &format!("holds the lock of {tool}")]);
         assert_eq!(tables(cluster, &db), [""; 0]);
-        other.kill().unwrap();
+        cluster.psql(&db, &format!("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"));
         other.wait().unwrap();
         cluster.until(&db, &held, "0");
         desk.run(&RUN).exits(0);

@@ -50,5 +50,5 @@ fn not_for_tools_whose_table_is_another_there() {
     let desk = desk();
     kind("flyway").write(&desk, 1);
     desk.write("runbook.toml", &kind("flyway").step("", "").replace("env:DB", "sqlite:app.db?mode=rwc"));
-    desk.run(&["check", "runbook.toml"]).exits(2).says("files of flyway are applied to PostgreSQL only");
+    desk.run(&["check", "runbook.toml"]).exits(3).says("files of flyway are applied to PostgreSQL only");
 }

@@ -56,12 +56,7 @@ async fn a_file_that_fails_is_rolled_back_and_not_recorded() {
         assert_eq!(kind.applied(cluster, &db), kind.versions[..1], "{}", kind.tool);
         assert_eq!(tables(cluster, &db), ["t1", "t2"], "{}", kind.tool);
         cluster.psql(&db, "drop table t2");
-        let folder = desk.run_dir();
-        let engine = desk.start(&["engine", folder.to_str().unwrap()]);
-        let mut voice = crate::headless::story::Voice::at(&folder).await;
-        voice.ready().await;
-        voice.say(gonogo::run::command::CommandVerb::Retry { step: "migrate".into() }).await;
-        engine.end().exits(0);
+        retried(&desk).await.exits(0);
         assert_eq!(kind.applied(cluster, &db), kind.versions, "{}", kind.tool);
         assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{}", kind.tool);
     }
