@@ -29,6 +29,9 @@ pub struct Facts {
     /// Batches committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<u64>,
+    /// Migration files applied, or taken back: `table` says which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -126,7 +126,7 @@ impl MigrationOrder {
         };
         let table: Vec<_> = files.iter().filter_map(|n| self.files.get(*n)).map(row).collect();
         let count = table.len() as u64;
-        Facts { value: Some(Value::from(count)), rows: Some(count), table, ..Facts::default() }
+        Facts { value: Some(Value::from(count)), rows: Some(count), files: Some(count), table, ..Facts::default() }
     }
 }
 

@@ -51,7 +51,9 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         table.node(verb);
     }
     belongs(table, word, "target", &["sql", "file", "batch", "migrations"], "connect");
-    belongs(table, word, "unrecord", &["sql", "file"], "");
+    if is_undo {
+        belongs(table, word, "unrecord", &["sql", "file"], "");
+    }
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");

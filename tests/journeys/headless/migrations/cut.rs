@@ -79,8 +79,9 @@ async fn an_undo_goes_on_too() {
     // Three forward, and one back.
     killed(&desk, &RUN, "target.migrate.file", 4);
     assert_eq!(kind.applied(cluster, &db), kind.versions[..2]);
-    let ran = desk.run(&RESUME);
-    println!("{} {:#?}", ran.out, started(&entries(&desk.run_dir()).await));
+    let ran = desk.run(&RESUME).exits(5);
+    let undone = started(&entries(&desk.run_dir()).await);
+    assert_eq!(undone.last().unwrap(), "undo of migrate (attempt 2)", "{}", ran.out);
     assert_eq!(kind.applied(cluster, &db), [""; 0]);
     assert_eq!(tables(cluster, &db), [""; 0]);
 }
