@@ -187,7 +187,7 @@ impl Sheet<'_> {
         if order.way == Way::Down {
             return;
         }
-        for file in &order.files {
+        for (_, file) in order.files.iter().enumerate().filter(|(n, _)| order.reaches(*n)) {
             let alone = if file.transaction { "" } else { " · outside of a transaction" };
             let back = if file.down.is_some() { " · leads down too" } else { "" };
             self.text(&format!("{}{alone}{back}", clean::line(&file.script, VALUE)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::batch::Batches;
 use super::facts::Chunk;
 use super::limits;
-use super::migrations::{FileState, FileTurn};
+use super::migrations::FileTurn;
 
 /// One line of a result, still as data: faces lay it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,9 @@ impl OutputLog {
             }
             Chunk::Batch(batches) => self.batches = Some(batches.clone()),
             Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Migrating { .. } => {}
-            Chunk::File(turn) => self.file(turn),
+            Chunk::File(turn) => {
+                self.files.insert(turn.version.clone(), turn.clone());
+            }
             Chunk::Text { stream, text } => {
                 *self.text_bytes.entry(stream.clone()).or_default() += text.len() as u64;
                 for part in text.split_inclusive('\n') {
@@ -71,13 +73,6 @@ impl OutputLog {
                 }
             }
         }
-    }
-
-    fn file(&mut self, turn: &FileTurn) {
-        if turn.state != FileState::Begun {
-            self.line(Line::Notice { severity: "FILE".to_owned(), text: turn.words() });
-        }
-        self.files.insert(turn.version.clone(), turn.clone());
     }
 
     /// Output arrives in pieces: one that continues an unfinished line joins it.

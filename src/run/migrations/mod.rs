@@ -103,6 +103,13 @@ impl MigrationOrder {
         }
     }
 
+    /// True for a file that it reaches: up to `to`, where there is one.
+    pub fn reaches(&self, n: usize) -> bool {
+        let Some(file) = self.files.get(n) else { return false };
+        let last = self.to.as_ref().and_then(|to| self.files.iter().position(|file| file.version == *to));
+        last.is_none_or(|last| n <= last && !file.repeatable)
+    }
+
     /// The table of the bookkeeping, as people write it.
     pub fn table(&self) -> &str {
         self.table.as_deref().unwrap_or_else(|| self.tool.table())

@@ -133,15 +133,12 @@ fn known(order: &MigrationOrder, rows: &[Row]) -> Result<(), Refused> {
 }
 
 fn up(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
-    let last = order.to.as_ref().and_then(|to| order.files.iter().position(|file| file.version == *to));
-    let wanted = |n: usize, file: &OrderedFile| match (last, file.repeatable) {
-        (Some(last), repeatable) => n <= last && !repeatable,
-        (None, true) => changed(order, rows, file),
-        (None, false) => true,
+    let pending = |file: &OrderedFile| match file.repeatable {
+        true => changed(order, rows, file),
+        false => recorded(order, rows, file) != State::Done,
     };
-    let pending = |file: &OrderedFile| file.repeatable || recorded(order, rows, file) != State::Done;
     let turns: Vec<usize> =
-        order.files.iter().enumerate().filter(|(n, file)| wanted(*n, file) && pending(file)).map(|(n, _)| n).collect();
+        order.files.iter().enumerate().filter(|(n, file)| order.reaches(*n) && pending(file)).map(|(n, _)| n).collect();
     let notes = late(order, rows, &turns)?;
     Ok(Plan { turns, notes })
 }

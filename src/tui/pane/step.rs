@@ -255,7 +255,7 @@ fn files(page: &mut Page<'_>, order: &MigrationOrder, run: Option<&StepRun>) {
     page.field("table", Ink::Dim, &clean::line(order.table(), 100));
     page.gap();
     let turns = run.map(|run| &run.output.files).filter(|turns| !turns.is_empty());
-    for file in &order.files {
+    for (_, file) in order.files.iter().enumerate().filter(|(n, _)| order.reaches(*n)) {
         let turn = turns.and_then(|turns| turns.get(&file.version));
         if turn.is_none() && (turns.is_some() || order.way == Way::Down) {
             continue;

@@ -16,6 +16,8 @@ async fn from_nothing_and_again() {
         let versions: Vec<&str> = facts.table.iter().map(|row| row["version"].as_str().unwrap()).collect();
         assert_eq!(versions, kind.versions);
         assert!(facts.table.iter().all(|row| row["ms"].is_u64()), "{facts:?}");
+        let report = desk.run(&["report", "last"]).exits(0).out;
+        assert!(report.contains("## Migration files") && report.contains(kind.files[1].0), "{report}");
         anew(&desk);
         desk.write("runbook.toml", &kind.step("", "expect = \"value == 0\""));
         desk.run(&RUN).exits(0);
