@@ -366,7 +366,7 @@ pub struct Standing {
     pub recorded: Vec<usize>,
     /// The others of them.
     pub open: Vec<usize>,
-    /// A file that was begun outside of a transaction and is not recorded as done.
+    /// A file that was begun outside of a transaction and is not recorded as done: so says the journal, or the table itself.
     pub broken: Option<usize>,
 }
 
@@ -374,14 +374,15 @@ pub struct Standing {
 pub fn standing(order: &MigrationOrder, rows: &[Row], versions: &[String], begun: &[String]) -> Standing {
     let (mut done, mut open, mut broken) = (Vec::new(), Vec::new(), None);
     for (n, file) in order.files.iter().enumerate().filter(|(_, file)| versions.contains(&file.version)) {
-        let is_there = recorded(order, rows, file) == State::Done;
+        let state = recorded(order, rows, file);
+        let is_there = state == State::Done;
         let is_over = is_there == (order.way == Way::Up);
         if is_there {
             done.push(n);
         } else {
             open.push(n);
         }
-        if !is_over && begun.contains(&file.version) {
+        if state == State::Started || (!is_over && begun.contains(&file.version)) {
             broken = Some(n);
         }
     }

@@ -48,6 +48,7 @@ async fn when_all_was_done_but_said() {
 async fn in_doubt_outside_of_a_transaction() {
     let marks = [
         ("plain", "004_index.sql", "-- no-transaction\n", "target.migrate.alone"),
+        ("sqlx", "11_index.up.sql", "-- no-transaction\n", "target.migrate.alone"),
         ("dbmate", "20240104_index.sql", "-- migrate:up transaction:false\n", "target.migrate.alone"),
     ];
     for (tool, name, head, place) in marks {

@@ -93,6 +93,44 @@ async fn outside_of_a_transaction() {
     }
 }
 
+/// The step's time is one for all files: what is under way when it is over is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_takes_the_file_back() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("plain");
+    kind.write(&desk, 1);
+    desk.write("migrations/002_long.sql", "create table t2 (id int);\nselect pg_sleep(600);");
+    desk.write("runbook.toml", &kind.step("", "timeout = \"2s\""));
+    let ran = desk.run(&RUN).exits(4);
+    assert!(ran.out.contains("timed out") && ran.out.contains("1 file applied"), "{}", ran.out);
+    assert_eq!(kind.applied(cluster, &db), ["1"]);
+    assert_eq!(tables(cluster, &db), ["t1"]);
+}
+
+/// Each file has the tries of its target: who is in the way is told, and the file comes once they are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_tried_for_again() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("plain");
+    kind.write(&desk, 1);
+    desk.write("migrations/002_alter.sql", "alter table busy add column x int;");
+    cluster.psql(&db, "create table busy ()");
+    let mut other = cluster.psql_command(&db);
+    let hold = ["-c", "begin; lock table busy; select pg_sleep(600)"];
+    let mut other = other.args(hold).stderr(std::process::Stdio::null()).spawn().unwrap();
+    cluster.until(&db, "select count(*) from pg_locks where relation = 'busy'::regclass and granted", "1");
+    desk.write(
+        "runbook.toml",
+        &kind.step("", "").replace("lock_timeout = \"20s\"", "lock_timeout = \"100ms\", lock_tries = 50"),
+    );
+    let running = desk.start(&RUN);
+    running.says("LOCK: try 1 of 50");
+    cluster.psql(&db, "select pg_terminate_backend(pid) from pg_locks where relation = 'busy'::regclass and granted");
+    running.end().exits(0);
+    other.wait().unwrap();
+    assert_eq!(kind.applied(cluster, &db), ["1", "2"]);
+}
+
 /// What Flyway repeats comes last, once, and again when its text changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_flyway_repeats() {
