@@ -1,7 +1,7 @@
 //! `RunState::apply`: the only fold. What an entry means for what a run is.
 
 use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
-use super::facts::{Chunk, Judged, Outcome};
+use super::facts::{Chunk, Effect, Judged, Outcome};
 use super::limits;
 use super::output::OutputLog;
 use super::state::{
@@ -286,12 +286,13 @@ impl RunState {
             (_, false) => StepStatus::UndoFailed,
         };
         if step.status == StepStatus::Undone {
-            step.migrating = None;
+            step.taken_back();
         }
         let failed = matches!(step.status, StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed);
         step.failed_ms = failed.then_some(entry.at.ms);
         if forward {
             step.forward = Some(outcome.clone());
+            step.migrated |= step.migrating.is_some() && leaves_something(outcome);
             step.facts = match outcome {
                 Outcome::Done { facts, .. } => Some((**facts).clone()),
                 Outcome::Failed { facts, .. } => facts.as_deref().cloned(),
@@ -327,7 +328,7 @@ impl RunState {
             (Claim::NotDone, false) => StepStatus::UndoFailed,
         };
         if step.status == StepStatus::Undone {
-            step.migrating = None;
+            step.taken_back();
         }
         let counts = step.has_effect();
         self.note_completion(&attempt.step, counts);
@@ -434,6 +435,14 @@ impl RunState {
 
     fn trigger_mut(&mut self, id: &str) -> &mut TriggerRun {
         self.triggers.entry(id.to_owned()).or_default()
+    }
+}
+
+/// True where something of an attempt may be there.
+fn leaves_something(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.effect == Effect::Possible,
+        Outcome::Done { .. } | Outcome::Unknown { .. } => true,
     }
 }
 

@@ -148,7 +148,7 @@ impl Target {
             watch: &watch,
             started: Instant::now(),
             book: &book,
-            rows: Vec::new(),
+            rows: None,
             facts: Facts::default(),
             ms: BTreeMap::new(),
         };
@@ -167,8 +167,8 @@ struct Walk<'a> {
     watch: &'a Watch,
     started: Instant,
     book: &'a Book<'a>,
-    /// What the tool's table says.
-    rows: Vec<Row>,
+    /// What the tool's table says; none: nobody knows yet.
+    rows: Option<Vec<Row>>,
     /// Notices of all files.
     facts: Facts,
     /// What the files of this attempt took.
@@ -185,7 +185,7 @@ impl Walk<'_> {
             Err(problem) => return self.failed(self.unreadable(&problem), &[]),
         };
         let absent = found.is_none();
-        self.rows = found.unwrap_or_default();
+        self.rows = Some(found.unwrap_or_default());
         let Plan { turns, notes } = match self.plan() {
             Ok(plan) => plan,
             Err(Refused { what, hint }) => {
@@ -229,7 +229,7 @@ impl Walk<'_> {
 
     fn plan(&self) -> Result<Plan, Refused> {
         let order = self.job.order;
-        let plan = plan(order, &self.rows)?;
+        let plan = plan(order, self.rows.as_deref().unwrap_or_default())?;
         let pending = order.since.as_ref().map_or(plan.turns.len(), Vec::len);
         match order.expect_pending {
             Some(wanted) if order.way == Way::Up && pending != wanted as usize => Err(Refused {
@@ -297,7 +297,8 @@ impl Walk<'_> {
     /// What the step has applied over all its attempts, or this attempt has taken back: `now` is done by this one.
     fn brought(&self, now: &[usize]) -> Facts {
         let order = self.job.order;
-        let mut all = if order.way == Way::Up { order.applied(&self.rows) } else { Vec::new() };
+        let rows = self.rows.as_deref().unwrap_or_default();
+        let mut all = if order.way == Way::Up { order.applied(rows) } else { Vec::new() };
         all.extend(now.iter().filter(|n| !all.contains(n)).copied().collect::<Vec<_>>());
         let facts = order.facts(&all, &self.ms);
         let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -336,6 +337,10 @@ impl Walk<'_> {
 
     /// The end of an attempt that something stopped between two files, or before the first.
     fn failed(&self, fault: Fault, done: &[usize]) -> Outcome {
+        if self.rows.is_none() {
+            let safe = "no file was touched: nothing was applied, or taken back, by this attempt".to_owned();
+            return words::failed(Fault { safe, ..fault }, None);
+        }
         let facts = self.brought(done);
         let effect = if facts.rows == Some(0) { fault.effect } else { Effect::Possible };
         let safe = self.safe(&facts, &[]);

@@ -150,15 +150,21 @@ async fn facts(desk: &Desk) -> Facts {
     }
 }
 
+/// A voice at the second engine of a run, once that has begun and knows its targets.
+async fn taken_up(folder: &std::path::Path) -> Voice {
+    let begun = |event: &Event| matches!(event, Event::EngineStarted { .. });
+    let first = entries(folder).await.into_iter().find(|entry| begun(&entry.event)).unwrap();
+    let mut voice = Voice::at(folder).await;
+    voice.until_after(first.seq, "the engine begins", begun).await;
+    voice.ready().await;
+    voice
+}
+
 /// The held run is taken up, and its step tried once more.
 async fn retried(desk: &Desk) -> Ran {
     let folder = desk.run_dir();
-    let begun = |event: &Event| matches!(event, Event::EngineStarted { .. });
-    let seq = entries(&folder).await.last().map_or(0, |entry| entry.seq);
     let engine = desk.start(&["engine", folder.to_str().unwrap()]);
-    let mut voice = Voice::at(&folder).await;
-    voice.until_after(seq, "the engine begins", begun).await;
-    voice.ready().await;
+    let mut voice = taken_up(&folder).await;
     voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
     engine.end()
 }

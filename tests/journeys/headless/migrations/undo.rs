@@ -61,6 +61,31 @@ async fn what_a_failed_step_applied_is_taken_back() {
     }
 }
 
+/// What an earlier attempt applied is taken back, although the last one could not even look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_attempt_without_its_table_forgets_nothing() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    cluster.psql(&db, "create view t3 as select 1");
+    desk.write("runbook.toml", &kind.step("", DOWN));
+    desk.run(&RUN).exits(4);
+    assert_eq!(tables(cluster, &db), ["t1", "t2"]);
+    // It is there, and cannot be read.
+    cluster.psql(&db, "alter table schema_migrations rename column version to other");
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = taken_up(&folder).await;
+    voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
+    let broken = |event: &Event| matches!(event, Event::StepEnded { attempt, .. } if attempt.n == 2);
+    voice.until("the second attempt ends", broken).await;
+    cluster.psql(&db, "alter table schema_migrations rename column other to version");
+    voice.say(CommandVerb::Rollback { plan: None, reason: "it is enough".to_owned() }).await;
+    engine.end().exits(5);
+    assert_eq!(tables(cluster, &db), [""; 0]);
+    assert_eq!(kind.applied(cluster, &db), [""; 0]);
+}
+
 /// Prisma has no files that lead down: SQL of the runbook does it, and the tool's rows say so in the same transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn prisma_forgets_with_the_undo() {
