@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::books::Book;
-pub use self::plan::{Plan, Refused, Row, State, plan, recorded};
+pub use self::plan::{Index, Plan, Refused, Row, State, plan};
 use super::clean;
 use super::event::{Direction, Statement};
 use super::facts::Facts;
@@ -117,8 +117,12 @@ impl MigrationOrder {
 
     /// Of its files, those that this step applied: pending when it first began, and recorded now.
     pub fn applied(&self, rows: &[Row]) -> Vec<usize> {
+        self.applied_by(&Index::new(self.tool, rows))
+    }
+
+    fn applied_by(&self, index: &Index<'_>) -> Vec<usize> {
         let since = self.since.as_deref().unwrap_or_default();
-        let ours = |file: &OrderedFile| since.contains(&file.version) && recorded(self, rows, file) == State::Done;
+        let ours = |file: &OrderedFile| since.contains(&file.version) && index.state(file) == State::Done;
         (0..self.files.len()).filter(|n| self.files.get(*n).is_some_and(ours)).collect()
     }
 

@@ -1,5 +1,7 @@
 //! From a folder and a tool's table to the files whose turn it is; or to the reason why nothing may be touched.
 
+use std::collections::BTreeMap;
+
 use super::{MigrationOrder, OrderedFile};
 use crate::runbook::migrations::{Tool, Way, order_key};
 
@@ -45,52 +47,84 @@ fn refused<T>(what: impl Into<String>, hint: impl Into<String>) -> Result<T, Ref
     Err(Refused { what: what.into(), hint: hint.into() })
 }
 
-/// What the rows say of one file.
-pub fn recorded(order: &MigrationOrder, rows: &[Row], file: &OrderedFile) -> State {
-    let key = |version: &str| order_key(order.tool, version);
-    let wanted = key(&file.version);
-    if order.tool == Tool::GolangMigrate {
-        // One row: the version everything up to which is applied.
-        return match rows.first() {
-            Some(row) if row.state == State::Started && key(&row.version) == wanted => State::Started,
-            Some(row) if row.version != "-1" && wanted <= key(&row.version) => State::Done,
-            _ => State::Absent,
-        };
+type Key = (Vec<u64>, String);
+
+/// The rows of a table, found by version.
+pub struct Index<'r> {
+    tool: Tool,
+    rows: &'r [Row],
+    by_key: BTreeMap<Key, Vec<&'r Row>>,
+    /// The highest version up to which everything counts as applied.
+    baseline: Option<Key>,
+}
+
+impl<'r> Index<'r> {
+    pub fn new(tool: Tool, rows: &'r [Row]) -> Self {
+        let mut by_key: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            by_key.entry(order_key(tool, &row.version)).or_default().push(row);
+        }
+        let baseline = rows.iter().filter(|row| row.state == State::Baseline).map(|row| order_key(tool, &row.version));
+        Self { tool, rows, by_key, baseline: baseline.max() }
     }
-    let own: Vec<&Row> = rows.iter().filter(|row| key(&row.version) == wanted).collect();
-    let started = own.iter().any(|row| row.state == State::Started);
-    let covered =
-        !file.repeatable && rows.iter().any(|row| row.state == State::Baseline && wanted <= key(&row.version));
-    match (order.tool, own.last().map(|row| row.state)) {
-        (Tool::Prisma, Some(_)) if own.iter().any(|row| row.state == State::Done) => State::Done,
-        (Tool::Prisma, Some(_)) if started => State::Started,
-        (_, Some(State::Baseline)) => State::Done,
-        (_, Some(state)) => state,
-        (_, None) if covered => State::Done,
-        (_, None) => State::Absent,
+
+    /// What the rows say of one file.
+    pub fn state(&self, file: &OrderedFile) -> State {
+        let wanted = order_key(self.tool, &file.version);
+        if self.tool == Tool::GolangMigrate {
+            return self.only_version(&wanted);
+        }
+        let own = self.by_key.get(&wanted).map(Vec::as_slice).unwrap_or_default();
+        let any = |state: State| own.iter().any(|row| row.state == state);
+        let covered = !file.repeatable && self.baseline.as_ref().is_some_and(|last| wanted <= *last);
+        match (self.tool, own.last().map(|row| row.state)) {
+            (Tool::Prisma, Some(_)) if any(State::Done) => State::Done,
+            (Tool::Prisma, Some(_)) if any(State::Started) => State::Started,
+            (_, Some(State::Baseline)) => State::Done,
+            (_, Some(state)) => state,
+            (_, None) if covered => State::Done,
+            (_, None) => State::Absent,
+        }
+    }
+
+    /// golang-migrate has one row: the version everything up to which is applied.
+    fn only_version(&self, wanted: &Key) -> State {
+        let Some(row) = self.rows.first() else { return State::Absent };
+        let last = order_key(self.tool, &row.version);
+        match row.state {
+            State::Started if last == *wanted => State::Started,
+            _ if row.version != "-1" && *wanted <= last => State::Done,
+            _ => State::Absent,
+        }
+    }
+
+    /// The last row that says a file is applied.
+    fn last_done(&self, file: &OrderedFile) -> Option<&Row> {
+        let own = self.by_key.get(&order_key(self.tool, &file.version))?;
+        own.iter().rev().find(|row| row.state == State::Done).copied()
     }
 }
 
 /// # Errors
 /// The bookkeeping and the folder do not fit, or the tool calls the database dirty.
 pub fn plan(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
-    clean(order, rows)?;
-    known(order, rows)?;
+    let index = Index::new(order.tool, rows);
+    let files = order.files.iter().map(|file| (order_key(order.tool, &file.version), file)).collect();
+    clean(order, &index, &files)?;
+    known(order, &index, &files)?;
     match order.way {
-        Way::Up => up(order, rows),
-        Way::Down => down(order, rows),
+        Way::Up => up(order, &index),
+        Way::Down => down(order, &index),
     }
 }
 
+type Files<'o> = BTreeMap<Key, &'o OrderedFile>;
+
 /// Nothing is begun and unfinished.
-fn clean(order: &MigrationOrder, rows: &[Row]) -> Result<(), Refused> {
-    let started = rows.iter().find(|row| {
-        let key = order_key(order.tool, &row.version);
-        let file = order.files.iter().find(|file| order_key(order.tool, &file.version) == key);
-        match file {
-            Some(file) => row.state == State::Started && recorded(order, rows, file) == State::Started,
-            None => row.state == State::Started,
-        }
+fn clean(order: &MigrationOrder, index: &Index<'_>, files: &Files<'_>) -> Result<(), Refused> {
+    let started = index.rows.iter().find(|row| {
+        let file = files.get(&order_key(order.tool, &row.version));
+        row.state == State::Started && file.is_none_or(|file| index.state(file) == State::Started)
     });
     let Some(row) = started else { return Ok(()) };
     let (version, table) = (&row.version, order.table());
@@ -110,11 +144,10 @@ fn clean(order: &MigrationOrder, rows: &[Row]) -> Result<(), Refused> {
 }
 
 /// What is applied is in the folder, and is what it was.
-fn known(order: &MigrationOrder, rows: &[Row]) -> Result<(), Refused> {
+fn known(order: &MigrationOrder, index: &Index<'_>, files: &Files<'_>) -> Result<(), Refused> {
     let table = order.table();
-    for row in rows.iter().filter(|row| row.state == State::Done && row.version != "-1") {
-        let key = order_key(order.tool, &row.version);
-        let Some(file) = order.files.iter().find(|file| order_key(order.tool, &file.version) == key) else {
+    for row in index.rows.iter().filter(|row| row.state == State::Done && row.version != "-1") {
+        let Some(file) = files.get(&order_key(order.tool, &row.version)) else {
             return refused(
                 format!("{} is applied (says {table}), and there is no such file in {}", row.version, order.folder),
                 "is it the right folder, the right branch, the right database? Bring the file back, or take its row out by the \
@@ -132,29 +165,22 @@ fn known(order: &MigrationOrder, rows: &[Row]) -> Result<(), Refused> {
     Ok(())
 }
 
-fn up(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
+fn up(order: &MigrationOrder, index: &Index<'_>) -> Result<Plan, Refused> {
     let pending = |file: &OrderedFile| match file.repeatable {
-        true => changed(order, rows, file),
-        false => recorded(order, rows, file) != State::Done,
+        // What is repeated is due where its text is not the one applied last.
+        true => index.last_done(file).is_none_or(|row| row.checksum != file.checksum),
+        false => index.state(file) != State::Done,
     };
     let turns: Vec<usize> =
         order.files.iter().enumerate().filter(|(n, file)| order.reaches(*n) && pending(file)).map(|(n, _)| n).collect();
-    let notes = late(order, rows, &turns)?;
+    let notes = late(order, index, &turns)?;
     Ok(Plan { turns, notes })
 }
 
-/// What is repeated is due where its text is not the one applied last.
-fn changed(order: &MigrationOrder, rows: &[Row], file: &OrderedFile) -> bool {
-    let key = order_key(order.tool, &file.version);
-    let last = rows.iter().rev().find(|row| order_key(order.tool, &row.version) == key && row.state == State::Done);
-    last.is_none_or(|row| row.checksum != file.checksum)
-}
-
 /// Files that are older than the last applied one.
-fn late(order: &MigrationOrder, rows: &[Row], turns: &[usize]) -> Result<Vec<String>, Refused> {
-    let done = |file: &OrderedFile| !file.repeatable && recorded(order, rows, file) == State::Done;
-    let newest =
-        order.files.iter().enumerate().filter(|(_, file)| done(file)).map(|(n, file)| (n, &file.version)).last();
+fn late(order: &MigrationOrder, index: &Index<'_>, turns: &[usize]) -> Result<Vec<String>, Refused> {
+    let done = |file: &OrderedFile| !file.repeatable && index.state(file) == State::Done;
+    let newest = order.files.iter().enumerate().rfind(|(_, file)| done(file)).map(|(n, file)| (n, &file.version));
     let Some((newest, version)) = newest else { return Ok(Vec::new()) };
     let late = turns.iter().filter(|n| **n < newest).filter_map(|n| order.files.get(*n));
     let mut notes = Vec::new();
@@ -170,12 +196,12 @@ fn late(order: &MigrationOrder, rows: &[Row], turns: &[usize]) -> Result<Vec<Str
     Ok(notes)
 }
 
-fn down(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
-    let mut turns = order.applied(rows);
+fn down(order: &MigrationOrder, index: &Index<'_>) -> Result<Plan, Refused> {
+    let mut turns = order.applied_by(index);
     let Some(last) = turns.last().copied() else { return Ok(Plan::default()) };
     // What was there before this step stays where it is; what came behind it may need it.
     let behind = order.files.iter().enumerate().skip(last + 1);
-    let behind = { behind }.find(|(_, file)| !file.repeatable && recorded(order, rows, file) == State::Done);
+    let behind = { behind }.find(|(_, file)| !file.repeatable && index.state(file) == State::Done);
     if let Some((_, file)) = behind {
         return refused(
             format!("{} was applied after this step, by somebody else", file.script),

@@ -20,7 +20,7 @@ use super::{Kind, SqlJob, Target, TargetError, Witness, postgres, sqlite};
 use crate::failpoint;
 use crate::run::event::Statement;
 use crate::run::facts::Effect;
-use crate::run::migrations::{Book, Plan, Refused, Row, State, plan, recorded};
+use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, plan};
 use crate::run::{Chunk, Facts, Fault, Judge, MigrationOrder, Outcome, words as run_words};
 use crate::runbook::migrations::{Migrations, Way};
 use crate::runbook::sql::Dialect;
@@ -378,8 +378,9 @@ pub struct Standing {
 /// Sorts files by what the tool's table says. `versions`: whose turn came. `begun`: outside of a transaction.
 pub fn standing(order: &MigrationOrder, rows: &[Row], versions: &[String], begun: &[String]) -> Standing {
     let (mut done, mut open, mut broken) = (Vec::new(), Vec::new(), None);
+    let index = Index::new(order.tool, rows);
     for (n, file) in order.files.iter().enumerate().filter(|(_, file)| versions.contains(&file.version)) {
-        let state = recorded(order, rows, file);
+        let state = index.state(file);
         let is_there = state == State::Done;
         let is_over = is_there == (order.way == Way::Up);
         if is_there {
