@@ -36,6 +36,40 @@ fn a_folder_and_its_file_are_the_same_runbook() {
     assert_ne!(load(folder.path()).unwrap().source.digest, by_folder.source.digest);
 }
 
+/// A folder of migrations belongs to the digest file by file, and is read back from the copy alone.
+#[test]
+fn the_files_of_a_folder_belong_to_the_runbook() {
+    let folder = folder("migrations = { folder = \"./db/\", tool = \"plain\" }");
+    let write = |name: &str, text: &str| fs::write(folder.path().join("db").join(name), text).unwrap();
+    fs::create_dir(folder.path().join("db")).unwrap();
+    write("1_a.sql", "create table a ()");
+    write("README.md", "not read");
+    let one = load(folder.path()).unwrap();
+    assert_eq!(one.source.files.keys().collect::<Vec<_>>(), ["db/1_a.sql"]);
+    write("2_b.sql", "create table b ()");
+    let two = load(folder.path()).unwrap();
+    assert_ne!(one.source.digest, two.source.digest);
+    write("2_b.sql", "create table other ()");
+    assert_ne!(load(folder.path()).unwrap().source.digest, two.source.digest);
+    let again = runbook::from_source(two.source.clone(), &BTreeMap::new()).unwrap();
+    assert_eq!(again.source, two.source);
+    let files = |book: &Runbook| match &book.steps().next().unwrap().verb {
+        runbook::Verb::Migrations(migrations) => migrations.files.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(files(&again), files(&two));
+    assert_eq!(files(&again).len(), 2);
+    // A link inside the folder may not lead out of it either.
+    symlink("/etc/passwd", folder.path().join("db/3_c.sql")).unwrap();
+    assert_eq!(message(folder.path()), "`db/3_c.sql` is a link that leads out of the runbook's folder");
+    fs::remove_file(folder.path().join("db/3_c.sql")).unwrap();
+    symlink("/etc", folder.path().join("db/more")).unwrap();
+    assert_eq!(message(folder.path()), "cannot read `db`: more is a link to a folder");
+    fs::remove_file(folder.path().join("db/more")).unwrap();
+    write("4_large.sql", &" ".repeat(RUNBOOK_BYTES as usize + 1));
+    assert!(message(folder.path()).contains("is larger than 4 MiB"));
+}
+
 #[test]
 fn links_may_not_leave_the_folder() {
     let outside = tempfile::tempdir().unwrap();

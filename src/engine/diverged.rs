@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::run::event::{Fingerprint, Proof, Resolved};
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{Attempt, RunState};
+use crate::run::{Attempt, MigrationOrder, RunState};
+use crate::runbook::Way;
 use crate::target::{Key, Target};
 
 /// By target: what the journal calls done.
@@ -17,6 +18,8 @@ pub struct Proven {
     pub rows: Vec<Key>,
     /// Attempts that have a checkpoint there, and how many batches it must have come to.
     pub batches: Vec<(Key, u64)>,
+    /// Attempts whose files, pending when the step first began, are all recorded there.
+    pub files: Vec<(Key, MigrationOrder)>,
 }
 
 pub fn proofs(state: &RunState) -> Proofs {
@@ -33,6 +36,10 @@ pub fn proofs(state: &RunState) -> Proofs {
                 let walked = key(Attempt { n: order.since, ..attempt.clone() });
                 let batches = run.facts.as_ref().and_then(|facts| facts.batches).unwrap_or(0);
                 proofs.entry(target.clone()).or_default().batches.push((walked, batches));
+            }
+            Some(Resolved::Migrations { target, order }) if order.way == Way::Up => {
+                let order = MigrationOrder { since: run.migrating.clone(), ..(**order).clone() };
+                proofs.entry(target.clone()).or_default().files.push((key(attempt.clone()), order));
             }
             _ => {}
         }
@@ -51,6 +58,12 @@ pub async fn check(target: &Target, before: &Fingerprint, now: &Fingerprint, pro
     }
     let mut missing = target.missing(&proven.rows).await.map_err(|error| error.to_string())?;
     missing.extend(target.behind(&proven.batches).await.map_err(|error| error.to_string())?);
+    for (key, order) in &proven.files {
+        let rows = target.migrated(order).await.map_err(|error| error.to_string())?;
+        if order.applied(&rows).len() < order.since.as_ref().map_or(0, Vec::len) {
+            missing.push(key.clone());
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -16,10 +16,10 @@ use super::verify::Question;
 use crate::child;
 use crate::run::event::Resolved;
 use crate::run::inventory::Item;
-use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, Outcome};
+use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, MigrationOrder, Outcome};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Step, Verb};
-use crate::target::{BatchJob, LedgerEntry, SqlJob, Target, Witness};
+use crate::target::{BatchJob, LedgerEntry, MigrateJob, SqlJob, Target, Witness};
 
 /// How often, and how far apart, a session of an earlier attempt is looked for before this one is refused.
 const LOOKS: u32 = 15;
@@ -81,6 +81,7 @@ async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Ou
             job.sql(target, sql, &out, stop).await
         }
         Resolved::Batch { target, order } => job.batch(target, order, &out, stop).await,
+        Resolved::Migrations { target, order } => job.migrate(target, order, &out, stop).await,
         Resolved::Run { argv, connect } => job.command(Act::Argv(argv.clone()), connect.as_deref(), &out, stop).await,
         Resolved::Shell { script, connect } => {
             job.command(Act::Shell(script.clone()), connect.as_deref(), &out, stop).await
@@ -140,7 +141,9 @@ impl Job {
             (Some(attempt), _) => {
                 format!("{attempt} still runs: {}", exec::lost::process(&exec::place(&records, attempt)))
             }
-            (None, Resolved::Sql { target, .. }) => self.session_at_work(target).await?,
+            (None, Resolved::Sql { target, .. } | Resolved::Migrations { target, .. }) => {
+                self.session_at_work(target).await?
+            }
             (None, _) => return None,
         };
         Some(Fault {
@@ -208,6 +211,31 @@ impl Job {
             board: &self.board,
         };
         Ok(target.batch(&job, out, &*self.judge, stop).await)
+    }
+
+    async fn migrate(
+        &self,
+        name: &str,
+        order: &MigrationOrder,
+        out: &mpsc::Sender<Chunk>,
+        stop: CancellationToken,
+    ) -> Ended {
+        let Verb::Migrations(migrations) = &self.step.verb else {
+            return Err("the runbook does not hold its files".to_owned());
+        };
+        let target = self.target(name)?;
+        let label = self.doors.label(&self.attempt);
+        let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
+        let job = MigrateJob {
+            label: &label,
+            run: self.doors.run(),
+            order,
+            migrations,
+            timeout: self.step.timeout,
+            counter: &self.rows,
+            witness: &witness,
+        };
+        Ok(target.migrate(&job, out, &*self.judge, stop).await)
     }
 
     async fn command(

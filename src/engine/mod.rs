@@ -376,7 +376,9 @@ impl Engine {
     /// What the server still does for an attempt in doubt is ended; what it answered becomes part of the attempt's output.
     fn end_leftover(&self, attempt: &Attempt, terminate: bool) {
         let run = self.state.steps.get(&attempt.step);
-        if let Some(Resolved::Sql { target, .. }) = run.and_then(|run| run.resolved.as_ref()) {
+        if let Some(Resolved::Sql { target, .. } | Resolved::Migrations { target, .. }) =
+            run.and_then(|run| run.resolved.as_ref())
+        {
             tokio::spawn(self.doors.clone().end_leftover(attempt.clone(), target.clone(), terminate));
         }
     }
@@ -399,7 +401,10 @@ impl Engine {
                 self.doubts.over(attempt);
                 self.doors.forget(attempt);
             }
-            (Event::Output { attempt, chunk: Chunk::Judged { .. } | Chunk::Probed(_) }, _) => {
+            (
+                Event::Output { attempt, chunk: Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Migrating { .. } },
+                _,
+            ) => {
                 self.work.witnessed(attempt);
             }
             (Event::LeftoverAsked { attempt, terminate, .. }, _) => self.end_leftover(attempt, *terminate),
@@ -424,7 +429,7 @@ struct Noted {
 /// Inputs that nobody waits for at the keyboard.
 fn is_patient(input: &Input) -> bool {
     match input {
-        Input::Chunk { chunk: Chunk::Judged { .. } | Chunk::Probed(_), .. } => false,
+        Input::Chunk { chunk: Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Migrating { .. }, .. } => false,
         input => matches!(input, Input::Sample { .. } | Input::Chunk { .. }),
     }
 }

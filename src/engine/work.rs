@@ -159,7 +159,9 @@ impl Work {
         let progress = self.progress.clone();
         let meter = meter.clone();
         let target = match resolved {
-            Resolved::Sql { target, .. } | Resolved::Batch { target, .. } => doors.target(target),
+            Resolved::Sql { target, .. } | Resolved::Batch { target, .. } | Resolved::Migrations { target, .. } => {
+                doors.target(target)
+            }
             _ => None,
         };
         let label = doors.label(&meter.attempt);

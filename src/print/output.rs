@@ -51,7 +51,8 @@ impl Pending {
                 vec![fit(&format!("{}: {}", words::name(severity), words::phrase(text)), width)]
             }
             Chunk::Batch(batches) => self.batches(batches, width),
-            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } => Vec::new(),
+            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } | Chunk::Migrating { .. } => Vec::new(),
+            Chunk::File(turn) => vec![fit(&turn.words(), width)],
             Chunk::Text { stream, text } => self.text(stream, text, width),
         }
     }

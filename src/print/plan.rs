@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::run::event::Resolved;
-use crate::run::{RunState, clean, describe, prepare, words};
-use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb};
+use crate::run::{MigrationOrder, RunState, clean, describe, prepare, words};
+use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb, Way};
 
 /// Columns of the words before a value.
 const LABEL: usize = 9;
@@ -162,6 +162,7 @@ impl Sheet<'_> {
                     order.table, order.key, order.size.start
                 ));
             }
+            Resolved::Migrations { order, .. } => self.files(order),
             Resolved::Run { argv, .. } => self.text(&argv.join(" ")),
             Resolved::Shell { script, .. } => self.text(script),
             Resolved::Http { method, url, body } => {
@@ -182,6 +183,20 @@ impl Sheet<'_> {
         }
     }
 
+    /// Which of them are pending only the database knows.
+    fn files(&mut self, order: &MigrationOrder) {
+        self.text(&order.words());
+        self.field(7, "table", order.table());
+        if order.way == Way::Down {
+            return;
+        }
+        for (_, file) in order.files.iter().enumerate().filter(|(n, _)| order.reaches(*n)) {
+            let alone = if file.transaction { "" } else { " · outside of a transaction" };
+            let back = if file.down.is_some() { " · leads down too" } else { "" };
+            self.text(&format!("{}{alone}{back}", clean::line(&file.script, VALUE)));
+        }
+    }
+
     fn template(&mut self, step: &Step) {
         match &step.verb {
             Verb::Sql(script) => self.text(&script.text),
@@ -189,6 +204,7 @@ impl Sheet<'_> {
             Verb::Shell(script) => self.text(script),
             Verb::Http(call) => self.text(&format!("{} {}", call.method, call.url)),
             Verb::Batch(batch) => self.text(&format!("{} by {}", batch.table, batch.key)),
+            Verb::Migrations(files) => self.text(&files.words()),
             Verb::Notify(_) | Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) => {}
         }
     }

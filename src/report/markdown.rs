@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use super::escape::{code, inline};
 use super::model::{Phase, Report, Step};
-use super::sections;
+use super::{files, sections};
 use crate::run::describe::criterion_word;
 use crate::run::{Moment, words};
 
@@ -59,6 +59,7 @@ pub fn render(report: &Report) -> String {
     head(&mut page, report);
     phases(&mut page, report);
     step_table(&mut page, report);
+    files::section(&mut page, report);
     sections::failures(&mut page, report);
     sections::rollbacks(&mut page, report);
     sections::triggers(&mut page, report);

@@ -2,6 +2,7 @@
 
 mod deviations;
 mod escape;
+mod files;
 mod gather;
 mod human;
 mod markdown;

@@ -266,7 +266,9 @@ impl Desk<'_> {
     fn cancel_leftover(self, attempt: Attempt, terminate: bool) -> Ruling {
         let run = self.state.steps.get(&attempt.step).filter(|run| run.status == StepStatus::InDoubt);
         match run.filter(|_| is_open(self.state, &attempt)).map(|run| &run.resolved) {
-            Some(Some(Resolved::Sql { .. })) => Ok(vec![Event::LeftoverAsked { attempt, terminate, by: self.by }]),
+            Some(Some(Resolved::Sql { .. } | Resolved::Migrations { .. })) => {
+                Ok(vec![Event::LeftoverAsked { attempt, terminate, by: self.by }])
+            }
             Some(_) => Err(format!("{attempt} has no session on a server")),
             None => Err(format!("{attempt} is not in doubt")),
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
+use super::migrations::MigrationOrder;
 use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -110,6 +111,10 @@ pub enum Resolved {
     Batch {
         target: String,
         order: Box<BatchOrder>,
+    },
+    Migrations {
+        target: String,
+        order: Box<MigrationOrder>,
     },
     Run {
         argv: Vec<String>,

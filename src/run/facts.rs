@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::batch::Batches;
 use super::inventory::Item;
+use super::migrations::FileTurn;
 
 /// The names that `expect` and later steps see. Absent: the verb has no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Facts {
     /// Batches committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<u64>,
+    /// Migration files applied, or taken back: `table` says which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +134,12 @@ pub enum Chunk {
         name: String,
         items: Vec<Item>,
     },
+    /// The versions of the migration files whose turn comes in this attempt: journaled before the first is touched.
+    Migrating {
+        versions: Vec<String>,
+    },
+    /// The turn of a migration file came, or is over.
+    File(FileTurn),
 }
 
 /// What was there before the first statement of SQL outside of a transaction was sent, and whose session sends it:

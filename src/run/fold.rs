@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
-use super::facts::{Chunk, Judged, Outcome};
+use super::facts::{Chunk, Effect, Judged, Outcome};
 use super::limits;
 use super::output::OutputLog;
 use super::state::{
@@ -232,6 +232,12 @@ impl RunState {
                         verdict: verdict.clone(),
                     });
                 }
+                if let (Chunk::Migrating { versions }, Direction::Forward) = (chunk, attempt.direction) {
+                    // A retry goes on where the first attempt began.
+                    let known = step.migrating.get_or_insert_default();
+                    let new = versions.iter().filter(|version| !known.contains(version)).cloned().collect::<Vec<_>>();
+                    known.extend(new);
+                }
                 if let Chunk::Probed(probed) = chunk {
                     step.probed = Some(probed.clone());
                 }
@@ -284,10 +290,14 @@ impl RunState {
             (Outcome::Done { .. }, false) => StepStatus::Undone,
             (_, false) => StepStatus::UndoFailed,
         };
+        if step.status == StepStatus::Undone {
+            step.taken_back();
+        }
         let failed = matches!(step.status, StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed);
         step.failed_ms = failed.then_some(entry.at.ms);
         if forward {
             step.forward = Some(outcome.clone());
+            step.migrated |= step.migrating.is_some() && leaves_something(outcome);
             step.facts = match outcome {
                 Outcome::Done { facts, .. } => Some((**facts).clone()),
                 Outcome::Failed { facts, .. } => facts.as_deref().cloned(),
@@ -322,6 +332,9 @@ impl RunState {
             (Claim::Done, false) => StepStatus::Undone,
             (Claim::NotDone, false) => StepStatus::UndoFailed,
         };
+        if step.status == StepStatus::Undone {
+            step.taken_back();
+        }
         let counts = step.has_effect();
         self.note_completion(&attempt.step, counts);
     }
@@ -427,6 +440,14 @@ impl RunState {
 
     fn trigger_mut(&mut self, id: &str) -> &mut TriggerRun {
         self.triggers.entry(id.to_owned()).or_default()
+    }
+}
+
+/// True where something of an attempt may be there.
+fn leaves_something(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.effect == Effect::Possible,
+        Outcome::Done { .. } | Outcome::Unknown { .. } => true,
     }
 }
 

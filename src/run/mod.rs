@@ -17,6 +17,7 @@ pub mod identity;
 pub mod inventory;
 pub mod judge;
 pub mod limits;
+pub mod migrations;
 pub mod output;
 pub mod plan;
 pub mod prepare;
@@ -34,6 +35,7 @@ pub use command::{Command, CommandVerb};
 pub use event::{Attempt, Direction, Entry, Event, Moment};
 pub use facts::{Chunk, Facts, Fault, NoData, Outcome, Verdict};
 pub use judge::Judge;
+pub use migrations::MigrationOrder;
 pub use progress::Progress;
 pub use state::RunState;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::batch::Batches;
 use super::facts::Chunk;
 use super::limits;
+use super::migrations::FileTurn;
 
 /// One line of a result, still as data: faces lay it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct OutputLog {
     pub rows: u64,
     /// Of a step in batches.
     pub batches: Option<Box<Batches>>,
+    /// The migration files whose turn has come, by version: what was heard of each last.
+    pub files: BTreeMap<String, FileTurn>,
     /// Bytes of text by stream, shown here or no longer: where an attempt that is taken up again goes on.
     pub text_bytes: BTreeMap<String, u64>,
 }
@@ -59,7 +62,10 @@ impl OutputLog {
                 self.line(Line::Notice { severity: severity.clone(), text: text.clone() });
             }
             Chunk::Batch(batches) => self.batches = Some(batches.clone()),
-            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } => {}
+            Chunk::Judged { .. } | Chunk::Probed(_) | Chunk::Inventory { .. } | Chunk::Migrating { .. } => {}
+            Chunk::File(turn) => {
+                self.files.insert(turn.version.clone(), turn.clone());
+            }
             Chunk::Text { stream, text } => {
                 *self.text_bytes.entry(stream.clone()).or_default() += text.len() as u64;
                 for part in text.split_inclusive('\n') {

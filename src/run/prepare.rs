@@ -3,7 +3,7 @@
 use super::event::{Attempt, Direct, Direction, Event, Resolved, Statement};
 use super::facts::{Facts, Fault, Outcome};
 use super::state::RunState;
-use super::{BatchOrder, batch, context, fault, inventory};
+use super::{BatchOrder, batch, context, fault, inventory, migrations};
 use crate::runbook::expr::{self, Context, ExprError, Place};
 use crate::runbook::{Asks, HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
 
@@ -17,6 +17,11 @@ pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction
     let edited = edited.filter(|_| direction == Direction::Forward);
     let attempt = next_attempt(state, step, direction);
     let resolved = match resolve(book, state, acting, edited) {
+        Ok(Resolved::Sql { target, mut statements, transaction, direct, asks }) => {
+            let dialect = dialect(book, state, &target);
+            statements.extend(migrations::unrecorded(state, step, direction, dialect));
+            Ok(Resolved::Sql { target, statements, transaction, direct, asks })
+        }
         Ok(Resolved::Batch { target, order }) => batch::continued(state, step, &attempt, *order)
             .map(|order| Resolved::Batch { target, order: Box::new(order) }),
         other => other,
@@ -87,6 +92,10 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
             let target = step.target.clone().unwrap_or_default();
             let order = BatchOrder::new(batch, dialect(book, state, &target), context)?;
             Resolved::Batch { target, order: Box::new(order) }
+        }
+        Verb::Migrations(files) => {
+            let target = step.target.clone().unwrap_or_default();
+            Resolved::Migrations { target, order: Box::new(migrations::order(state, step, files)) }
         }
         Verb::Run(argv) => Resolved::Run { argv: all(argv)?, connect: step.target.clone() },
         Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },

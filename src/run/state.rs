@@ -143,6 +143,10 @@ pub struct StepRun {
     pub judged: Option<Judged>,
     /// Its first statement outside of a transaction was about to be sent.
     pub probed: Option<Probed>,
+    /// The versions that were pending when a step of migration files first began; none: it never did, or was taken back.
+    pub migrating: Option<Vec<String>>,
+    /// An attempt applied, or may have applied, migration files that nobody took back since.
+    pub migrated: bool,
     pub cancel_asked: bool,
     /// The entry that last changed it: a confirm that saw less is refused.
     pub changed: u64,
@@ -160,12 +164,20 @@ impl StepRun {
     pub fn has_effect(&self) -> bool {
         match (&self.status, &self.forward) {
             (StepStatus::Done | StepStatus::UndoFailed, _) => true,
+            // A later attempt that could not even begin changes nothing about what an earlier one did.
+            (StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped, _) if self.migrated => true,
             (
                 StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped,
                 Some(Outcome::Failed { fault, .. } | Outcome::Broke { fault }),
             ) => fault.effect == Effect::Possible,
             _ => false,
         }
+    }
+
+    /// Whatever migration files it applied, they are taken back.
+    pub fn taken_back(&mut self) {
+        self.migrating = None;
+        self.migrated = false;
     }
 
     /// True where its last attempt only lost its engine, and it is proven that nothing of it happened.

@@ -250,6 +250,7 @@ pub fn results(facts: &Facts) -> Vec<String> {
     let mut out = Vec::new();
     let single = facts.rows == Some(1) && facts.row.as_ref().is_some_and(|row| row.len() == 1);
     match (&facts.value, facts.rows) {
+        _ if facts.files.is_some() => out.extend(facts.files.map(|files| plural(files, "file"))),
         (Some(value), _) if single => out.push(format!("value {}", json_value(value))),
         (_, Some(rows)) if rows > 0 || facts.affected.is_none_or(|n| n == 0) => out.push(plural(rows, "row")),
         _ => {}

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::parse::{self, Given};
-use super::{Problems, Runbook, Source, Var};
+use super::{Problems, Runbook, Source, Var, folder, migrations};
 
 /// Bytes of a runbook, and of each file it names.
 pub const RUNBOOK_BYTES: u64 = 4 * 1024 * 1024;
@@ -22,8 +22,15 @@ pub fn load(path: &Path, set: &BTreeMap<String, String>) -> Result<Runbook, Prob
     let mut source = open(path)?;
     let given = set.iter().map(|(name, words)| (name.clone(), Given::Words(words.clone()))).collect();
     let folder = PathBuf::from(&source.folder);
-    let (mut runbook, files) =
-        parse::document(&source, &|name| named_file(&folder, name), &|name| pinned_file(&folder, name), &given)?;
+    let (mut runbook, files) = parse::document(
+        &source,
+        parse::Disk {
+            file: &|name| named_file(&folder, name),
+            pinned: &|name| pinned_file(&folder, name),
+            list: &|name| folder::list(&folder, name),
+        },
+        &given,
+    )?;
     source.files = files;
     source.digest = digest(&source);
     runbook.source = source;
@@ -43,7 +50,13 @@ pub fn from_source(source: Source, set: &BTreeMap<String, Var>) -> Result<Runboo
         let hint = "the journal does not hold it; start a new run from the folder";
         source.files.get(name).cloned().ok_or_else(|| (format!("there is no file `{name}`"), hint.to_owned()))
     };
-    let (mut runbook, files) = parse::document(&source, &read, &read, &given)?;
+    let list = |folder: &str| {
+        let start = format!("{folder}/");
+        let names = source.files.keys().filter_map(|path| path.strip_prefix(&start));
+        Ok(names.filter(|name| migrations::accepts(name)).map(str::to_owned).collect())
+    };
+    let (mut runbook, files) =
+        parse::document(&source, parse::Disk { file: &read, pinned: &read, list: &list }, &given)?;
     runbook.source = Source { files, digest, ..source };
     Ok(runbook)
 }

@@ -11,6 +11,7 @@ use super::asks::Asks;
 use super::batch::Batch;
 use super::channel::Channel;
 use super::environment::Environment;
+use super::migrations::Migrations;
 use super::sql;
 pub use super::watch::{HttpTake, LogTake, Probe, ProbeSource, Traffic, Trigger, TriggerAction};
 
@@ -193,6 +194,8 @@ pub struct Step {
     /// Environments it belongs to; empty: all.
     pub only: Vec<String>,
     pub timeout: Option<Duration>,
+    /// The undo of a `migrations`: what the step recorded in the tool's table is taken out in the same transaction.
+    pub unrecord: bool,
     /// How often a *failed* (never an unknown) attempt is tried again by itself.
     pub retries: u32,
     pub on_fail: OnFail,
@@ -218,6 +221,8 @@ pub enum Verb {
     Poll(Vec<String>),
     Sql(Script),
     Batch(Box<Batch>),
+    /// Files of another tool, with that tool's bookkeeping.
+    Migrations(Box<Migrations>),
     /// argv, never a shell. Each element a template.
     Run(Vec<String>),
     /// For pipelines: run by `bash` with errexit and pipefail. Template, values shell-quoted.
@@ -236,6 +241,7 @@ impl Verb {
             Self::Sql(script) if script.file.is_some() => "file",
             Self::Sql(script) => script.asks.word().unwrap_or("sql"),
             Self::Batch(_) => "batch",
+            Self::Migrations(_) => "migrations",
             Self::Run(_) => "run",
             Self::Shell(_) => "shell",
             Self::Http(_) => "http",
@@ -409,6 +415,7 @@ impl Step {
             only_if: None,
             only: Vec::new(),
             timeout: None,
+            unrecord: false,
             retries: 0,
             on_fail: OnFail::default(),
             undo: Undo::default(),
@@ -450,7 +457,7 @@ impl Step {
     pub fn changes(&self) -> bool {
         match &self.verb {
             Verb::Sql(script) => script.asks.is_rows() && !sql::only_reads(&script.text),
-            Verb::Batch(_) | Verb::Run(_) | Verb::Shell(_) => true,
+            Verb::Batch(_) | Verb::Migrations(_) | Verb::Run(_) | Verb::Shell(_) => true,
             Verb::Http(call) => !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
             Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => false,
         }

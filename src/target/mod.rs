@@ -12,6 +12,7 @@ mod direct;
 mod error;
 pub mod inspect;
 mod label;
+mod migrate;
 mod notice;
 mod place;
 mod postgres;
@@ -37,6 +38,7 @@ pub use self::batch::BatchJob;
 pub use self::claim::{Claim, Memory, Refusal};
 pub use self::direct::{Ruling, left};
 pub use self::error::TargetError;
+pub use self::migrate::{MigrateJob, Standing, standing};
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
 
@@ -70,6 +72,8 @@ pub struct SqlJob<'a> {
     /// What is read off the answer, and the snapshot that it is compared with.
     pub asks: &'a Asks,
     pub before: Option<&'a [Item]>,
+    /// The run whose claim on the database the transaction looks after, where no row of the ledger does.
+    pub fence: Option<&'a str>,
     /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
     pub witness: Option<&'a dyn Witness>,
 }
@@ -88,6 +92,7 @@ impl<'a> SqlJob<'a> {
             entry: None,
             asks: &Asks::Rows,
             before: None,
+            fence: None,
             witness: None,
         }
     }

@@ -194,6 +194,23 @@ async fn the_ledger_counts_epochs_and_knows_its_journal() {
     assert!(matches!(grip.proof, Proof::Weaker { .. }));
 }
 
+/// What writes no row of its own looks after the claim all the same, in its transaction.
+#[tokio::test]
+async fn a_fence_keeps_out_who_was_taken_over() {
+    let Some(cluster) = shared() else { return };
+    let db = cluster.create_db();
+    let one = open_as(cluster, &db, "r1", spec()).await;
+    one.create_ledger("staging").await.unwrap();
+    claim(&one, "r1").await.unwrap();
+    let statements = script(&["create table t ()"]);
+    let fenced = || SqlJob { fence: Some("r1"), ..job("files", &statements, true) };
+    run_judged(&one, fenced(), CancellationToken::new(), |_| Ok(None)).await.facts();
+    cluster.psql(&db, "drop table t; update gonogo.run set epoch = 2, taken_over_by = 'r2' where run = 'r1'");
+    let ran = run_judged(&one, fenced(), CancellationToken::new(), |_| Ok(None)).await;
+    assert_eq!(ran.failed().summary, "the run was taken over by r2");
+    assert_eq!(cluster.psql(&db, "select to_regclass('t') is null"), "t");
+}
+
 #[tokio::test]
 async fn a_run_that_never_ended_is_taken_over_only_by_word() {
     let Some(cluster) = shared() else { return };

@@ -4,6 +4,7 @@
 mod batch;
 mod command;
 mod direct;
+mod migrations;
 mod sql;
 
 use std::sync::Arc;
@@ -106,6 +107,7 @@ async fn look_for(left: &Left) -> Found {
             sql::look(left, target, statements, *transaction).await
         }
         Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,
+        Some(Resolved::Migrations { target, order }) => migrations::look(left, target, order).await,
         Some(resolved) if resolved.is_command() => command::look(left, resolved).await,
         // It only reads: asked again, it answers again. What was redacted cannot be asked as it was.
         Some(Resolved::Http { method, url, .. }) if exec::only_reads(method) && !is_redacted(url) => Found::GoesOn,

@@ -6,6 +6,7 @@ mod channels;
 mod ending;
 mod head;
 mod include;
+mod migrations;
 mod phases;
 mod reader;
 mod steps;
@@ -26,6 +27,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::expr::{self, Context, Part, Place};
+use super::migrations::{File, MOST_BYTES, MOST_FILES};
 use super::problem::Found;
 use super::text::Located;
 use super::{Problems, Runbook, Source, Var, check, problem, suggest};
@@ -41,6 +43,17 @@ pub(super) enum Given {
 
 /// Gives the text of a file that the runbook names. Err: message and hint.
 pub(super) type ReadFile<'r> = dyn Fn(&str) -> Result<String, (String, String)> + 'r;
+
+/// Gives the names of the files in a folder that the runbook names and in its subfolders, from that folder on; only those that
+/// [`accepts`](super::migrations::accepts) takes. Err: message and hint.
+pub(super) type ListFolder<'r> = dyn Fn(&str) -> Result<Vec<String>, (String, String)> + 'r;
+
+/// Where the texts beside a runbook come from: what steps name, what phases include, which files a folder holds.
+pub(super) struct Disk<'r> {
+    pub file: &'r ReadFile<'r>,
+    pub pinned: &'r ReadFile<'r>,
+    pub list: &'r ListFolder<'r>,
+}
 
 /// What an expression or template may mention, which depends on where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +120,7 @@ pub(super) struct Notes<'s> {
     /// Bytes at which the lines of the whole start.
     lines: Vec<usize>,
     read: &'s ReadFile<'s>,
+    list: &'s ListFolder<'s>,
     found: RefCell<Vec<Found>>,
     files: RefCell<BTreeMap<String, String>>,
     /// Secrets that stand in the text; they are not shown again.
@@ -122,13 +136,14 @@ pub(super) struct Notes<'s> {
 }
 
 impl<'s> Notes<'s> {
-    fn new(name: &'s str, whole: &'s include::Whole, read: &'s ReadFile<'s>) -> Self {
+    fn new(name: &'s str, whole: &'s include::Whole, disk: &Disk<'s>) -> Self {
         let parts = whole.parts.iter().map(|part| (part.file.clone(), part.text.clone()));
         Self {
             name,
             whole,
             lines: problem::lines(&whole.text),
-            read,
+            read: disk.file,
+            list: disk.list,
             found: RefCell::default(),
             files: RefCell::new(parts.collect()),
             masks: RefCell::default(),
@@ -237,6 +252,44 @@ impl<'s> Notes<'s> {
             }
         }
         self.files.borrow().get(name).map(|text| Located::of_file(name, text))
+    }
+
+    /// A file that was read before, with its text.
+    pub fn known_file(&self, path: &str) -> Option<Located> {
+        self.files.borrow().get(path).map(|text| Located::of_file(path, text))
+    }
+
+    /// The migration files of a folder that the runbook names, and the folder's name as it is from then on. None: it was noted
+    /// what is wrong with it.
+    pub fn folder(&self, folder: &Located) -> Option<(String, Vec<File>)> {
+        if expr::has_template(&folder.text) {
+            self.at(folder, "a folder is a fixed path: no templates here", "write the path out");
+            return None;
+        }
+        let name = folder.text.trim_start_matches("./").trim_end_matches('/').to_owned();
+        let names = match (self.list)(&name) {
+            Ok(names) => names,
+            Err((message, hint)) => {
+                self.at(folder, message, hint);
+                return None;
+            }
+        };
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        for one in names {
+            let path = Located { text: format!("{name}/{one}"), ..folder.clone() };
+            let text = self.file(&path)?.text;
+            bytes += text.len();
+            files.push(File { name: one, path: path.text, text });
+        }
+        if files.len() > MOST_FILES || bytes > MOST_BYTES {
+            let message = format!("this folder holds {} files of {bytes} bytes: too much for a runbook", files.len());
+            let hint =
+                format!("{MOST_FILES} files and {} MiB are the most: let a `run` step call the tool", MOST_BYTES >> 20);
+            self.at(folder, message, hint);
+            return None;
+        }
+        Some((name, files))
     }
 
     /// A text with its templates resolved now: only variables that do not depend on the run are known.
@@ -361,17 +414,15 @@ fn masked(source: &str, masks: &[Range<usize>]) -> String {
     text
 }
 
-/// Reads and checks a whole runbook. Gives it with the files it names and includes. `read` gives what steps name, `pinned`
-/// what phases include.
+/// Reads and checks a whole runbook. Gives it with the files it names and includes.
 pub(super) fn document(
     source: &Source,
-    read: &ReadFile<'_>,
-    pinned: &ReadFile<'_>,
+    disk: Disk<'_>,
     given: &BTreeMap<String, Given>,
 ) -> Result<(Runbook, BTreeMap<String, String>), Problems> {
     let (tree, mut errors) = DeTable::parse_recoverable(&source.text);
-    let whole = include::whole(&source.text, tree.get_ref(), pinned);
-    let notes = Notes::new(&source.name, &whole, read);
+    let whole = include::whole(&source.text, tree.get_ref(), disk.pinned);
+    let notes = Notes::new(&source.name, &whole, &disk);
     for (span, message, hint) in &whole.flaws {
         notes.say(span.clone(), message, hint);
     }

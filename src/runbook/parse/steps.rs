@@ -1,8 +1,11 @@
 //! Steps: what is common to all of them. What they do is in `verbs`.
 
+use std::collections::BTreeSet;
+
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, trouble, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, migrations, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
+use crate::runbook::sql::Dialect;
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
 use crate::runbook::{Channel, Environment, Expr, OnFail, Runbook, Step, StepId, Verb};
@@ -21,6 +24,16 @@ impl Known {
             environments: runbook.environments.clone(),
             channels: runbook.channels.clone(),
         }
+    }
+
+    /// The kinds of server that a target may be on; PostgreSQL where nothing is known.
+    pub fn dialects(&self, only: &[String], target: Option<&String>) -> BTreeSet<Dialect> {
+        let dialect = |one: &Environment| target.map(|target| one.dialect(target));
+        let mut all: BTreeSet<Dialect> = self.within(only).filter_map(dialect).collect();
+        if all.is_empty() {
+            all.insert(Dialect::Postgres);
+        }
+        all
     }
 
     /// The environments that `only` leaves, or all.
@@ -77,6 +90,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only_if: (!matches!(home, Home::Undo { .. })).then(|| expression(&table, "only_if", &owner, None)).flatten(),
         max_rows: max_rows(&table, &verb.verb),
         timeout: super::head::positive(&table, "timeout"),
+        unrecord: table.flag("unrecord").unwrap_or(false),
         retries: retries(&table),
         on_fail: on_fail(&table, home),
         undo: undo::undo(&table, known, home, id, &title, role.as_ref(), &only),
@@ -93,6 +107,11 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         role,
         only,
     };
+    let at = if table.has("undo") { table.key_span("undo") } else { table.span.clone() };
+    let step = migrations::completed(table.notes, at, step);
+    if step.unrecord && !matches!(home, Home::Undo { .. }) {
+        table.refuse("unrecord", "`unrecord` belongs to the `undo` of a `migrations`", "write it there");
+    }
     misplaced(&table, &step.verb);
     table.unbuilt(&["approvals"]);
     table.finish();

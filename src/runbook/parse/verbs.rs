@@ -7,16 +7,31 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, migrations, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{Asks, Channel, HttpCall, Item, Notify, Script, Secret, SqlText, Verb, suggest};
 
-const VERBS: &[&str] =
-    &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "snapshot", "explain"];
-const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["migrations", "backup", "restore"];
+const VERBS: &[&str] = &[
+    "checklist",
+    "poll",
+    "sql",
+    "file",
+    "batch",
+    "migrations",
+    "run",
+    "shell",
+    "http",
+    "wait",
+    "notify",
+    "snapshot",
+    "explain",
+];
+const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "migrations", "run", "shell", "http"];
+const UNBUILT: &[&str] = &["backup", "restore"];
+const ON_TARGET: &[&str] = &["sql", "file", "batch", "migrations", "snapshot", "explain"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
+const MIGRATION_FACTS: &[&str] = &["value", "rows", "table", "notices", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// A verb with what hangs on it.
@@ -35,6 +50,7 @@ pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'s
         Verb::Checklist(_) => &["answers", "ms"],
         Verb::Batch(_) => BATCH_FACTS,
         Verb::Sql(script) if !script.asks.is_rows() => asks::facts_of(&script.asks),
+        Verb::Migrations(_) => MIGRATION_FACTS,
         Verb::Sql(_) => &["value", "rows", "row", "table", "affected", "notices", "ms"],
         Verb::Run(_) | Verb::Shell(_) if produces => &["exit", "stdout", "stderr", "file", "ms"],
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
@@ -49,7 +65,10 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         // Known keys even where they are one too many: that is said already.
         table.node(verb);
     }
-    belongs(table, word, "target", &["sql", "file", "batch", "snapshot", "explain"], "connect");
+    belongs(table, word, "target", ON_TARGET, "connect");
+    if is_undo {
+        belongs(table, word, "unrecord", &["sql", "file"], "");
+    }
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
@@ -57,7 +76,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
     let target = match word {
-        Some("sql" | "file" | "batch" | "snapshot" | "explain") => steps::target(table, known, "target", only),
+        Some(word) if ON_TARGET.contains(&word) => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
     };
@@ -65,7 +84,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         .then(|| table.need_or_none("produces"))
         .flatten()
         .map(|text| template(table.notes, &text, Place::Argv, owner));
-    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone()));
+    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone(), is_undo));
     // A step without a verb is a problem that was noted; the rest of it is still worth reading.
     let verb = verb.unwrap_or(Verb::Wait(Duration::ZERO));
     let facts = match word {
@@ -74,6 +93,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         Some("batch") => BATCH_FACTS,
         Some("snapshot") => asks::SNAPSHOT_FACTS,
         Some("explain") => asks::EXPLAIN_FACTS,
+        Some("migrations") => MIGRATION_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
         Some(_) => &["ms"],
@@ -130,7 +150,9 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch") => format!("write `{instead}` instead"),
+        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "migrations") => {
+            format!("write `{instead}` instead")
+        }
         _ => "leave it out".to_owned(),
     };
     table.refuse(key, message, hint);
@@ -143,6 +165,7 @@ fn read(
     only: &[String],
     word: &'static str,
     target: Option<String>,
+    is_undo: bool,
 ) -> Option<Verb> {
     match word {
         "checklist" => checklist(table).map(Verb::Checklist),
@@ -162,6 +185,10 @@ fn read(
         }
         "snapshot" => asks::snapshot(table).map(Verb::Sql),
         "explain" => asks::explain(table, owner, only, target).map(Verb::Sql),
+        "migrations" => {
+            let migrations = migrations::migrations(table, known, only, target.as_ref(), is_undo)?;
+            Some(Verb::Migrations(Box::new(migrations)))
+        }
         "run" => argv(table, "run", owner).map(Verb::Run),
         "shell" => {
             let text = table.need_text("shell", "shell = \"ls | wc -l\"")?;

@@ -40,6 +40,15 @@ pub fn judge(text: &str, dialect: Dialect, transaction: bool) -> Vec<Finding> {
     pieces.iter().filter_map(|piece| piece_finding(piece, dialect, transaction)).collect()
 }
 
+/// The statement in words, where it is one that cannot run in a transaction.
+pub fn outside_only(statement: &str, dialect: Dialect) -> Option<&'static str> {
+    let words = Words::of(statement, dialect);
+    match dialect {
+        Dialect::Postgres => never_inside(&words),
+        Dialect::Sqlite => words.is(0, "vacuum").then_some("VACUUM"),
+    }
+}
+
 fn piece_finding(piece: &Piece, dialect: Dialect, transaction: bool) -> Option<Finding> {
     let words = Words::of(&piece.sql, dialect);
     let first = words.0.first().map_or(0, |word| word.1);
@@ -98,7 +107,7 @@ fn postgres(words: &Words, transaction: bool) -> Option<(String, String)> {
     if let Some(word) = transaction_word(words) {
         return Some(control(word));
     }
-    let statement = outside_only(words)?;
+    let statement = never_inside(words)?;
     Some((
         format!("{statement} cannot run in a transaction"),
         "write transaction = \"none\" for this step, and give it nothing else to do".into(),
@@ -129,7 +138,7 @@ fn control(word: &str) -> (String, String) {
 }
 
 /// Statements that PostgreSQL refuses in a transaction block.
-fn outside_only(words: &Words) -> Option<&'static str> {
+fn never_inside(words: &Words) -> Option<&'static str> {
     const CASES: &[(&[&str], &str)] = &[
         (&["create", "index", "concurrently"], "CREATE INDEX CONCURRENTLY"),
         (&["create", "unique", "index", "concurrently"], "CREATE INDEX CONCURRENTLY"),

@@ -10,7 +10,7 @@ mod sqlite;
 mod tests;
 
 pub use fragment::{assigns, fragment};
-pub use judge::{Finding, judge};
+pub use judge::{Finding, judge, outside_only};
 pub use reads::only_reads;
 
 use super::{Secret, Var, expr};

@@ -10,6 +10,7 @@ mod env;
 mod fault;
 mod guard;
 mod inspect;
+mod keeper;
 mod ledger;
 mod line;
 mod locks;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::activity::Backend;
 use self::guard::Held;
+pub(super) use self::keeper::Keeper;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
 use self::types::Types;

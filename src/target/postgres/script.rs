@@ -23,7 +23,7 @@ use super::locks::Sentry;
 use super::mark::{Mark, Stage};
 use super::session::Session;
 use super::tries::{Backoff, Tries};
-use super::{Postgres, types};
+use super::{Postgres, ledger, types};
 use crate::failpoint;
 use crate::run::facts::Effect;
 use crate::run::{Chunk, Fault, Judge, Outcome, Verdict};
@@ -196,6 +196,11 @@ impl Attempt<'_> {
                 Some(_) => self.roll_back(Stop::Problem(problem)).await,
                 None => words::broke(problem.fault(None, Effect::None, NOTHING_SENT)),
             };
+        }
+        if let Some(run) = self.job.fence
+            && let Err(problem) = ledger::holds(&mut self.session, run, self.target.epoch()).await
+        {
+            return self.roll_back(Stop::Problem(problem)).await;
         }
         failpoint::hit("target.begin.after");
         if let Err(stop) = self.statements().await {

@@ -5,6 +5,7 @@
 mod batch;
 mod fault;
 mod gate;
+mod keeper;
 mod ledger;
 mod row;
 mod script;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::log::LevelFilter;
 
 use self::gate::Gate;
+pub(super) use self::keeper::Keeper;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use super::address::{SqliteAddress, SqliteMode};
 use super::batch::{BatchJob, walk};

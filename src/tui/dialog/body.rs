@@ -213,6 +213,9 @@ fn cancel(model: &Model, attempt: &Attempt) -> Said {
             "The server is asked to stop; its transaction is rolled back, nothing changes."
         }
         Some(Verb::Sql(_)) => "The server is asked to stop; statements that ended before stay done.",
+        Some(Verb::Migrations(_)) => {
+            "The server is asked to stop; the file under way is rolled back, files that are done stay applied and recorded."
+        }
         Some(Verb::Run(_) | Verb::Shell(_)) => "The command gets TERM, then KILL. What it did so far stays.",
         _ => "It is broken off; what it did so far stays.",
     };

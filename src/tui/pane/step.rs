@@ -3,11 +3,13 @@
 use ratatui::text::{Line, Span};
 
 use super::{Rest, Sheet};
-use crate::run::BatchOrder;
 use crate::run::clean;
+use crate::run::describe::duration;
 use crate::run::event::Resolved;
+use crate::run::migrations::FileState;
 use crate::run::state::{StepRun, StepStatus};
-use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb};
+use crate::run::{BatchOrder, MigrationOrder};
+use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb, Way};
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
@@ -86,7 +88,7 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     if let Some(role) = &step.role {
         words.push((clean::line(view::role_title(model, role), 30), Ink::Text));
     }
-    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_))) {
+    if let Some(target) = acting.target.as_ref().filter(|_| on_target(&acting.verb)) {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
     match acting.expected_time {
@@ -106,6 +108,10 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
         words.push((text.to_owned(), if script.transaction { Ink::Text } else { Ink::Warn }));
     }
     flow(page, words);
+}
+
+fn on_target(verb: &Verb) -> bool {
+    matches!(verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_))
 }
 
 /// Words with dots between them, on as many lines as they need.
@@ -146,6 +152,7 @@ fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
             }
         }
         Resolved::Batch { order, .. } => batch(page, order),
+        Resolved::Migrations { order, .. } => files(page, order, run),
         Resolved::Run { argv, connect } => {
             command(page, argv);
             connected(page, connect.as_deref());
@@ -155,7 +162,7 @@ fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
             connected(page, connect.as_deref());
         }
         Resolved::Http { method, url, body } => http(page, method, url, body.as_deref()),
-        Resolved::Wait { ms } => page.say(Ink::Text, 2, &format!("waits {}", crate::run::describe::duration(*ms))),
+        Resolved::Wait { ms } => page.say(Ink::Text, 2, &format!("waits {}", duration(*ms))),
         Resolved::Notify { to, argv, text } => {
             page.field("to", Ink::Text, &clean::line(&format!("{to} {}", argv.join(" ")), 400));
             page.say(Ink::Text, 2, clean::block(text).trim_end());
@@ -232,7 +239,7 @@ fn batch(page: &mut Page<'_>, order: &BatchOrder) {
     page.gap();
     page.field("size", Ink::Text, &order.sizes());
     if order.pause_ms > 0 {
-        page.field("pause", Ink::Text, &crate::run::describe::duration(order.pause_ms));
+        page.field("pause", Ink::Text, &duration(order.pause_ms));
     }
     if let Some(throttle) = &order.throttle {
         page.field("throttle", Ink::Text, &clean::line(throttle, 400));
@@ -242,6 +249,33 @@ fn batch(page: &mut Page<'_>, order: &BatchOrder) {
     }
     if order.repeatable {
         page.field("proof", Ink::Dim, "what is done is left out by the condition");
+    }
+}
+
+/// The files of a folder: once the step has begun, those whose turn it is.
+fn files(page: &mut Page<'_>, order: &MigrationOrder, run: Option<&StepRun>) {
+    page.say(Ink::Text, 2, &order.words());
+    page.field("table", Ink::Dim, &clean::line(order.table(), 100));
+    page.gap();
+    let turns = run.map(|run| &run.output.files).filter(|turns| !turns.is_empty());
+    for (_, file) in order.files.iter().enumerate().filter(|(n, _)| order.reaches(*n)) {
+        let turn = turns.and_then(|turns| turns.get(&file.version));
+        if turn.is_none() && (turns.is_some() || order.way == Way::Down) {
+            continue;
+        }
+        let (sign, ink, tail) = match turn {
+            Some(turn) if turn.state == FileState::Done => ("✔", Ink::Good, format!(" · {}", duration(turn.ms))),
+            Some(turn) if turn.state == FileState::Failed => ("✖", Ink::Bad, format!(" · {}", duration(turn.ms))),
+            Some(_) => ("▶", Ink::Active, String::new()),
+            None => (" ", Ink::Dim, String::new()),
+        };
+        if matches!(turn, Some(turn) if turn.state != FileState::Done) {
+            page.rest = Rest::At(page.lines.len());
+        }
+        let alone = if file.transaction { "" } else { " · NO TRANSACTION" };
+        let words = format!(" {sign} {}{alone}{tail}", clean::line(&file.script, 200));
+        let ink = if turn.is_some() { ink } else { Ink::Text };
+        page.lines.push(Line::styled(text::left(&words, page.width), page.model.look.style(ink)));
     }
 }
 
@@ -263,6 +297,7 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
             statement(page, edited.unwrap_or(&script.text), None);
         }
         Verb::Batch(plan) => batch(page, &BatchOrder::planned(plan)),
+        Verb::Migrations(plan) => files(page, &MigrationOrder::new(plan, None), run),
         Verb::Run(argv) => command(page, argv),
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
@@ -377,6 +412,8 @@ pub fn brief(step: &Step) -> String {
             script.file.clone().unwrap_or_else(|| script.text.split_whitespace().collect::<Vec<_>>().join(" "))
         }
         Verb::Batch(batch) => format!("{} along {}", batch.table, batch.key),
+        Verb::Migrations(files) if files.way == Way::Down => "down".to_owned(),
+        Verb::Migrations(files) => files.words(),
         Verb::Run(argv) => argv.join(" "),
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),

@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use super::book::book;
 use super::script::*;
 use crate::run::event::{HoldCause, Resolved, Statement};
-use crate::run::{Batches, Chunk, Event, Fault, Outcome, Progress};
-use crate::runbook::TriggerAction;
+use crate::run::migrations::{FileState, FileTurn};
+use crate::run::{Batches, Chunk, Event, Fault, MigrationOrder, Outcome, Progress};
+use crate::runbook::migrations::Part;
+use crate::runbook::{Migration, Migrations, Tool, TriggerAction, Way};
 use crate::tui::{Link, Look, Message, Mode, Model, Palette, ReplayStatus, update};
 
 const STEPS: [&str; 9] =
@@ -88,7 +90,40 @@ fn chunk() -> impl Strategy<Value = Chunk> {
             .prop_map(|rows| Chunk::Rows { n: 1, rows }),
         text().prop_map(|text| Chunk::Notice { severity: text.clone(), text }),
         text().prop_map(|text| Chunk::Text { stream: "err".to_owned(), text }),
+        (any::<u32>(), text()).prop_map(|(n, text)| Chunk::File(FileTurn {
+            n,
+            of: n,
+            version: text.clone(),
+            name: text,
+            state: if n % 2 == 0 { FileState::Begun } else { FileState::Failed },
+            transaction: n % 3 == 0,
+            ms: u64::from(n),
+        })),
     ]
+}
+
+/// A folder whose every word is foreign.
+fn files(text: &str) -> MigrationOrder {
+    let file = Migration {
+        version: text.to_owned(),
+        name: text.to_owned(),
+        script: text.to_owned(),
+        checksum: Some(text.to_owned()),
+        sha256: String::new(),
+        repeatable: false,
+        up: Part::new(text, text, true),
+        down: None,
+    };
+    let migrations = Migrations {
+        folder: text.to_owned(),
+        tool: Tool::Plain,
+        to: Some(text.to_owned()),
+        table: Some(text.to_owned()),
+        expect_pending: None,
+        way: Way::Up,
+        files: vec![file],
+    };
+    MigrationOrder::new(&migrations, None)
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -103,6 +138,11 @@ fn events() -> impl Strategy<Value = Event> {
                 asks: crate::runbook::Asks::Rows,
             },
             by: HOSTILE.to_owned(),
+        }),
+        (step(), text()).prop_map(|(step, text)| Event::StepStarted {
+            attempt: attempt(step),
+            resolved: Resolved::Migrations { target: text.clone(), order: Box::new(files(&text)) },
+            by: text,
         }),
         step().prop_map(|step| Event::StepStarted {
             attempt: undo(step),

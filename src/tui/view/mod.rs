@@ -129,7 +129,8 @@ pub fn shown_step(model: &Model) -> Option<(&Step, Option<&StepRun>)> {
 /// True where the shown step is in doubt, and a server may still be at work for it.
 pub fn shown_in_doubt(model: &Model) -> bool {
     let run = shown_step(model).and_then(|(_, run)| run);
-    run.is_some_and(|run| run.status == StepStatus::InDoubt && matches!(run.resolved, Some(Resolved::Sql { .. })))
+    let on_server = |run: &StepRun| matches!(run.resolved, Some(Resolved::Sql { .. } | Resolved::Migrations { .. }));
+    run.is_some_and(|run| run.status == StepStatus::InDoubt && on_server(run))
 }
 
 /// What the step does on the screen: its undo where that is what runs or ran last.

@@ -42,6 +42,7 @@ async fn held_after(steps: &str, table: &str, lost: bool) -> Option<(Desk, Clust
     let mut standby = primary.standby()?;
     let desk = desk().with("DB", primary.url(&db));
     desk.write("runbook.toml", &book(steps));
+    desk.write("migrations/1_one.sql", "alter table t add column one int");
     if steps.contains("batch") {
         primary.psql(&db, "insert into t select generate_series(1, 20)");
         standby.until(&db, "select count(*) from t", "20");
@@ -60,6 +61,20 @@ async fn held_after(steps: &str, table: &str, lost: bool) -> Option<(Desk, Clust
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_and_is_lost_stops_the_run() {
     let Some((desk, _standby)) = held(true).await else { return };
+    let resumed = desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
+    assert!(
+        resumed.out.contains("DIVERGED") && resumed.out.contains("lacks what it had acknowledged before: one"),
+        "{}",
+        resumed.out
+    );
+}
+
+/// What a tool's table says is the proof of its files.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_lost_stop_the_run() {
+    let files = "[[phase.step]]\nid = \"one\"\nmigrations = { folder = \"migrations\", tool = \"plain\" }\n\
+                 [[phase.step]]\nid = \"who\"\nchecklist = [{ ask = \"Who?\", answer = \"required\" }]\n";
+    let Some((desk, _standby)) = held_after(files, "create table t (n int)", true).await else { return };
     let resumed = desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
     assert!(
         resumed.out.contains("DIVERGED") && resumed.out.contains("lacks what it had acknowledged before: one"),

@@ -15,6 +15,7 @@ mod going_on;
 mod includes;
 mod inputs;
 mod locks;
+mod migrations;
 mod owners;
 mod rows;
 mod shim;

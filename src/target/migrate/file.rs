@@ -1,0 +1,214 @@
+//! One file's turn: its statements and its row in one transaction; or by themselves, between two marks.
+
+use tokio::time::Instant;
+
+use super::relay::{self, Relay};
+use super::{Walk, words};
+use crate::failpoint;
+use crate::run::event::Statement;
+use crate::run::facts::Effect;
+use crate::run::migrations::{FileState, FileTurn, OrderedFile, part, previous};
+use crate::run::{Chunk, Facts, Fault, Outcome};
+use crate::runbook::migrations::{Part, Way};
+
+/// Chunks that wait for the relay.
+const CHUNKS: usize = 16;
+
+/// Which file, and the how-manyth it is.
+pub(super) struct Turn {
+    /// Its place in the order.
+    pub index: usize,
+    pub n: usize,
+    pub of: usize,
+}
+
+pub(super) enum Ended {
+    Done {
+        ms: u64,
+    },
+    /// How the attempt ends with it.
+    Not(Outcome),
+}
+
+/// What is sent for a file.
+struct Texts {
+    own: Vec<Statement>,
+    /// With them in their transaction.
+    record: Vec<String>,
+    /// Outside of a transaction: before, after, and where nothing came of it.
+    begin: Vec<String>,
+    finish: Vec<String>,
+    unbegin: Vec<String>,
+}
+
+impl Walk<'_> {
+    pub(super) async fn file(&mut self, turn: &Turn) -> Ended {
+        let started = Instant::now();
+        let (order, migrations) = (self.job.order, self.job.migrations);
+        let files = order.files.get(turn.index).zip(migrations.files.get(turn.index));
+        let Some((file, part)) = files.and_then(|(file, text)| Some((file, part(text, order.way)?))) else {
+            return Ended::Not(words::broke(Fault::new("the file is not in the run's own copy of the runbook")));
+        };
+        let texts = match self.texts(turn.index, file, part) {
+            Ok(texts) => texts,
+            Err(why) => return Ended::Not(words::broke(Fault { place: part.path.clone(), ..Fault::new(why) })),
+        };
+        self.say(turn, file, part, FileState::Begun, 0).await;
+        let outcome = match part.transaction {
+            true => self.together(&texts).await,
+            false => self.alone(&texts).await,
+        };
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Ok(facts) => {
+                self.facts.notices.extend(facts.notices);
+                self.say(turn, file, part, FileState::Done, ms).await;
+                failpoint::hit("target.migrate.file");
+                Ended::Done { ms }
+            }
+            Err(outcome) => {
+                self.say(turn, file, part, FileState::Failed, ms).await;
+                Ended::Not(placed(outcome, part, &texts.own))
+            }
+        }
+    }
+
+    fn texts(&self, index: usize, file: &OrderedFile, part: &Part) -> Result<Texts, String> {
+        let pieces = part.statements(self.target.dialect()).map_err(|problem| problem.to_string())?;
+        let own = pieces.into_iter().map(|piece| Statement { sql: piece.sql, line: piece.line }).collect();
+        let (book, before) = (self.book, previous(self.job.order, index));
+        Ok(match self.job.order.way {
+            Way::Up => Texts {
+                own,
+                record: book.record(file),
+                begin: book.begin(file),
+                finish: book.finish(file),
+                unbegin: book.unbegin(file, before),
+            },
+            Way::Down => Texts {
+                own,
+                record: book.forget(file, before),
+                begin: book.begin_back(file),
+                finish: book.forget(file, before),
+                unbegin: book.finish(file),
+            },
+        })
+    }
+
+    async fn say(&self, turn: &Turn, file: &OrderedFile, part: &Part, state: FileState, ms: u64) {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let name = part.path.strip_prefix(&self.job.order.folder).unwrap_or(&part.path).trim_start_matches('/');
+        let turn = FileTurn {
+            n: count(turn.n),
+            of: count(turn.of),
+            version: file.version.clone(),
+            name: name.to_owned(),
+            state,
+            transaction: part.transaction,
+            ms,
+        };
+        // Nobody has to listen.
+        let _ = self.out.send(Chunk::File(turn)).await;
+    }
+
+    /// All in one transaction, the row in the tool's table last.
+    async fn together(&self, texts: &Texts) -> Result<Facts, Outcome> {
+        let record = texts.record.iter().map(|sql| Statement { sql: sql.clone(), line: 1 });
+        let all: Vec<Statement> = texts.own.iter().cloned().chain(record).collect();
+        self.sent(&all, texts.own.len(), true).await
+    }
+
+    /// Each statement by itself. Until the last is done the tool calls the database dirty, where it knows such a thing; where
+    /// it does not, the journal knows that the file was begun.
+    async fn alone(&self, texts: &Texts) -> Result<Facts, Outcome> {
+        self.send("its mark in the bookkeeping", texts.begin.clone()).await?;
+        failpoint::hit("target.migrate.marked");
+        let facts = match texts.own.is_empty() {
+            true => Ok(Facts::default()),
+            false => self.sent(&texts.own, texts.own.len(), false).await,
+        };
+        match facts {
+            Ok(facts) => {
+                failpoint::hit("target.migrate.alone");
+                match self.send("its row in the bookkeeping", texts.finish.clone()).await {
+                    Ok(()) => Ok(facts),
+                    Err(outcome) => Err(unrecorded(outcome)),
+                }
+            }
+            Err(outcome) => {
+                if is_harmless(&outcome) && !texts.begin.is_empty() {
+                    self.send("its mark in the bookkeeping", texts.unbegin.clone()).await?;
+                }
+                Err(outcome)
+            }
+        }
+    }
+
+    async fn sent(&self, statements: &[Statement], own: usize, transaction: bool) -> Result<Facts, Outcome> {
+        let (inner, chunks) = tokio::sync::mpsc::channel(CHUNKS);
+        let job = self.sql(statements, transaction);
+        let work = async {
+            let outcome = self.target.run(&job, &inner, &|_| Ok(None), self.stop.clone()).await;
+            drop(inner);
+            outcome
+        };
+        let (outcome, ()) = tokio::join!(work, relay::pass(Relay::new(self.out, own), chunks));
+        match outcome {
+            Outcome::Done { facts, .. } => Ok(*facts),
+            other => Err(other),
+        }
+    }
+}
+
+/// Nothing of a file outside of a transaction is there.
+fn is_harmless(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.effect == Effect::None,
+        _ => false,
+    }
+}
+
+/// All its statements are done, and the tool does not know it.
+fn unrecorded(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => {
+            let safe = "all statements of the file are done, but the tool's table does not say so".to_owned();
+            let hint = Some("write the row by the tool's own means, then retry".to_owned());
+            words::failed(Fault { safe, hint, effect: Effect::Possible, ..*fault }, None)
+        }
+        other => other,
+    }
+}
+
+/// The fault at its place in the file, and not as one of a script of the runbook's own.
+fn placed(outcome: Outcome, part: &Part, own: &[Statement]) -> Outcome {
+    let change = |fault: Fault| {
+        let statement = fault.statement.and_then(|n| own.get((n as usize).checked_sub(1)?));
+        let line = statement.map(|statement| {
+            let before = fault.position.unwrap_or(1).saturating_sub(1) as usize;
+            let breaks = statement.sql.chars().take(before).filter(|c| *c == '\n').count();
+            statement.line.saturating_add(u32::try_from(breaks).unwrap_or(0))
+        });
+        let place = line.map_or_else(|| part.path.clone(), |line| format!("{}:{line}", part.path));
+        let left = fault.residue.join("; ");
+        let hint = match (fault.hint.clone(), left.is_empty()) {
+            (hint, true) => hint,
+            (hint, false) => Some(
+                [hint, Some(format!("to clear away what is left: {left}"))]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
+        };
+        Fault { place, hint, statement: None, position: None, residue: Vec::new(), ..fault }
+    };
+    match outcome {
+        Outcome::Failed { fault, facts, verdict } => {
+            Outcome::Failed { fault: Box::new(change(*fault)), facts, verdict }
+        }
+        Outcome::Broke { fault } => Outcome::Broke { fault: Box::new(change(*fault)) },
+        Outcome::Unknown { known } => Outcome::Unknown { known: format!("{}: {known}", part.path) },
+        done => done,
+    }
+}

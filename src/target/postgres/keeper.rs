@@ -1,0 +1,122 @@
+//! The session beside the work on migration files: it holds the lock of the files' own tool, and reads its table.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use sqlx::Either;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::session::Session;
+use super::{Postgres, line};
+use crate::run::MigrationOrder;
+use crate::run::clean;
+use crate::run::migrations::Book;
+use crate::runbook::batch::{parts, quoted};
+use crate::runbook::sql::Dialect;
+use crate::target::problem::Problem;
+use crate::target::raw;
+use crate::target::watch::Watch;
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a lock is waited for where the target sets no limit.
+const LONGEST: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(200);
+
+const WHERE: &str = "select current_database()::text, coalesce((select n.nspname::text from pg_class c \
+    join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)), current_schema()::text)";
+const LOCK: &str = "select pg_try_advisory_lock($1::text::bigint)::text";
+const HOLDER: &str = "select l.pid::text, a.application_name, coalesce(a.state, '?') from pg_locks l \
+    left join pg_stat_activity a on a.pid = l.pid \
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.pid <> pg_backend_pid() \
+    and (l.classid::bigint << 32 | l.objid::bigint) = $1::text::bigint \
+    and l.database = (select oid from pg_database where datname = current_database())";
+
+pub(in crate::target) struct Keeper {
+    session: Session,
+    patience: Duration,
+}
+
+impl Keeper {
+    pub async fn open(target: &Postgres, label: &str) -> Result<Self, Problem> {
+        if let Err(why) = target.still_guarded().await {
+            let hint = Some("continue the held run: the database is then claimed anew".to_owned());
+            return Err(Problem { hint, ..Problem::own(why) });
+        }
+        let session = Session::open(target, label).await?;
+        let patience = target.lock_timeout.saturating_mul(target.lock_tries);
+        let patience = if patience.is_zero() { LONGEST } else { patience.min(LONGEST) };
+        Ok(Self { session, patience })
+    }
+
+    /// By the protocol that brings values as text.
+    pub async fn rows(&mut self, sql: &str) -> Result<line::Rows, Problem> {
+        let conn = &mut self.session.conn;
+        let work = async {
+            let mut rows = Vec::new();
+            let mut stream = raw::send::<sqlx::Postgres, _>(conn, sql);
+            while let Some(item) = stream.next().await {
+                if let Either::Right(row) = item.map_err(Problem::of_postgres)? {
+                    rows.push(line::texts(&row));
+                }
+            }
+            Ok(rows)
+        };
+        match timeout(PATIENCE, work).await {
+            Ok(rows) => rows,
+            Err(_) => Err(Problem::lost("no answer within 30 s")),
+        }
+    }
+
+    /// Takes every lock by which the tool keeps others away. They end with the session.
+    pub async fn lock(&mut self, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
+        let table = quoted(order.table()).unwrap_or_default();
+        let mut names = self.session.rows(WHERE, &[&table]).await?.into_iter().next().unwrap_or_default().into_iter();
+        let (database, mut schema) =
+            (names.next().flatten().unwrap_or_default(), names.next().flatten().unwrap_or_default());
+        if let Some([named, _]) = parts(order.table()).as_deref() {
+            schema.clone_from(named);
+        }
+        for key in Book::new(order, Dialect::Postgres).locks(&database, &schema) {
+            self.take(&key.to_string(), order, watch).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, key: &str, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
+        let started = Instant::now();
+        loop {
+            let taken = self.session.rows(LOCK, &[key]).await?;
+            if taken.first().and_then(|row| row.first()).cloned().flatten().as_deref() == Some("true") {
+                return Ok(());
+            }
+            if let Some(cause) = watch.cause() {
+                return Err(Problem::own(cause.words()));
+            }
+            if started.elapsed() >= self.patience {
+                return Err(self.taken(key, order).await);
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn taken(&mut self, key: &str, order: &MigrationOrder) -> Problem {
+        let rows = self.session.rows(HOLDER, &[key]).await.unwrap_or_default();
+        let words = |row: &Vec<Option<String>>| {
+            let cell = |n: usize| clean::line(row.get(n).and_then(Option::as_deref).unwrap_or("?"), 60);
+            format!("pid {} ({}, {})", cell(0), cell(1), cell(2))
+        };
+        let holders: Vec<String> = rows.iter().map(words).collect();
+        let who = if holders.is_empty() { "somebody".to_owned() } else { holders.join(", ") };
+        Problem {
+            hint: Some(
+                "wait until it is done, then retry: two migrators at a time would do everything twice".to_owned(),
+            ),
+            ..Problem::own(format!("another migrator is at work: {who} holds the lock of {}", order.tool.word()))
+        }
+    }
+
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+}

@@ -1,0 +1,4 @@
+-- migrate:down
+-- WRONG:1
+-- migrate:up
+select 1;

@@ -1,0 +1,2 @@
+select 1;
+create index concurrently i on t (id); -- WRONG

@@ -1,0 +1,4 @@
+-- no-transaction
+vacuum;
+begin; -- WRONG
+commit; -- WRONG

@@ -1,0 +1,88 @@
+//! Killed in the middle: what is recorded is done, the rest is done by the next attempt, and nothing twice.
+
+use super::*;
+use crate::headless::story::started;
+use gonogo::run::Outcome;
+
+async fn resumed(tool: &str, place: &str, nth: u32, recorded: usize) {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind(tool);
+    kind.write(&desk, 3);
+    desk.write("runbook.toml", &kind.step("", "expect = \"value == 3\"\nretries = 1"));
+    killed(&desk, &RUN, place, nth);
+    cluster.until(
+        &db,
+        "select count(*) from pg_stat_activity where application_name like 'gonogo journey%migrate%'",
+        "0",
+    );
+    assert_eq!(kind.applied(cluster, &db), kind.versions[..recorded], "{tool} at {place}");
+    let ran = desk.run(&RESUME);
+    let entries = entries(&desk.run_dir()).await;
+    assert_eq!(ran.code, Some(0), "{tool} at {place}\n{}\n{:?}", ran.out, started(&entries));
+    assert_eq!(kind.applied(cluster, &db), kind.versions, "{tool} at {place}");
+    assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{tool} at {place}");
+    desk.run(&["audit"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_second_of_three_files() {
+    for kind in KINDS {
+        resumed(kind.tool, "target.migrate.file", 2, 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_commit_of_the_second_file() {
+    // The bookkeeping's table is made by a transaction of its own.
+    resumed("sqlx", "target.statements.after", 3, 1).await;
+    resumed("flyway", "target.commit.before", 3, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_was_done_but_said() {
+    resumed("prisma", "target.migrate.file", 3, 3).await;
+}
+
+/// What runs outside of a transaction and was begun is never silently run again.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_doubt_outside_of_a_transaction() {
+    let marks = [
+        ("plain", "004_index.sql", "-- no-transaction\n", "target.migrate.alone"),
+        ("sqlx", "11_index.up.sql", "-- no-transaction\n", "target.migrate.alone"),
+        ("dbmate", "20240104_index.sql", "-- migrate:up transaction:false\n", "target.migrate.alone"),
+    ];
+    for (tool, name, head, place) in marks {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        let kind = kind(tool);
+        kind.write(&desk, 3);
+        desk.write(
+            &format!("migrations/{name}"),
+            &format!("{head}insert into t1 values (1);\ninsert into t1 values (2);"),
+        );
+        desk.write("runbook.toml", &kind.step("", "retries = 1"));
+        killed(&desk, &RUN, place, 1);
+        let ran = desk.run(&RESUME).exits(4);
+        assert!(ran.out.contains("was begun outside of a transaction"), "{tool}: {}", ran.out);
+        let ended = outcome(&entries(&desk.run_dir()).await, "migrate");
+        assert!(matches!(ended, Outcome::Unknown { .. }), "{tool}: {ended:?}");
+        desk.run(&RESUME).exits(4);
+        assert_eq!(cluster.psql(&db, "select count(*) from t1"), "2", "{tool}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_goes_on_too() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    let fails = "[[phase.step]]\nid = \"fails\"\nsql = \"select 1/0\"\non_fail = \"rollback\"\nundo = \"none needed\"";
+    desk.write("runbook.toml", &format!("{}\n{fails}\n", kind.step("", "undo = { migrations = \"down\" }")));
+    // Three forward, and one back.
+    killed(&desk, &RUN, "target.migrate.file", 4);
+    assert_eq!(kind.applied(cluster, &db), kind.versions[..2]);
+    let ran = desk.run(&RESUME).exits(5);
+    let undone = started(&entries(&desk.run_dir()).await);
+    assert_eq!(undone.last().unwrap(), "undo of migrate (attempt 2)", "{}", ran.out);
+    assert_eq!(kind.applied(cluster, &db), [""; 0]);
+    assert_eq!(tables(cluster, &db), [""; 0]);
+}

@@ -1,0 +1,134 @@
+//! The way back: by the files that lead down, or by SQL of the runbook that makes the tool forget.
+
+use super::*;
+use crate::headless::story::started;
+
+const DOWN: &str = "undo = { migrations = \"down\" }";
+
+/// What leads down from each of a kind's files.
+fn write_downs(kind: &Kind, desk: &Desk) {
+    for (n, (name, _)) in kind.files.iter().enumerate() {
+        let down = format!("drop table t{};", n + 1);
+        match kind.tool {
+            "sqlx" | "golang-migrate" => {
+                desk.write(&format!("migrations/{}", name.replace(".up.", ".down.")), &down);
+            }
+            "plain" => {
+                desk.write(&format!("migrations/{}", name.replace(".sql", ".down.sql")), &down);
+            }
+            "flyway" => {
+                desk.write(&format!("migrations/{}", name.replacen('V', "U", 1)), &down);
+            }
+            // It stands in the same file.
+            _ => {}
+        }
+    }
+}
+
+/// Forward, back, forward: what was there before stays, what the step applied goes, last first, and comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn down_and_up_again() {
+    for kind in KINDS.iter().filter(|kind| kind.tool != "prisma") {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        kind.write(&desk, 1);
+        desk.write("runbook.toml", &kind.step("", ""));
+        desk.run(&RUN).exits(0);
+        anew(&desk);
+        kind.write(&desk, 3);
+        write_downs(kind, &desk);
+        desk.write("runbook.toml", &kind.step("", &format!("expect = \"value == 2\"\n{DOWN}")));
+        let ran = desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+        let entries = entries(&desk.run_dir()).await;
+        assert_eq!(started(&entries), ["migrate", "undo of migrate", "migrate (attempt 2)"], "{}", ran.out);
+        assert_eq!(kind.applied(cluster, &db), kind.versions, "{}", kind.tool);
+        assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{}", kind.tool);
+    }
+}
+
+/// A step that fails at its third file is rolled back: the two it applied go, and the tool does not know them any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_step_applied_is_taken_back() {
+    for kind in KINDS.iter().filter(|kind| kind.tool != "prisma") {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        kind.write(&desk, 3);
+        write_downs(kind, &desk);
+        cluster
+            .psql(&db, "create schema other; create table other.t3 (id int); create view t3 as select * from other.t3");
+        desk.write("runbook.toml", &kind.step("", &format!("on_fail = \"rollback\"\n{DOWN}")));
+        let ran = desk.run(&RUN).exits(5);
+        assert_eq!(kind.applied(cluster, &db), [""; 0], "{}: {}", kind.tool, ran.out);
+        assert_eq!(tables(cluster, &db), [""; 0], "{}", kind.tool);
+    }
+}
+
+/// What an earlier attempt applied is taken back, although the last one could not even look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_attempt_without_its_table_forgets_nothing() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    cluster.psql(&db, "create view t3 as select 1");
+    desk.write("runbook.toml", &kind.step("", DOWN));
+    desk.run(&RUN).exits(4);
+    assert_eq!(tables(cluster, &db), ["t1", "t2"]);
+    // It is there, and cannot be read.
+    cluster.psql(&db, "alter table schema_migrations rename column version to other");
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = taken_up(&folder).await;
+    voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
+    let broken = |event: &Event| matches!(event, Event::StepEnded { attempt, .. } if attempt.n == 2);
+    voice.until("the second attempt ends", broken).await;
+    cluster.psql(&db, "alter table schema_migrations rename column other to version");
+    voice.say(CommandVerb::Rollback { plan: None, reason: "it is enough".to_owned() }).await;
+    engine.end().exits(5);
+    assert_eq!(tables(cluster, &db), [""; 0]);
+    assert_eq!(kind.applied(cluster, &db), [""; 0]);
+}
+
+/// Prisma has no files that lead down: SQL of the runbook does it, and the tool's rows say so in the same transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn prisma_forgets_with_the_undo() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("prisma");
+    kind.write(&desk, 1);
+    desk.write("runbook.toml", &kind.step("", ""));
+    desk.run(&RUN).exits(0);
+    anew(&desk);
+    kind.write(&desk, 3);
+    let undo = "undo = { sql = \"drop table t3; drop table t2\", unrecord = true }";
+    desk.write("runbook.toml", &kind.step("", &format!("expect = \"value == 2\"\n{undo}")));
+    desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert_eq!(kind.applied(cluster, &db), kind.versions);
+    assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"]);
+    let back = "select migration_name from _prisma_migrations where rolled_back_at is not null order by 1";
+    assert_eq!(lines(&cluster.psql(&db, back)), kind.versions[1..]);
+}
+
+/// An undo that fails leaves the rows as they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_fails_forgets_nothing() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("prisma");
+    kind.write(&desk, 2);
+    let undo = "undo = { sql = \"drop table t2; drop table nowhere\", unrecord = true }";
+    let fails = "[[phase.step]]\nid = \"fails\"\nsql = \"select 1/0\"\non_fail = \"rollback\"\nundo = \"none needed\"";
+    desk.write("runbook.toml", &format!("{}\n{fails}\n", kind.step("", undo)));
+    desk.run(&RUN).exits(4);
+    assert_eq!(kind.applied(cluster, &db), kind.versions[..2]);
+    assert_eq!(tables(cluster, &db), ["t1", "t2"]);
+}
+
+/// Somebody applied another one since: nothing is pulled away from under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn not_under_a_later_file() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    let by_hand = "[[phase.step]]\nid = \"by-hand\"\nsql = \"insert into schema_migrations values ('20240103')\"\nundo = \"none needed\"\n\
+                   [[phase.step]]\nid = \"fails\"\nsql = \"select 1/0\"\non_fail = \"rollback\"\nundo = \"none needed\"";
+    desk.write("runbook.toml", &format!("{}\n{by_hand}\n", kind.step(", to = \"20240102\"", DOWN)));
+    let ran = desk.run(&RUN).exits(4);
+    assert!(ran.out.contains("20240103_third.sql was applied after this step, by somebody else"), "{}", ran.out);
+    assert_eq!(tables(cluster, &db), ["t1", "t2"]);
+}
