@@ -5,6 +5,7 @@ mod contact;
 mod diverged;
 pub mod doors;
 mod doubt;
+mod dump;
 pub mod exec;
 mod job;
 mod pulse;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
+use super::dump::{BackupOrder, RestoreOrder};
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
 use crate::runbook::{Source, StepId, TriggerAction, Var};
@@ -123,6 +124,14 @@ pub enum Resolved {
         argv: Vec<String>,
         text: String,
     },
+    Backup {
+        target: String,
+        order: Box<BackupOrder>,
+    },
+    Restore {
+        target: String,
+        order: Box<RestoreOrder>,
+    },
     /// It could not be made ready; the outcome that follows says why.
     Unready,
 }
@@ -131,7 +140,7 @@ impl Resolved {
     /// True for what is done by a process of this machine.
     pub fn is_command(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Shell { .. } => true,
+            Self::Run { .. } | Self::Shell { .. } | Self::Backup { .. } | Self::Restore { .. } => true,
             Self::Notify { argv, .. } => !argv.is_empty(),
             _ => false,
         }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod coverage;
 pub mod decide;
 pub mod describe;
+pub mod dump;
 pub mod event;
 pub mod facts;
 pub mod fault;

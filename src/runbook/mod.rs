@@ -3,6 +3,7 @@
 pub mod batch;
 mod check;
 pub mod clean;
+pub mod dump;
 mod environment;
 pub mod expr;
 mod load;
@@ -16,6 +17,7 @@ mod text;
 mod watch;
 
 pub use batch::{Batch, Sizing};
+pub use dump::{Backup, Restore};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;

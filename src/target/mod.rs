@@ -8,6 +8,7 @@ mod batch;
 mod cell;
 mod claim;
 mod collect;
+pub mod desk;
 mod direct;
 mod error;
 mod label;

@@ -1,6 +1,7 @@
 //! From TOML to the model, by hand, so that every mistake is found in one go and every message can point at its place.
 
 mod batch;
+mod dump;
 mod ending;
 mod head;
 mod phases;

@@ -1,7 +1,7 @@
 //! Steps: what is common to all of them. What they do is in `verbs`.
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, dump, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::suggest;
 use crate::runbook::text::Located;
@@ -22,7 +22,7 @@ impl Known {
     }
 
     /// The environments that `only` leaves, or all.
-    fn within(&self, only: &[String]) -> impl Iterator<Item = &Environment> {
+    pub(super) fn within(&self, only: &[String]) -> impl Iterator<Item = &Environment> {
         let chosen = only.to_vec();
         self.environments.iter().filter(move |one| chosen.is_empty() || chosen.contains(&one.name))
     }
@@ -91,6 +91,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     misplaced(&table, &step.verb);
+    dump::costs(&table, &step.verb, home);
     table.unbuilt(&["approvals"]);
     table.finish();
     step

@@ -7,14 +7,14 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, Wants, batch, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, batch, dump, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
-const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
-const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["migrations", "backup", "restore", "snapshot", "explain"];
+const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "backup", "restore"];
+const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http", "restore"];
+const UNBUILT: &[&str] = &["migrations", "snapshot", "explain"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -38,6 +38,8 @@ pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'s
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
         Verb::Http(_) => &["status", "body", "ms"],
         Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => &["ms"],
+        Verb::Backup(_) => dump::BACKUP_LATER,
+        Verb::Restore(_) => dump::RESTORE_FACTS,
     }
 }
 
@@ -47,14 +49,20 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         // Known keys even where they are one too many: that is said already.
         table.node(verb);
     }
-    belongs(table, word, "target", &["sql", "file", "batch"], "connect");
+    belongs(table, word, "target", &["sql", "file", "batch", "backup", "restore"], "connect");
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
+    let dump = match word {
+        Some("backup") => dump::backup(table, known, owner, only),
+        Some("restore") => dump::restore(table, known, owner, only),
+        _ => None,
+    };
     let target = match word {
+        Some("backup" | "restore") => dump.as_ref().and_then(|dump| dump.target.clone()),
         Some("sql" | "file" | "batch") => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
@@ -63,7 +71,10 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         .then(|| table.need_or_none("produces"))
         .flatten()
         .map(|text| template(table.notes, &text, Place::Argv, owner));
-    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone()));
+    let verb = match dump {
+        Some(dump) => Some(dump.verb),
+        None => word.and_then(|word| read(table, known, owner, only, word, target.clone())),
+    };
     // A step without a verb is a problem that was noted; the rest of it is still worth reading.
     let verb = verb.unwrap_or(Verb::Wait(Duration::ZERO));
     let facts = match word {
@@ -72,6 +83,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         Some("batch") => BATCH_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
+        Some("backup") => dump::BACKUP_FACTS,
+        Some("restore") => dump::RESTORE_FACTS,
         Some(_) => &["ms"],
         None => crate::runbook::expr::FACT_NAMES,
     };
@@ -126,7 +139,7 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch") => format!("write `{instead}` instead"),
+        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "backup" | "restore") => format!("write `{instead}` instead"),
         _ => "leave it out".to_owned(),
     };
     table.refuse(key, message, hint);
@@ -163,6 +176,8 @@ fn read(
         }
         "http" => http(table, owner).map(Verb::Http),
         "wait" => super::head::positive(table, "wait").map(Verb::Wait),
+        // Read ahead of the others; what is wrong with it was noted.
+        "backup" | "restore" => None,
         _ => notify(table, owner).map(Verb::Notify),
     }
 }

@@ -175,6 +175,8 @@ fn cancel(model: &Model, attempt: &Attempt) -> Said {
             "The server is asked to stop; its transaction is rolled back, nothing changes."
         }
         Some(Verb::Sql(_)) => "The server is asked to stop; statements that ended before stay done.",
+        Some(Verb::Backup(_)) => "The backup is broken off; its unfinished file is removed.",
+        Some(Verb::Restore(_)) => "The restore is broken off; the server takes all of it back.",
         Some(Verb::Run(_) | Verb::Shell(_)) => "The command gets TERM, then KILL. What it did so far stays.",
         _ => "It is broken off; what it did so far stays.",
     };

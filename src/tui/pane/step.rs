@@ -86,7 +86,7 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     if let Some(role) = &step.role {
         words.push((clean::line(view::role_title(model, role), 30), Ink::Text));
     }
-    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_))) {
+    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Backup(_) | Verb::Restore(_))) {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
     match acting.expected_time {
@@ -151,6 +151,8 @@ fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
             page.say(Ink::Text, 2, clean::block(script).trim_end());
             connected(page, connect.as_deref());
         }
+        Resolved::Backup { target, order } => page.say(Ink::Text, 2, &clean::line(&order.words(target), 600)),
+        Resolved::Restore { target, order } => page.say(Ink::Text, 2, &clean::line(&order.words(target), 600)),
         Resolved::Http { method, url, body } => http(page, method, url, body.as_deref()),
         Resolved::Wait { ms } => page.say(Ink::Text, 2, &format!("waits {}", crate::run::describe::duration(*ms))),
         Resolved::Notify { to, argv, text } => {
@@ -260,6 +262,8 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
         Verb::Run(argv) => command(page, argv),
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
+        Verb::Backup(backup) => page.field("file", Ink::Text, &clean::line(&backup.file, 200)),
+        Verb::Restore(restore) => page.field("file", Ink::Text, &clean::line(&restore.file, 200)),
         Verb::Wait(wait) => page.say(Ink::Text, 2, &format!("waits {}", text::planned(*wait))),
         Verb::Notify(Notify::Webhook { url, text }) => {
             page.field("to", Ink::Text, &clean::line(&url.to_string(), 200));
@@ -374,6 +378,8 @@ pub fn brief(step: &Step) -> String {
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),
         Verb::Wait(wait) => text::planned(*wait),
+        Verb::Backup(backup) => backup.file.clone(),
+        Verb::Restore(restore) => restore.file.clone(),
         Verb::Checklist(items) => text::plural(items.len(), "line"),
         Verb::Poll(roles) => text::plural(roles.len(), "role"),
         Verb::Notify(_) => String::new(),
