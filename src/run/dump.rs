@@ -1,5 +1,6 @@
 //! Backups and restores as they are ordered, what their worker writes down, and what a restore would lose.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Fault};
@@ -194,4 +195,18 @@ impl RestoreOrder {
         };
         format!("{target} goes back to {}, in one transaction{rows}", self.file)
     }
+}
+
+/// The facts of a backup with its age as a fact more.
+#[derive(Serialize)]
+pub struct Aged<'f> {
+    #[serde(flatten)]
+    pub facts: &'f Facts,
+    pub age_s: i64,
+}
+
+/// Seconds since the snapshot of a backup was taken; none: it is no backup. Never below 0: clocks differ.
+pub fn age_s(facts: &Facts, now: DateTime<Utc>) -> Option<i64> {
+    let taken = DateTime::parse_from_rfc3339(facts.taken.as_ref()?).ok()?;
+    Some((now - taken.with_timezone(&Utc)).num_seconds().max(0))
 }

@@ -4,6 +4,7 @@ mod batch;
 mod codes;
 mod crash;
 mod direct;
+mod dump;
 mod failover;
 mod faults;
 mod gap;
