@@ -8,6 +8,7 @@ mod doubt;
 mod dump;
 pub mod exec;
 mod job;
+mod loss;
 mod pulse;
 pub mod redact;
 mod resolve;
@@ -37,6 +38,7 @@ use crate::target::{Key, LedgerEntry};
 use clock::RunClock;
 use doors::Doors;
 use doubt::Doubts;
+use loss::Losses;
 use pulse::Pulse;
 use resolve::Left;
 use work::{Launch, Work};
@@ -166,6 +168,7 @@ impl Engine {
     async fn hold(&mut self) -> Result<Ending, EngineError> {
         self.take_up().await?;
         let mut pulse = Pulse::start(self.clock.now().ms);
+        let mut losses = Losses::default();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -187,6 +190,7 @@ impl Engine {
             inputs.extend(self.full());
             inputs.extend(self.letting_go());
             self.turn(inputs).await?;
+            losses.look(&self.book, &self.state, &self.doors);
             if stood_still.is_some() {
                 self.doors.recheck(&self.state);
             }

@@ -73,6 +73,7 @@ impl Redactor {
                 | Event::StepEnded { .. }
                 | Event::SampleTaken { .. }
                 | Event::TargetLost { .. }
+                | Event::LossMeasured { .. }
                 | Event::TriggerBlind { .. }
                 | Event::SqlEdited { .. }
                 | Event::Held { .. }

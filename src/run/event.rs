@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::dump::{BackupOrder, RestoreOrder};
 use super::facts::{Chunk, NoData, Outcome};
+use super::loss::Lost;
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
@@ -455,6 +456,11 @@ pub enum Event {
         reason: String,
     },
     RollbackEnded {},
+    /// What a restore of that backup would lose, as far as it is known now.
+    LossMeasured {
+        backup: StepId,
+        lost: Lost,
+    },
     /// A rehearsal begins its next leg: everything is to be done again.
     LegStarted {
         leg: u32,

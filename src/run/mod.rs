@@ -16,6 +16,7 @@ pub mod follow;
 pub mod identity;
 pub mod judge;
 pub mod limits;
+pub mod loss;
 pub mod output;
 pub mod plan;
 pub mod prepare;

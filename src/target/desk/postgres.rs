@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use tracing::log::LevelFilter;
 
 use super::DeskError;
-use crate::run::dump::{Counter, Counters, TableRows};
+use crate::run::dump::{Counters, TableRows};
+use crate::target::postgres::{COUNTERS, read_counters};
 use crate::target::problem::Problem;
 use crate::target::raw;
 
@@ -209,25 +210,11 @@ pub(super) async fn count(conn: &mut PgConnection, name: &str) -> Result<u64, De
 }
 
 /// What the server has counted of its tables until now.
-pub(in crate::target) async fn counters(conn: &mut PgConnection) -> Result<Counters, Problem> {
-    let sql = "select relid::int8, format('%I.%I', schemaname, relname), n_tup_ins, n_tup_upd, n_tup_del \
-               from pg_stat_user_tables where schemaname <> 'gonogo' order by 2";
-    let rows = sqlx::query(sql).persistent(false).fetch_all(&mut *conn).await.map_err(Problem::of_postgres)?;
-    let since = "select coalesce((select stats_reset::text from pg_stat_database where datname = current_database()), '') \
-                 || ' ' || pg_postmaster_start_time()::text";
-    let since = one(conn, since).await?.try_get(0).map_err(Problem::of_postgres)?;
-    let number = |row: &PgRow, at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs);
-    let tables = rows.iter().map(|row| {
-        Ok(Counter {
-            oid: u32::try_from(number(row, 0)?).unwrap_or(0),
-            name: row.try_get(1)?,
-            inserted: number(row, 2)?,
-            updated: number(row, 3)?,
-            deleted: number(row, 4)?,
-        })
-    });
-    let tables: Result<Vec<Counter>, sqlx::Error> = tables.collect();
-    Ok(Counters { since, tables: tables.map_err(Problem::of_postgres)? })
+pub(super) async fn counters(conn: &mut PgConnection) -> Result<Counters, Problem> {
+    let rows = sqlx::query(COUNTERS).persistent(false).fetch_all(conn).await.map_err(Problem::of_postgres)?;
+    let texts = |row: &PgRow| (0..row.len()).map(|at| row.try_get(at)).collect::<Result<Vec<Option<String>>, _>>();
+    let rows = rows.iter().map(texts).collect::<Result<Vec<_>, sqlx::Error>>().map_err(Problem::of_postgres)?;
+    read_counters(rows)
 }
 
 pub(super) async fn one(conn: &mut PgConnection, sql: &'static str) -> Result<PgRow, Problem> {

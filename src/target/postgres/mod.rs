@@ -5,6 +5,7 @@
 mod activity;
 mod batch;
 mod commit;
+mod counters;
 mod direct;
 mod env;
 mod fault;
@@ -29,6 +30,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::counters::{COUNTERS, read as read_counters};
 pub(super) use self::activity::Backend;
 use self::guard::Held;
 pub(super) use self::ledger::{DROP, SCHEMA};

@@ -4,7 +4,7 @@ use super::form::{Form, Kind};
 use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
-use crate::run::{clean, plan, words};
+use crate::run::{clean, loss, plan, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pane::header;
@@ -289,6 +289,9 @@ fn rollback(model: &Model, form: &Form) -> Said {
             match losses.is_empty() {
                 true => out.push((Ink::Warn, "What it costs is not said in the runbook.".to_owned())),
                 false => out.push((Ink::Bad, format!("It loses: {}", clean::line(&losses.join("; "), 600)))),
+            }
+            for lost in loss::of_steps(&model.runbook, &model.state, plan.steps.iter()) {
+                out.push((Ink::Bad, format!("{lost}.")));
             }
             for (n, step) in plan.steps.iter().enumerate() {
                 let what = clean::line(&brief(step), 200);
