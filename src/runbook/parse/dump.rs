@@ -116,6 +116,8 @@ fn file_of<'c, 't>(
 
 /// The target, in the verb's own table or beside it.
 fn target(table: &Reader<'_, '_>, inner: &Reader<'_, '_>, known: &Known, only: &[String]) -> Option<String> {
+    // Known also where it is not there.
+    inner.node("target");
     if inner.has("target") && table.has("target") {
         table.refuse("target", "the target is named twice", "keep one of them");
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gonogo::run::{Facts, Outcome};
+use gonogo::run::{Entry, Event, Facts, Fault, Outcome};
 use support::headless::{Desk, until};
 use support::postgres::Cluster;
 use support::sitter::Sitter;
@@ -241,4 +241,152 @@ async fn a_restore_goes_on_without_its_engine_and_happens_once() {
     assert_eq!(super::story::started(&told).iter().filter(|step| *step == "restore").count(), 1);
     let Outcome::Done { facts, .. } = outcome(&told, "restore") else { panic!("done") };
     assert!(facts.recovered.is_some());
+}
+
+const WAY_BACK: &str = "[[rollback]]\nid = \"back\"\n[[rollback.step]]\nid = \"back\"\nrestore = \"b.dump\"\nloses = \"every write since the backup\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_by_restore_says_what_it_loses() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, BEFORE);
+    let before = (schema(cluster, &db), cluster.psql(&db, ROWS));
+    let trigger = "[[trigger]]\nid = \"bad\"\nwhen = \"broken > 0\"\nthen = \"rollback\"\nplan = \"back\"\ngrace = \"100ms\"\n";
+    let probe = "[[probe]]\nid = \"broken\"\nevery = \"200ms\"\nsql = { target = \"main\", sql = \"select case when exists (select from pg_namespace where nspname = 'bad') then 1 else 0 end\" }\n";
+    let wait = "[[phase.step]]\nid = \"long\"\nwait = \"10m\"\n";
+    let steps = format!("{}{wait}{WAY_BACK}{probe}{trigger}", backup("backup = \"b.dump\""));
+    desk.write("runbook.toml", &book(&steps));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    running.says("a restore of backup loses: no row was written since");
+    cluster.psql(&db, "insert into orders (id) select generate_series(1001, 1012); delete from app.users where id = 50 and not exists (select from orders where user_id = 50)");
+    running.says("about 12 rows written since: public.orders 12");
+    cluster.psql(&db, "create schema bad");
+    let ran = running.end().exits(5).says("ROLLBACK begins by plan back");
+    let told = entries(&desk.run_dir()).await;
+    let reason = told.iter().find_map(|entry| match &entry.event {
+        Event::RollbackStarted { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let reason = reason.unwrap();
+    assert!(reason.contains("backup backup is ") && reason.contains("12 rows written since: public.orders 12"), "{reason}");
+    assert!(desk.run(&["report"]).exits(0).out.contains("12 rows written since"), "{}", ran.out);
+    assert_eq!((schema(cluster, &db), cluster.psql(&db, ROWS)), before);
+}
+
+/// The worker of the step, and its shim, by the record that the shim keeps.
+fn processes(desk: &Desk, step: &str) -> Option<(i32, i32)> {
+    let text = fs::read_to_string(desk.run_dir().join(format!("attempts/{step}.forward.1/started"))).ok()?;
+    let started: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let pid = |key: &str| started[key]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    Some((pid("child")?, pid("shim")?))
+}
+
+fn kill(pid: i32, whole_group: bool) {
+    let who = if whole_group { format!("-{pid}") } else { pid.to_string() };
+    assert!(Command::new("kill").args(["-9", "--", &who]).status().unwrap().success(), "{who}");
+}
+
+/// What is said of the first attempt that failed.
+fn first_fault(told: &[Entry]) -> Fault {
+    let found = told.iter().find_map(|entry| match &entry.event {
+        Event::StepEnded { outcome: Outcome::Failed { fault, .. }, .. } => Some((**fault).clone()),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_processes_are_all_killed_is_known_not_to_be_there() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, "create table t as select generate_series(1, 10) as n");
+    let sitter = Sitter::start(cluster, &db, "lock table t in access exclusive mode");
+    desk.write("runbook.toml", &book(&backup("backup = { file = \"b.dump\", prove = \"restore\" }")));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    cluster.until(&db, "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()", "t");
+    let (worker, shim) = processes(&desk, "backup").unwrap();
+    running.kill();
+    kill(shim, false);
+    kill(worker, true);
+    drop(sitter);
+    desk.run(&["resume", "last", "--headless", "--yes"]).exits(0).says("its worker died as well");
+    let told = entries(&desk.run_dir()).await;
+    assert!(first_fault(&told).safe.contains("the database was only read"));
+    assert_eq!(facts(&desk, "backup").await.value, Some(10.into()), "the second attempt is a whole one");
+    assert_eq!(scratches(&desk, cluster), "0");
+    let parts = fs::read_dir(desk.path("")).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".part-"));
+    assert_eq!(parts.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_whose_processes_are_all_killed_never_happened() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, BEFORE);
+    let dump = desk.path("b.dump");
+    assert!(pg(cluster, "pg_dump", &db).arg("-Fc").arg("-f").arg(&dump).status().unwrap().success());
+    cluster.psql(&db, MIGRATION);
+    let before = schema(cluster, &db);
+    let sitter = Sitter::start(cluster, &db, "select count(*) from teams");
+    let steps = book("[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n");
+    desk.write("runbook.toml", &steps.replace("\"20s\"", "\"4s\""));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    cluster.until(&db, "select count(*) > 0 from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())", "t");
+    let (worker, shim) = processes(&desk, "restore").unwrap();
+    running.kill();
+    kill(shim, false);
+    kill(worker, true);
+    cluster.until(&db, "select count(*) from pg_locks where not granted", "0");
+    let told = desk.run(&["resume", "last", "--headless"]);
+    assert!(told.out.contains("its COMMIT was never sent") || told.out.contains("its worker died as well"), "{}", told.out);
+    drop(sitter);
+    assert_eq!(schema(cluster, &db), before);
+    let fault = first_fault(&entries(&desk.run_dir()).await);
+    assert!(fault.safe.contains("its COMMIT was never sent"), "{fault:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_not_those_of_the_backup_stop_a_restore() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, BEFORE);
+    // A materialized view is filled last of all, by whatever its query does.
+    let more = "create function app.odd() returns int language plpgsql as $$ begin delete from public.orders where id = 1; return 1; end $$; \
+        create materialized view app.seen as select app.odd() as n";
+    cluster.psql(&db, more);
+    cluster.psql(&db, "insert into orders values (1, 1) on conflict do nothing");
+    let steps = format!("{}[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n", backup("backup = \"b.dump\""));
+    go(&desk, &steps).exits(4).says("the rows are not those of the backup: public.orders 400, there 399");
+    assert_eq!(cluster.psql(&db, "select count(*) from orders"), "400");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_cancelled_leaves_nothing() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, "create table t as select 1 as n");
+    let sitter = Sitter::start(cluster, &db, "lock table t in access exclusive mode");
+    let ran = go(&desk, &backup("backup = \"b/x.dump\"\ntimeout = \"2s\""));
+    ran.exits(4).says("timed out after 2s");
+    drop(sitter);
+    assert_eq!(fs::read_dir(desk.path("b")).unwrap().count(), 0);
+    assert_eq!(cluster.psql(&db, "select count(*) from pg_stat_activity where application_name = 'pg_dump' and datname = current_database()"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_may_be_left_out_and_then_nothing_is_restored_over_them() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, BEFORE);
+    let steps = backup("backup = { file = \"b.dump\", exclude = [\"orders\"], prove = \"restore\" }\nexpect = \"value == 59 and rows == 2\"");
+    let restore = "[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n";
+    go(&desk, &format!("{steps}{restore}")).exits(4).says("left out the rows of public.orders");
+    assert_eq!(cluster.psql(&db, "select count(*) from orders"), "400");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_sqlite_is_copied_and_checked() {
+    let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo"));
+    let text = book(&format!(
+        "[[phase.step]]\nid = \"make\"\nsql = \"create table t (n int); insert into t values (1), (2)\"\n{}",
+        backup("backup = \"b/copy.db\"\nexpect = \"value == 2 and proof == 'read' and table[0].name == 't'\"")
+    ));
+    desk.write("runbook.toml", &text.replace("url = \"env:DB\", lock_timeout = \"20s\", statement_timeout = \"10m\"", "url = \"sqlite:my.db?mode=rwc\""));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert!(fs::read(desk.path("b/copy.db")).unwrap().starts_with(b"SQLite format 3"));
+    assert!(facts(&desk, "backup").await.file.unwrap().size > 0);
 }
