@@ -29,8 +29,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "engine", "dump", "journal", "target", "probe", "link", "lint", "draft", "feed", "print", "report", "tui",
-            "run", "runbook", "net", "child",
+            "cli", "engine", "dump", "journal", "target", "probe", "link", "lint", "draft", "feed", "print", "report",
+            "tui", "run", "runbook", "net", "child",
         ],
     ),
     ("lib", &["app", "cli"]),

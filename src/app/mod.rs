@@ -102,9 +102,13 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) | Cmd::Worker => {
-            Ok(code::USAGE)
-        }
+        Cmd::Check(_)
+        | Cmd::Plan(_)
+        | Cmd::Completions { .. }
+        | Cmd::Man
+        | Cmd::Targets(_)
+        | Cmd::Shim(_)
+        | Cmd::Worker => Ok(code::USAGE),
     }
 }
 

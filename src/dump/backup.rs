@@ -199,9 +199,9 @@ fn scratch(desk: &Desk<'_>) -> String {
         return name;
     }
     let mut short: String = name.chars().take(NAME - 9).collect();
-    let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     short.push_str(&format!("_{:08x}", sum & 0xffff_ffff));
     short
 }
@@ -225,9 +225,7 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn make_folder(file: &Path) -> Result<(), Failure> {
     match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => {
-            fs::create_dir_all(folder).map_err(Failure::io(format!("{} cannot be made", folder.display())))
-        }
+        Some(folder) => fs::create_dir_all(folder).map_err(Failure::io(format!("{} cannot be made", folder.display()))),
         None => Ok(()),
     }
 }

@@ -70,7 +70,10 @@ fn fit(server: &Server, order: &RestoreOrder, format: DumpFormat) -> Result<(), 
     if !server.subscriptions.is_empty() {
         let names = server.subscriptions.join(", ");
         let hint = "drop them first, and make them again afterwards";
-        return Err(Failure::said(format!("the database has subscriptions, which no transaction can drop: {names}"), hint));
+        return Err(Failure::said(
+            format!("the database has subscriptions, which no transaction can drop: {names}"),
+            hint,
+        ));
     }
     let own: Vec<&String> = server.kept_schemas.iter().filter(|schema| *schema != "public").collect();
     if format == DumpFormat::Plain && !own.is_empty() {
@@ -161,6 +164,7 @@ impl Session {
         order: &RestoreOrder,
         source: &Source<'_>,
     ) -> Result<(Vec<TableRows>, String), Failure> {
+        self.send(&desk::work_key()).await?;
         self.send(&script::opening(order.lock_timeout_ms)).await?;
         self.locked(desk).await?;
         say("every table is locked; what is there is dropped, the archive is loaded");

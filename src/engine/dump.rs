@@ -58,7 +58,9 @@ impl Over<'_> {
     pub async fn outcome(&self, known: Known) -> Outcome {
         let record = match self.record() {
             Ok(record) => record,
-            Err(why) => return Outcome::Unknown { known: format!("{}; its record cannot be read: {why}", known.words) },
+            Err(why) => {
+                return Outcome::Unknown { known: format!("{}; its record cannot be read: {why}", known.words) };
+            }
         };
         match record {
             Some(Record::Done { facts }) => self.done(*facts, known),
@@ -115,7 +117,10 @@ impl Over<'_> {
                 self.not_done(known, &safe, &safe)
             }
             Resolution::Open(why) => Outcome::Unknown {
-                known: format!("{}; it ran in one transaction, and its COMMIT was about to be sent; {why}", known.words),
+                known: format!(
+                    "{}; it ran in one transaction, and its COMMIT was about to be sent; {why}",
+                    known.words
+                ),
             },
         }
     }
@@ -177,7 +182,11 @@ impl Known {
                 ..Self::default()
             }),
             Outcome::Failed { fault, facts: Some(facts), .. } => Some(Self {
-                words: fault.summary.clone(),
+                // The command is named by its program: that is gonogo itself.
+                words: match fault.summary.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
+                    Some((_, how)) => format!("its worker {how} and left no word"),
+                    None => fault.summary.clone(),
+                },
                 exit: facts.exit,
                 ms: facts.ms,
                 // A worker that was ended says so in other words than its exit status.

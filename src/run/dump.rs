@@ -108,9 +108,11 @@ pub struct Counter {
 }
 
 impl BackupOrder {
-    pub fn new(backup: &Backup, spec: Option<&TargetSpec>, context: &Context) -> Result<Self, ExprError> {
+    /// `leg`: of a rehearsal; the archive of its second leg gets a name of its own, since none is overwritten.
+    pub fn new(backup: &Backup, spec: Option<&TargetSpec>, leg: u32, context: &Context) -> Result<Self, ExprError> {
+        let file = named(&backup.file, context)?;
         Ok(Self {
-            file: named(&backup.file, context)?,
+            file: if leg > 1 { format!("{file}.leg{leg}") } else { file },
             format: backup.format,
             prove: backup.prove,
             jobs: backup.jobs,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::dump::{BackupOrder, RestoreOrder};
 use super::facts::{Chunk, NoData, Outcome};
-use super::loss::Lost;
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
+use super::loss::Lost;
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.

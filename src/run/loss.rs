@@ -81,7 +81,10 @@ fn of_step(book: &Runbook, state: &RunState, step: &Step) -> Option<String> {
         Some((taken, id, facts))
     });
     let Some((_, id, facts)) = taken.max_by(|a, b| a.0.cmp(b.0)) else {
-        return Some(format!("{}: not taken by this run, what was written since is not known", clean::line(&file, 120)));
+        return Some(format!(
+            "{}: not taken by this run, what was written since is not known",
+            clean::line(&file, 120)
+        ));
     };
     let age = super::dump::age_s(facts, state.at.wall).unwrap_or_default().unsigned_abs();
     let age = format!("backup {id} is {} old", super::describe::duration(age.saturating_mul(1_000)));

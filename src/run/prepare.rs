@@ -87,7 +87,7 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
         }
         Verb::Backup(backup) => {
             let target = step.target.clone().unwrap_or_default();
-            let order = BackupOrder::new(backup, spec(book, state, &target), context)?;
+            let order = BackupOrder::new(backup, spec(book, state, &target), state.leg, context)?;
             Resolved::Backup { target, order: Box::new(order) }
         }
         Verb::Restore(restore) => {

@@ -15,17 +15,26 @@ use crate::runbook::{Verb, batch};
 pub(super) const BACKUP_FACTS: &[&str] = &["value", "rows", "table", "file", "taken", "proof", "ms"];
 pub(super) const BACKUP_LATER: &[&str] = &["value", "rows", "table", "file", "taken", "age_s", "proof", "ms"];
 pub(super) const RESTORE_FACTS: &[&str] = &["value", "rows", "table", "file", "ms"];
-const BACKUP_HINT: &str = "write backup = \"backups/{{ run.id }}.dump\", or backup = { file = \"…\", prove = \"restore\" }";
+const BACKUP_HINT: &str =
+    "write backup = \"backups/{{ run.id }}.dump\", or backup = { file = \"…\", prove = \"restore\" }";
 const RESTORE_HINT: &str = "write restore = \"backups/{{ run.id }}.dump\", or restore = { file = \"…\" }";
 /// Keys of either verb's table.
 const JOBS: std::ops::RangeInclusive<u32> = 1..=32;
 
 pub(super) fn backup(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &[String]) -> Option<Read> {
     let (file, inner) = file_of(table, "backup", "a `backup`", BACKUP_HINT, owner)?;
-    let mut backup =
-        Backup { file: file.text, format: DumpFormat::default(), prove: Prove::default(), jobs: 1, exclude: Vec::new() };
+    let mut backup = Backup {
+        file: file.text,
+        format: DumpFormat::default(),
+        prove: Prove::default(),
+        jobs: 1,
+        exclude: Vec::new(),
+    };
     let Some(inner) = inner else {
-        return Some(Read { verb: Verb::Backup(Box::new(backup)), target: steps::target(table, known, "target", only) });
+        return Some(Read {
+            verb: Verb::Backup(Box::new(backup)),
+            target: steps::target(table, known, "target", only),
+        });
     };
     const FORMATS: &[(&str, DumpFormat)] =
         &[("custom", DumpFormat::Custom), ("directory", DumpFormat::Directory), ("plain", DumpFormat::Plain)];
@@ -42,7 +51,11 @@ pub(super) fn backup(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only:
     let dialects = dialects(known, only, target.as_deref());
     for key in ["format", "jobs", "exclude"] {
         if inner.has(key) && dialects.contains(&Dialect::Sqlite) {
-            inner.refuse(key, format!("`{key}` is PostgreSQL's: a backup of SQLite is a copy of its file"), "leave it out");
+            inner.refuse(
+                key,
+                format!("`{key}` is PostgreSQL's: a backup of SQLite is a copy of its file"),
+                "leave it out",
+            );
         }
     }
     inner.finish();

@@ -12,7 +12,8 @@ use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{HttpCall, Item, Notify, Script, Secret, SqlText, Verb};
 
-const VERBS: &[&str] = &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "backup", "restore"];
+const VERBS: &[&str] =
+    &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify", "backup", "restore"];
 const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http", "restore"];
 const UNBUILT: &[&str] = &["migrations", "snapshot", "explain"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
@@ -139,7 +140,9 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "backup" | "restore") => format!("write `{instead}` instead"),
+        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "backup" | "restore") => {
+            format!("write `{instead}` instead")
+        }
         _ => "leave it out".to_owned(),
     };
     table.refuse(key, message, hint);

@@ -9,7 +9,17 @@ pub use postgres::{Desk, Server};
 pub use snapshot::Snapshot;
 pub use sqlite::{Copy, copy, sqlite_file};
 
+use super::postgres::{CLASS, WORK};
 use super::problem::Problem;
+
+/// SQL that takes, for its session, the key of everybody who works for a run; it fails where another run claims the
+/// database.
+pub fn work_key() -> String {
+    format!(
+        "do $gonogo$ begin if not pg_catalog.pg_try_advisory_lock_shared({CLASS}, {WORK}) then \
+         raise exception 'somebody else claims this database: its work key is not to be had'; end if; end $gonogo$;\n"
+    )
+}
 
 /// A question that was not answered, or a command that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

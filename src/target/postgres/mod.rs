@@ -30,9 +30,10 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::counters::{COUNTERS, read as read_counters};
 pub(super) use self::activity::Backend;
+pub(super) use self::counters::{COUNTERS, read as read_counters};
 use self::guard::Held;
+pub(super) use self::guard::{CLASS, WORK};
 pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;
 use self::types::Types;

@@ -86,7 +86,11 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     if let Some(role) = &step.role {
         words.push((clean::line(view::role_title(model, role), 30), Ink::Text));
     }
-    if let Some(target) = acting.target.as_ref().filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Backup(_) | Verb::Restore(_))) {
+    if let Some(target) = acting
+        .target
+        .as_ref()
+        .filter(|_| matches!(acting.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Backup(_) | Verb::Restore(_)))
+    {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
     match acting.expected_time {

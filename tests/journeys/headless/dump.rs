@@ -47,7 +47,10 @@ fn schema(cluster: &Cluster, db: &str) -> String {
     let dump = pg(cluster, "pg_dump", db).args(["--schema-only", "-N", "gonogo"]).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let text = String::from_utf8(dump.stdout).unwrap();
-    text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn backup(rest: &str) -> String {
@@ -68,9 +71,17 @@ async fn facts(desk: &Desk, step: &str) -> Facts {
 
 /// The databases that trial restores of the desk's run have left.
 fn scratches(desk: &Desk, cluster: &Cluster) -> String {
-    let run = desk.run_dir().file_name().unwrap().to_str().unwrap().to_lowercase().replace(|c: char| !c.is_alphanumeric(), "_");
+    let run = desk
+        .run_dir()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_lowercase()
+        .replace(|c: char| !c.is_alphanumeric(), "_");
     let run: String = run.chars().take(30).collect();
-    cluster.psql("postgres", &format!("select count(*) from pg_database where starts_with(datname, 'gonogo_proof_{run}')"))
+    cluster
+        .psql("postgres", &format!("select count(*) from pg_database where starts_with(datname, 'gonogo_proof_{run}')"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +97,8 @@ async fn every_kind_of_archive_proves_itself() {
         let expect = format!(
             "value == 459 and rows == 3 and file.size > 0 and proof == '{proof}' and table[0].name == 'app.users' and table[0].rows == 50"
         );
-        let steps = backup(&format!("backup = {{ file = \"b/{{{{ run.id }}}}.dump\", {kind} }}\nexpect = \"{expect}\""));
+        let steps =
+            backup(&format!("backup = {{ file = \"b/{{{{ run.id }}}}.dump\", {kind} }}\nexpect = \"{expect}\""));
         let age = "[[phase.step]]\nid = \"age\"\nsql = \"select 1\"\nexpect = \"steps['backup'].age_s < 600 and steps['backup'].age_s >= 0\"\n";
         go(&desk, &format!("{steps}{age}")).exits(0).says("the archive was read whole");
         let facts = facts(&desk, "backup").await;
@@ -151,11 +163,14 @@ async fn archives_that_were_cut_or_changed_are_found_out_before_anything_is_drop
     cluster.psql(&db, "create table big as select n, md5(n::text) as text from generate_series(1, 20000) n");
     let cut = "[[phase.step]]\nid = \"cut\"\nshell = \"truncate -s $(( $(stat -c %s b.dump) * 6 / 10 )) b.dump\"\n";
     let restore = "[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n";
-    go(&desk, &format!("{}{cut}{restore}", backup("backup = \"b.dump\""))).exits(4).says("is not the archive that backup has made");
+    go(&desk, &format!("{}{cut}{restore}", backup("backup = \"b.dump\"")))
+        .exits(4)
+        .says("is not the archive that backup has made");
     // The same archive, of which this run knows nothing: only a full read can tell.
     let other = Desk::new(env!("CARGO_BIN_EXE_gonogo")).with("DB", cluster.url(&db));
     fs::copy(desk.path("b.dump"), other.path("b.dump")).unwrap();
-    let listed = Command::new(bin(cluster).join("pg_restore")).arg("--list").arg(other.path("b.dump")).output().unwrap();
+    let listed =
+        Command::new(bin(cluster).join("pg_restore")).arg("--list").arg(other.path("b.dump")).output().unwrap();
     assert!(listed.status.success(), "its list is whole: a list proves nothing");
     go(&other, restore).exits(4).says("cannot be read to its end");
     assert_eq!(cluster.psql(&db, "select count(*) from orders"), "400");
@@ -179,10 +194,16 @@ async fn who_is_in_the_way_of_a_restore_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_not_create_databases_is_told_so_at_once() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
-    cluster.psql(&db, "create role plain_dumper login; create table t as select 1 as n; grant select on t to plain_dumper");
+    cluster.psql(
+        &db,
+        "create role plain_dumper login; create table t as select 1 as n; grant select on t to plain_dumper",
+    );
     let url = cluster.url(&db).replace("postgres@", "plain_dumper@");
     let desk = desk.with("DB", url);
-    go(&desk, &backup("backup = { file = \"b.dump\", prove = \"restore\" }")).exits(4).says("may not create databases").says("createdb");
+    go(&desk, &backup("backup = { file = \"b.dump\", prove = \"restore\" }"))
+        .exits(4)
+        .says("may not create databases")
+        .says("createdb");
     assert!(!desk.path("b.dump").exists());
 }
 
@@ -192,13 +213,16 @@ async fn an_old_program_in_the_path_is_passed_by_and_no_file_is_overwritten() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
     cluster.psql(&db, "create table t as select 1 as n");
     for name in ["pg_dump", "pg_restore", "psql"] {
-        let path = desk.write(&format!("old/{name}"), "#!/bin/sh\necho \"pg_dump (PostgreSQL) 12.1\"\ntouch \"$0.used\"\n");
+        let path =
+            desk.write(&format!("old/{name}"), "#!/bin/sh\necho \"pg_dump (PostgreSQL) 12.1\"\ntouch \"$0.used\"\n");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:{}", desk.path("old").display(), std::env::var("PATH").unwrap());
     let desk = desk.with("PATH", path);
     let other = "[[phase.step]]\nid = \"again\"\nbackup = \"b.dump\"\n";
-    go(&desk, &format!("{}{other}", backup("backup = \"b.dump\"\nexpect = \"value == 1\""))).exits(4).says("no backup is overwritten");
+    go(&desk, &format!("{}{other}", backup("backup = \"b.dump\"\nexpect = \"value == 1\"")))
+        .exits(4)
+        .says("no backup is overwritten");
     assert!(desk.path("old/pg_dump.used").exists(), "it was asked for its version");
     assert!(!desk.path("old/pg_restore.used").exists(), "and nothing of it did any work");
 }
@@ -250,7 +274,8 @@ async fn a_rollback_by_restore_says_what_it_loses() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
     cluster.psql(&db, BEFORE);
     let before = (schema(cluster, &db), cluster.psql(&db, ROWS));
-    let trigger = "[[trigger]]\nid = \"bad\"\nwhen = \"broken > 0\"\nthen = \"rollback\"\nplan = \"back\"\ngrace = \"100ms\"\n";
+    let trigger =
+        "[[trigger]]\nid = \"bad\"\nwhen = \"broken > 0\"\nthen = \"rollback\"\nplan = \"back\"\ngrace = \"100ms\"\n";
     let probe = "[[probe]]\nid = \"broken\"\nevery = \"200ms\"\nsql = { target = \"main\", sql = \"select case when exists (select from pg_namespace where nspname = 'bad') then 1 else 0 end\" }\n";
     let wait = "[[phase.step]]\nid = \"long\"\nwait = \"10m\"\n";
     let steps = format!("{}{wait}{WAY_BACK}{probe}{trigger}", backup("backup = \"b.dump\""));
@@ -267,7 +292,10 @@ async fn a_rollback_by_restore_says_what_it_loses() {
         _ => None,
     });
     let reason = reason.unwrap();
-    assert!(reason.contains("backup backup is ") && reason.contains("12 rows written since: public.orders 12"), "{reason}");
+    assert!(
+        reason.contains("backup backup is ") && reason.contains("12 rows written since: public.orders 12"),
+        "{reason}"
+    );
     assert!(desk.run(&["report"]).exits(0).out.contains("12 rows written since"), "{}", ran.out);
     assert_eq!((schema(cluster, &db), cluster.psql(&db, ROWS)), before);
 }
@@ -301,7 +329,11 @@ async fn a_backup_whose_processes_are_all_killed_is_known_not_to_be_there() {
     let sitter = Sitter::start(cluster, &db, "lock table t in access exclusive mode");
     desk.write("runbook.toml", &book(&backup("backup = { file = \"b.dump\", prove = \"restore\" }")));
     let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
-    cluster.until(&db, "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()", "t");
+    cluster.until(
+        &db,
+        "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+        "t",
+    );
     let (worker, shim) = processes(&desk, "backup").unwrap();
     running.kill();
     kill(shim, false);
@@ -312,7 +344,9 @@ async fn a_backup_whose_processes_are_all_killed_is_known_not_to_be_there() {
     assert!(first_fault(&told).safe.contains("the database was only read"));
     assert_eq!(facts(&desk, "backup").await.value, Some(10.into()), "the second attempt is a whole one");
     assert_eq!(scratches(&desk, cluster), "0");
-    let parts = fs::read_dir(desk.path("")).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".part-"));
+    let parts = fs::read_dir(desk.path(""))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".part-"));
     assert_eq!(parts.count(), 0);
 }
 
@@ -335,7 +369,11 @@ async fn a_restore_whose_processes_are_all_killed_never_happened() {
     kill(worker, true);
     cluster.until(&db, "select count(*) from pg_locks where not granted", "0");
     let told = desk.run(&["resume", "last", "--headless"]);
-    assert!(told.out.contains("its COMMIT was never sent") || told.out.contains("its worker died as well"), "{}", told.out);
+    assert!(
+        told.out.contains("its COMMIT was never sent") || told.out.contains("its worker died as well"),
+        "{}",
+        told.out
+    );
     drop(sitter);
     assert_eq!(schema(cluster, &db), before);
     let fault = first_fault(&entries(&desk.run_dir()).await);
@@ -365,14 +403,22 @@ async fn a_backup_that_is_cancelled_leaves_nothing() {
     ran.exits(4).says("timed out after 2s");
     drop(sitter);
     assert_eq!(fs::read_dir(desk.path("b")).unwrap().count(), 0);
-    assert_eq!(cluster.psql(&db, "select count(*) from pg_stat_activity where application_name = 'pg_dump' and datname = current_database()"), "0");
+    assert_eq!(
+        cluster.psql(
+            &db,
+            "select count(*) from pg_stat_activity where application_name = 'pg_dump' and datname = current_database()"
+        ),
+        "0"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_may_be_left_out_and_then_nothing_is_restored_over_them() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
     cluster.psql(&db, BEFORE);
-    let steps = backup("backup = { file = \"b.dump\", exclude = [\"orders\"], prove = \"restore\" }\nexpect = \"value == 59 and rows == 2\"");
+    let steps = backup(
+        "backup = { file = \"b.dump\", exclude = [\"orders\"], prove = \"restore\" }\nexpect = \"value == 59 and rows == 2\"",
+    );
     let restore = "[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n";
     go(&desk, &format!("{steps}{restore}")).exits(4).says("left out the rows of public.orders");
     assert_eq!(cluster.psql(&db, "select count(*) from orders"), "400");
@@ -385,8 +431,45 @@ async fn a_file_of_sqlite_is_copied_and_checked() {
         "[[phase.step]]\nid = \"make\"\nsql = \"create table t (n int); insert into t values (1), (2)\"\n{}",
         backup("backup = \"b/copy.db\"\nexpect = \"value == 2 and proof == 'read' and table[0].name == 't'\"")
     ));
-    desk.write("runbook.toml", &text.replace("url = \"env:DB\", lock_timeout = \"20s\", statement_timeout = \"10m\"", "url = \"sqlite:my.db?mode=rwc\""));
+    desk.write(
+        "runbook.toml",
+        &text.replace(
+            "url = \"env:DB\", lock_timeout = \"20s\", statement_timeout = \"10m\"",
+            "url = \"sqlite:my.db?mode=rwc\"",
+        ),
+    );
     desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
     assert!(fs::read(desk.path("b/copy.db")).unwrap().starts_with(b"SQLite format 3"));
     assert!(facts(&desk, "backup").await.file.unwrap().size > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_whose_commit_nobody_saw_answered_is_asked_of_the_server() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let db = cluster.create_db();
+    cluster.psql(&db, BEFORE);
+    let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo")).with("DB", cluster.url(&db));
+    assert!(pg(&cluster, "pg_dump", &db).arg("-Fc").arg("-f").arg(desk.path("b.dump")).status().unwrap().success());
+    let before = (schema(&cluster, &db), cluster.psql(&db, ROWS));
+    cluster.psql(&db, MIGRATION);
+    // COMMIT is durable on the server, and its answer is held back for a standby that never comes.
+    cluster.psql(&db, "alter system set synchronous_standby_names = 'nosuch'");
+    cluster.psql(&db, "select pg_reload_conf()");
+    desk.write("runbook.toml", &book("[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\n"));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    cluster.until(&db, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'", "1");
+    let (worker, shim) = processes(&desk, "restore").unwrap();
+    running.kill();
+    kill(shim, false);
+    kill(worker, true);
+    cluster.psql(&db, "alter system reset synchronous_standby_names");
+    cluster.psql(&db, "select pg_reload_conf()");
+    cluster.until(&db, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'", "0");
+    desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
+    let told = entries(&desk.run_dir()).await;
+    assert_eq!(super::story::started(&told), ["restore"], "once");
+    let Outcome::Done { facts, .. } = outcome(&told, "restore") else { panic!("it is done") };
+    assert!(facts.recovered.is_some_and(|how| how.contains("is committed")), "how it is known is said");
+    assert_eq!(facts.value, Some(459.into()));
+    assert_eq!((schema(&cluster, &db), cluster.psql(&db, ROWS)), before);
 }
