@@ -86,6 +86,9 @@ pub enum Cmd {
     /// Watches over one command of a step, and outlives the engine that started it
     #[command(hide = true)]
     Shim(ShimArgs),
+    /// Takes a backup or restores one, by the order on its standard input; started under a shim
+    #[command(hide = true)]
+    Worker,
     /// The demo's service: orders written to its database, an access log written beside it
     #[command(hide = true)]
     DemoLoad { folder: PathBuf },

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod child;
 pub mod cli;
+pub mod dump;
 pub mod engine;
 pub mod failpoint;
 pub mod feed;

@@ -19,6 +19,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("link", &["run"]),
     ("lint", &["runbook"]),
     ("draft", &["runbook"]),
+    ("dump", &["target", "run", "runbook"]),
     ("engine", &["journal", "target", "probe", "run", "runbook", "net", "child"]),
     ("feed", &["journal", "run", "runbook"]),
     ("print", &["feed", "run", "runbook"]),
@@ -28,8 +29,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "engine", "journal", "target", "probe", "link", "lint", "draft", "feed", "print", "report", "tui",
-            "run", "runbook", "net", "child",
+            "cli", "engine", "dump", "journal", "target", "probe", "link", "lint", "draft", "feed", "print", "report",
+            "tui", "run", "runbook", "net", "child",
         ],
     ),
     ("lib", &["app", "cli"]),
@@ -58,7 +59,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["probe", "engine"]),
     ("Instant::now", &["app", "engine", "probe", "target", "child", "tui"]),
     ("env::var", &["app", "engine", "journal", "target", "child", "failpoint"]),
-    ("Command::new", &["app", "engine", "child"]),
+    ("Command::new", &["app", "engine", "child", "dump"]),
     ("process::exit", &[]),
     ("process::abort", &[]),
     ("println!", &[]),

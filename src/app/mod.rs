@@ -20,6 +20,7 @@ mod settle;
 mod shim;
 mod targets;
 mod terminal;
+mod worker;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -76,6 +77,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Man => man(),
         Cmd::Targets(args) => targets::targets(&args),
         Cmd::Shim(args) => shim::shim(args),
+        Cmd::Worker => worker::worker(),
         command => runtime()?.block_on(with_runtime(command)),
     };
     let code = result.unwrap_or_else(|stop| {
@@ -104,9 +106,13 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Plan(_) | Cmd::Approve(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
-            Ok(code::USAGE)
-        }
+        Cmd::Plan(_)
+        | Cmd::Approve(_)
+        | Cmd::Completions { .. }
+        | Cmd::Man
+        | Cmd::Targets(_)
+        | Cmd::Shim(_)
+        | Cmd::Worker => Ok(code::USAGE),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
+use super::dump::{self, Known, Over};
 use super::exec::{self, Act, CommandJob, HttpJob, NotifyJob, Order, To};
 use super::tell;
 use super::verify::Question;
@@ -86,6 +87,7 @@ async fn act(job: &Job, out: mpsc::Sender<Chunk>, stop: CancellationToken) -> Ou
         Resolved::Shell { script, connect } => {
             job.command(Act::Shell(script.clone()), connect.as_deref(), &out, stop).await
         }
+        Resolved::Backup { .. } | Resolved::Restore { .. } => job.dump(&out, stop).await,
         Resolved::Http { method, url, body } => job.http(method, url, body.clone(), &out, stop).await,
         Resolved::Wait { ms } => {
             let left = Duration::from_millis(*ms).saturating_sub(job.elapsed);
@@ -255,6 +257,35 @@ impl Job {
             _ => None,
         };
         Ok(self.carry_out(&job, out, stop).await)
+    }
+
+    /// A worker of our own does it; what counts is its record.
+    async fn dump(&self, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Ended {
+        let Some((name, work)) = dump::work(&self.resolved) else { return Err("it is no backup".to_owned()) };
+        let program = self.doors.program()?.display().to_string();
+        let mut job = self.command_job(Act::Argv(vec![program, "worker".to_owned()]))?;
+        let place = exec::place(&self.doors.records(), &self.attempt);
+        let outcome = match self.attached {
+            true => exec::attach(&job, out, &|_| Ok(None), stop).await,
+            false => {
+                let target = self.target(name)?;
+                target.still_guarded().await?;
+                job.connect = Some(target);
+                job.stdin = Some(dump::order(&self.doors, &job.order, &place, work.clone())?);
+                exec::command(&job, out, &|_| Ok(None), stop).await
+            }
+        };
+        let Some(known) = Known::of(&outcome) else { return Ok(outcome) };
+        let over = Over {
+            doors: &self.doors,
+            order: &job.order,
+            place: &place,
+            target: name,
+            work: &work,
+            server: self.doors.known(name),
+            judge: &*self.judge,
+        };
+        Ok(over.outcome(known).await)
     }
 
     async fn carry_out(&self, job: &CommandJob, out: &mpsc::Sender<Chunk>, stop: CancellationToken) -> Outcome {

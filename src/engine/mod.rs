@@ -5,8 +5,10 @@ mod contact;
 mod diverged;
 pub mod doors;
 mod doubt;
+mod dump;
 pub mod exec;
 mod job;
+mod loss;
 mod pulse;
 pub mod redact;
 mod resolve;
@@ -38,6 +40,7 @@ use clock::RunClock;
 pub use contact::{known_as, marked, writes};
 use doors::Doors;
 use doubt::Doubts;
+use loss::Losses;
 use pulse::Pulse;
 use resolve::Left;
 use tell::Teller;
@@ -170,6 +173,7 @@ impl Engine {
     async fn hold(&mut self) -> Result<Ending, EngineError> {
         self.take_up().await?;
         let mut pulse = Pulse::start(self.clock.now().ms);
+        let mut losses = Losses::default();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -196,6 +200,7 @@ impl Engine {
                 inputs.retain(|input| matches!(input, Input::Fact(Event::Told { .. })));
             }
             self.turn(inputs).await?;
+            losses.look(&self.book, &self.state, &self.doors);
             if stood_still.is_some() {
                 self.doors.recheck(&self.state);
             }

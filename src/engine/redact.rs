@@ -75,6 +75,7 @@ impl Redactor {
                 | Event::SampleTaken { .. }
                 | Event::TargetLost { .. }
                 | Event::Told { .. }
+                | Event::LossMeasured { .. }
                 | Event::TriggerBlind { .. }
                 | Event::SqlEdited { .. }
                 | Event::Held { .. }

@@ -164,6 +164,8 @@ impl Sheet<'_> {
             }
             Resolved::Migrations { order, .. } => self.files(order),
             Resolved::Run { argv, .. } => self.text(&argv.join(" ")),
+            Resolved::Backup { target, order } => self.text(&order.words(target)),
+            Resolved::Restore { target, order } => self.text(&order.words(target)),
             Resolved::Shell { script, .. } => self.text(script),
             Resolved::Http { method, url, body } => {
                 self.text(&format!("{method} {url}"));
@@ -205,6 +207,8 @@ impl Sheet<'_> {
             Verb::Http(call) => self.text(&format!("{} {}", call.method, call.url)),
             Verb::Batch(batch) => self.text(&format!("{} by {}", batch.table, batch.key)),
             Verb::Migrations(files) => self.text(&files.words()),
+            Verb::Backup(backup) => self.text(&format!("backup into {}", backup.file)),
+            Verb::Restore(restore) => self.text(&format!("restore {}", restore.file)),
             Verb::Notify(_) | Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) => {}
         }
     }

@@ -1,5 +1,6 @@
 //! What the expressions of a run see, and the judgement of what a step brought home.
 
+use super::dump;
 use super::event::Mode;
 use super::facts::{Facts, Fault, Verdict};
 use super::state::RunState;
@@ -30,8 +31,10 @@ pub fn of(book: &Runbook, state: &RunState) -> Context {
         context.probe(id, newest);
     }
     for (id, run) in &state.steps {
-        if let Some(facts) = &run.facts {
-            context.step(id, facts);
+        match (&run.facts, run.facts.as_ref().and_then(|facts| dump::age_s(facts, state.at.wall))) {
+            (Some(facts), Some(age_s)) => context.step(id, &dump::Aged { facts, age_s }),
+            (Some(facts), None) => context.step(id, facts),
+            (None, _) => {}
         }
     }
     context

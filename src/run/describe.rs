@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
-use super::{Attempt, Direction, Entry, Event, Outcome, plan};
+use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan};
 use crate::runbook::{Runbook, StepId, TriggerAction, Verb};
 
 /// How a line wants to be read. Faces may colour by it; the words say it too.
@@ -355,6 +355,10 @@ fn about_course(event: &Event, runbook: &Runbook) -> Option<Line> {
             let (plan, steps) = (plan.unwrap_or_default(), words::plural(steps.len() as u64, "step"));
             let text = format!("ROLLBACK begins{plan}, {steps}, by {}{}", name(by), because(reason));
             (text, Tone::Bad)
+        }
+        Event::LossMeasured { backup, lost } => {
+            let tone = if lost.as_ref().is_ok_and(Vec::is_empty) { Tone::Plain } else { Tone::Warn };
+            (format!("a restore of {} loses: {}", name(&backup.0), loss::words_of(lost)), tone)
         }
         Event::RollbackEnded {} => ("rollback ended".to_owned(), Tone::Plain),
         Event::CriterionJudged { criterion, verdict, detail } => {

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
+use super::dump::{BackupOrder, RestoreOrder};
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
+use super::loss::Lost;
 use super::migrations::MigrationOrder;
 use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
 
@@ -137,6 +139,14 @@ pub enum Resolved {
         argv: Vec<String>,
         text: String,
     },
+    Backup {
+        target: String,
+        order: Box<BackupOrder>,
+    },
+    Restore {
+        target: String,
+        order: Box<RestoreOrder>,
+    },
     /// It could not be made ready; the outcome that follows says why.
     Unready,
 }
@@ -145,7 +155,7 @@ impl Resolved {
     /// True for what is done by a process of this machine.
     pub fn is_command(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Shell { .. } => true,
+            Self::Run { .. } | Self::Shell { .. } | Self::Backup { .. } | Self::Restore { .. } => true,
             Self::Notify { argv, .. } => !argv.is_empty(),
             _ => false,
         }
@@ -442,6 +452,11 @@ pub enum Event {
         tell: Tell,
         of: u64,
         error: Option<String>,
+    },
+    /// What a restore of that backup would lose, as far as it is known now.
+    LossMeasured {
+        backup: StepId,
+        lost: Lost,
     },
     /// A rehearsal begins its next leg: everything is to be done again.
     LegStarted {

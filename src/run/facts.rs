@@ -55,6 +55,15 @@ pub struct Facts {
     /// Answers of a checklist, by question.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<String, String>,
+    /// When a backup's snapshot was taken: ISO 8601, by the server's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
+    /// How a backup was proven: `read` or `restored`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// What the server had counted when the snapshot was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Box<super::dump::Counters>>,
     /// Milliseconds the attempt took.
     pub ms: u64,
     /// How its end is known, where no engine saw it: "the ledger of main has its row".

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
 use super::facts::{Chunk, Effect, Judged, Outcome};
 use super::limits;
+use super::loss::Loss;
 use super::output::OutputLog;
 use super::state::{
     Engine, Fired, Hold, Note, PhaseRun, Rollback, RunState, Sample, StepRun, StepStatus, TargetRun, Tick, TriggerRun,
@@ -121,6 +122,9 @@ impl RunState {
                     rollback.ended = Some(entry.at);
                 }
                 self.rollbacks_done += 1;
+            }
+            Event::LossMeasured { backup, lost } => {
+                self.losses.insert(backup.clone(), Loss { at: entry.at, lost: lost.clone() });
             }
             Event::LegStarted { leg } => self.leg_started(*leg),
             Event::NoteAdded { by, text, step } => {

@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, RunState, StepRun, StepStatus};
-use super::{GONOGO, coverage, limits, prepare, triggers, words};
+use super::{GONOGO, coverage, limits, loss, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
@@ -109,6 +109,7 @@ pub fn rollback(book: &Runbook, state: &RunState, named: Option<String>, by: Str
             _ => Event::CancelAsked { attempt: attempt.clone(), by: by.clone() },
         })
         .collect();
+    let reason = loss::priced(book, state, named.as_deref(), reason);
     let steps = match named.as_deref().and_then(|plan| book.plan(plan)) {
         Some(plan) => plan.steps.iter().map(|step| step.id.clone()).collect(),
         None => plan::way_back(book, state).undo,

@@ -1,11 +1,12 @@
 //! Making a step ready: its templates resolved into exactly what will be sent, before anything is sent.
 
+use super::dump::{BackupOrder, RestoreOrder};
 use super::event::{Attempt, Direct, Direction, Event, Resolved, Statement};
 use super::facts::{Facts, Fault, Outcome};
 use super::state::RunState;
 use super::{BatchOrder, batch, context, fault, inventory, migrations};
 use crate::runbook::expr::{self, Context, ExprError, Place};
-use crate::runbook::{Asks, HttpCall, Notify, Runbook, Script, Step, Undo, Verb, sql};
+use crate::runbook::{Asks, HttpCall, Notify, Runbook, Script, Step, TargetSpec, Undo, Verb, sql};
 
 /// The events that start an attempt: `StepStarted`, or start and end at once where it cannot be made ready.
 pub fn start(book: &Runbook, state: &RunState, step: &Step, direction: Direction, by: &str) -> Vec<Event> {
@@ -97,6 +98,16 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
             let target = step.target.clone().unwrap_or_default();
             Resolved::Migrations { target, order: Box::new(migrations::order(state, step, files)) }
         }
+        Verb::Backup(backup) => {
+            let target = step.target.clone().unwrap_or_default();
+            let order = BackupOrder::new(backup, spec(book, state, &target), state.leg, context)?;
+            Resolved::Backup { target, order: Box::new(order) }
+        }
+        Verb::Restore(restore) => {
+            let target = step.target.clone().unwrap_or_default();
+            let order = RestoreOrder::new(restore, spec(book, state, &target), state, context)?;
+            Resolved::Restore { target, order: Box::new(order) }
+        }
         Verb::Run(argv) => Resolved::Run { argv: all(argv)?, connect: step.target.clone() },
         Verb::Shell(script) => Resolved::Shell { script: text(script, Place::Shell)?, connect: step.target.clone() },
         Verb::Http(call) => resolve_http(call, context)?,
@@ -113,6 +124,12 @@ pub fn resolve(book: &Runbook, state: &RunState, step: &Step, edited: Option<&st
 fn resolve_http(call: &HttpCall, context: &Context) -> Result<Resolved, ExprError> {
     let body = call.body.as_ref().map(|body| expr::render(body, Place::Json, context)).transpose()?;
     Ok(Resolved::Http { method: call.method.clone(), url: expr::render(&call.url, Place::Url, context)?, body })
+}
+
+/// How the target is to be treated in this run's environment.
+fn spec<'b>(book: &'b Runbook, state: &RunState, target: &str) -> Option<&'b TargetSpec> {
+    let environment = book.environment(&state.opened.environment)?;
+    environment.targets.iter().find(|(name, _)| name == target).map(|(_, spec)| spec)
 }
 
 /// Whose SQL the target speaks in this run's environment.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::event::{Attempt, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
 use super::facts::{Effect, Facts, Judged, NoData, Outcome, Probed};
 use super::inventory::Item;
+use super::loss::Loss;
 use super::output::OutputLog;
 use crate::runbook::{StepId, TriggerAction};
 
@@ -40,6 +41,8 @@ pub struct RunState {
     pub criteria: BTreeMap<String, (Option<bool>, String)>,
     /// How many screens each person has here, watching ones included.
     pub screens: BTreeMap<String, u32>,
+    /// What a restore would lose, by the backup's step.
+    pub losses: BTreeMap<StepId, Loss>,
     pub last_refusal: Option<(u64, String)>,
     pub ended: Option<(End, String, Moment)>,
 }

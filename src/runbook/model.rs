@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::asks::Asks;
 use super::batch::Batch;
 use super::channel::Channel;
+use super::dump::{Backup, Restore};
 use super::environment::Environment;
 use super::migrations::Migrations;
 use super::sql;
@@ -185,7 +186,7 @@ pub struct Step {
     /// Markdown, shown beside the step.
     pub help: Option<String>,
     pub verb: Verb,
-    /// The target `sql`, `file` and `batch` work on, or that `connect` hands to a command.
+    /// The target `sql`, `file`, `batch`, `backup` and `restore` work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
     /// Rows its script may write, over all statements; more are taken back before COMMIT.
@@ -230,6 +231,8 @@ pub enum Verb {
     Http(HttpCall),
     Wait(Duration),
     Notify(Notify),
+    Backup(Box<Backup>),
+    Restore(Box<Restore>),
 }
 
 impl Verb {
@@ -247,6 +250,8 @@ impl Verb {
             Self::Http(_) => "http",
             Self::Wait(_) => "wait",
             Self::Notify(_) => "notify",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
         }
     }
 
@@ -459,7 +464,8 @@ impl Step {
             Verb::Sql(script) => script.asks.is_rows() && !sql::only_reads(&script.text),
             Verb::Batch(_) | Verb::Migrations(_) | Verb::Run(_) | Verb::Shell(_) => true,
             Verb::Http(call) => !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
-            Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => false,
+            Verb::Checklist(_) | Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) | Verb::Backup(_) => false,
+            Verb::Restore(_) => true,
         }
     }
 }

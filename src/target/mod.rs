@@ -8,6 +8,7 @@ mod batch;
 mod cell;
 mod claim;
 mod collect;
+pub mod desk;
 mod direct;
 mod error;
 pub mod inspect;
@@ -47,6 +48,7 @@ use self::postgres::Postgres;
 use self::problem::Problem;
 use self::shape::Shape;
 use self::sqlite::Sqlite;
+use crate::run::dump::Counters;
 use crate::run::event::{Direct, Fingerprint, Grip, Statement};
 use crate::run::inventory::Item;
 use crate::run::{Chunk, Fault, Judge, Outcome};
@@ -217,6 +219,17 @@ impl Target {
         match &self.kind {
             Kind::Postgres(target) => target.clock_ms().await,
             Kind::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// What the server has counted of its tables; a file counts nothing.
+    ///
+    /// # Errors
+    /// In words: it cannot be asked.
+    pub async fn counters(&self) -> Result<Counters, String> {
+        match &self.kind {
+            Kind::Postgres(target) => target.counters().await.map_err(|problem| problem.words()),
+            Kind::Sqlite(_) => Err("SQLite counts no writes".to_owned()),
         }
     }
 

@@ -266,7 +266,11 @@ impl Model {
 fn answers(event: &Event) -> bool {
     !matches!(
         event,
-        Event::SampleTaken { .. } | Event::Output { .. } | Event::ScreenAttached { .. } | Event::ScreenLost { .. }
+        Event::SampleTaken { .. }
+            | Event::LossMeasured { .. }
+            | Event::Output { .. }
+            | Event::ScreenAttached { .. }
+            | Event::ScreenLost { .. }
     )
 }
 

@@ -4,6 +4,7 @@
 mod batch;
 mod command;
 mod direct;
+mod dump;
 mod migrations;
 mod sql;
 
@@ -108,15 +109,22 @@ async fn look_for(left: &Left) -> Found {
         }
         Some(Resolved::Batch { target, order }) => batch::look(left, target, order).await,
         Some(Resolved::Migrations { target, order }) => migrations::look(left, target, order).await,
-        Some(resolved) if resolved.is_command() => command::look(left, resolved).await,
+        Some(resolved) if resolved.is_command() => match super::dump::work(resolved) {
+            Some((target, work)) => dump::look(left, target, &work).await,
+            None => command::look(left, resolved).await,
+        },
         // It only reads: asked again, it answers again. What was redacted cannot be asked as it was.
         Some(Resolved::Http { method, url, .. }) if exec::only_reads(method) && !is_redacted(url) => Found::GoesOn,
         Some(Resolved::Http { method, .. }) => {
             left.unknown(format!("the {method} request may or may not have been sent and obeyed"))
         }
-        Some(Resolved::Run { .. } | Resolved::Shell { .. } | Resolved::Notify { .. }) => {
-            left.unknown("the message may or may not have been sent")
-        }
+        Some(
+            Resolved::Run { .. }
+            | Resolved::Shell { .. }
+            | Resolved::Notify { .. }
+            | Resolved::Backup { .. }
+            | Resolved::Restore { .. },
+        ) => left.unknown("the message may or may not have been sent"),
         Some(Resolved::Wait { .. } | Resolved::Human) => Found::GoesOn,
         Some(Resolved::Unready) | None => left.unknown("nothing more is known of it"),
     }

@@ -27,7 +27,7 @@ pub const TARGET_NAMES: &[&str] = &["kind", "version", "host", "database", "role
 /// Every name that the facts of some step can have.
 pub const FACT_NAMES: &[&str] = &[
     "value", "rows", "row", "table", "plan", "affected", "batches", "notices", "exit", "stdout", "stderr", "file",
-    "status", "body", "answers", "ms",
+    "status", "body", "answers", "ms", "taken", "proof",
 ];
 
 /// Facts that are left out of a journal where they are empty, but are there all the same.

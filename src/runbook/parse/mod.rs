@@ -3,6 +3,7 @@
 mod asks;
 mod batch;
 mod channels;
+mod dump;
 mod ending;
 mod head;
 mod include;

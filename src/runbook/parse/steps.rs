@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, migrations, trouble, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, dump, migrations, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::sql::Dialect;
 use crate::runbook::suggest;
@@ -37,7 +37,7 @@ impl Known {
     }
 
     /// The environments that `only` leaves, or all.
-    fn within(&self, only: &[String]) -> impl Iterator<Item = &Environment> {
+    pub(super) fn within(&self, only: &[String]) -> impl Iterator<Item = &Environment> {
         let chosen = only.to_vec();
         self.environments.iter().filter(move |one| chosen.is_empty() || chosen.contains(&one.name))
     }
@@ -113,6 +113,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         table.refuse("unrecord", "`unrecord` belongs to the `undo` of a `migrations`", "write it there");
     }
     misplaced(&table, &step.verb);
+    dump::costs(&table, &step.verb, home);
     table.unbuilt(&["approvals"]);
     table.finish();
     step

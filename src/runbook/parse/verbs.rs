@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::reader::{Node, Reader};
 use super::steps::{self, Known, template};
-use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, migrations, values};
+use super::{FormulaKind, Owner, Script as Site, Wants, asks, batch, dump, migrations, values};
 use crate::runbook::expr::Place;
 use crate::runbook::text::Located;
 use crate::runbook::{Asks, Channel, HttpCall, Item, Notify, Script, Secret, SqlText, Verb, suggest};
@@ -24,12 +24,13 @@ const VERBS: &[&str] = &[
     "http",
     "wait",
     "notify",
+    "backup",
+    "restore",
     "snapshot",
     "explain",
 ];
-const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "migrations", "run", "shell", "http"];
-const UNBUILT: &[&str] = &["backup", "restore"];
-const ON_TARGET: &[&str] = &["sql", "file", "batch", "migrations", "snapshot", "explain"];
+const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "migrations", "run", "shell", "http", "restore"];
+const ON_TARGET: &[&str] = &["sql", "file", "batch", "migrations", "backup", "restore", "snapshot", "explain"];
 const BATCH_FACTS: &[&str] = &["value", "affected", "batches", "ms"];
 const MIGRATION_FACTS: &[&str] = &["value", "rows", "table", "notices", "ms"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -56,6 +57,8 @@ pub(in crate::runbook) fn facts_of(verb: &Verb, produces: bool) -> &'static [&'s
         Verb::Run(_) | Verb::Shell(_) => &["exit", "stdout", "stderr", "ms"],
         Verb::Http(_) => &["status", "body", "ms"],
         Verb::Poll(_) | Verb::Wait(_) | Verb::Notify(_) => &["ms"],
+        Verb::Backup(_) => dump::BACKUP_LATER,
+        Verb::Restore(_) => dump::RESTORE_FACTS,
     }
 }
 
@@ -75,7 +78,13 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "produces", &["run", "shell"], "");
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
+    let dump = match word {
+        Some("backup") => dump::backup(table, known, owner, only),
+        Some("restore") => dump::restore(table, known, owner, only),
+        _ => None,
+    };
     let target = match word {
+        Some("backup" | "restore") => dump.as_ref().and_then(|dump| dump.target.clone()),
         Some(word) if ON_TARGET.contains(&word) => steps::target(table, known, "target", only),
         Some("run" | "shell") if table.has("connect") => steps::target(table, known, "connect", only),
         _ => None,
@@ -84,7 +93,10 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         .then(|| table.need_or_none("produces"))
         .flatten()
         .map(|text| template(table.notes, &text, Place::Argv, owner));
-    let verb = word.and_then(|word| read(table, known, owner, only, word, target.clone(), is_undo));
+    let verb = match dump {
+        Some(dump) => Some(dump.verb),
+        None => word.and_then(|word| read(table, known, owner, only, word, target.clone(), is_undo)),
+    };
     // A step without a verb is a problem that was noted; the rest of it is still worth reading.
     let verb = verb.unwrap_or(Verb::Wait(Duration::ZERO));
     let facts = match word {
@@ -96,6 +108,8 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
         Some("migrations") => MIGRATION_FACTS,
         Some("http") => &["status", "body", "ms"],
         Some("checklist") => &["answers", "ms"],
+        Some("backup") => dump::BACKUP_FACTS,
+        Some("restore") => dump::RESTORE_FACTS,
         Some(_) => &["ms"],
         None => crate::runbook::expr::FACT_NAMES,
     };
@@ -111,14 +125,11 @@ fn choose(table: &Reader<'_, '_>, is_undo: bool) -> Option<&'static str> {
     let allowed = if is_undo { UNDO_VERBS } else { VERBS };
     let mut there: Vec<&'static str> = VERBS.iter().copied().filter(|verb| table.has(verb)).collect();
     there.sort_by_key(|verb| table.key_span(verb).start);
-    let unbuilt = UNBUILT.iter().any(|verb| table.has(verb));
-    table.unbuilt(UNBUILT);
     for verb in there.iter().copied().filter(|verb| !allowed.contains(verb)) {
         let message = format!("`{verb}` cannot undo anything");
         table.refuse(verb, message, format!("use one of: {}", allowed.join(", ")));
     }
     match there.as_slice() {
-        [] if unbuilt => None,
         [] => {
             let message = format!("{} needs a verb: what does it do?", table.what);
             table.notes.say(table.span.clone(), message, format!("one of: {}", allowed.join(", ")));
@@ -150,7 +161,8 @@ fn belongs(
     };
     let message = format!("`{key}` belongs to `{}`, not to `{word}`", verbs.join("` and `"));
     let hint = match (instead, word) {
-        ("connect", "run" | "shell") | ("target", "sql" | "file" | "batch" | "migrations") => {
+        ("connect", "run" | "shell") => "write `connect` instead".to_owned(),
+        ("target", word) if ON_TARGET.contains(&word) => {
             format!("write `{instead}` instead")
         }
         _ => "leave it out".to_owned(),
@@ -196,6 +208,8 @@ fn read(
         }
         "http" => http(table, owner).map(Verb::Http),
         "wait" => super::head::positive(table, "wait").map(Verb::Wait),
+        // Read ahead of the others; what is wrong with it was noted.
+        "backup" | "restore" => None,
         _ => notify(table, known, owner).map(Verb::Notify),
     }
 }

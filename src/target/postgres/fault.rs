@@ -11,7 +11,7 @@ use crate::target::problem::Problem;
 const ENDS_SESSION: &[&str] = &["57P01", "57P02", "57P03", "57P05", "25P03"];
 
 impl Problem {
-    pub(super) fn of_postgres(error: Error) -> Self {
+    pub(in crate::target) fn of_postgres(error: Error) -> Self {
         match error {
             Error::Database(error) => match error.try_downcast::<PgDatabaseError>() {
                 Ok(error) => server(&error),

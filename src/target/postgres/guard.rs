@@ -20,11 +20,11 @@ use crate::target::problem::Problem;
 use crate::target::{LedgerState, Target, label};
 
 /// The class of both advisory keys: "gono". Such keys are a database's own, so they need no name of it.
-pub(super) const CLASS: i32 = 0x676f_6e6f;
+pub(in crate::target) const CLASS: i32 = 0x676f_6e6f;
 /// Held for a run's life: exclusive, or shared by runs that say that they may work side by side.
 const GUARD: i32 = 1;
 /// Held shared by every session that does a step's work.
-pub(super) const WORK: i32 = 2;
+pub(in crate::target) const WORK: i32 = 2;
 
 /// How long one question to the guard's session may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 mod activity;
 mod batch;
 mod commit;
+mod counters;
 mod direct;
 mod env;
 mod fault;
@@ -32,7 +33,9 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::activity::Backend;
+pub(super) use self::counters::{COUNTERS, read as read_counters};
 use self::guard::Held;
+pub(super) use self::guard::{CLASS, WORK};
 pub(super) use self::keeper::Keeper;
 pub(super) use self::ledger::{DROP, SCHEMA};
 use self::line::Line;

@@ -11,7 +11,7 @@ pub(super) const INTERRUPT: &str = "9";
 pub(super) const COMMIT_VETOED: &str = "531";
 
 impl Problem {
-    pub(super) fn of_sqlite(error: Error) -> Self {
+    pub(in crate::target) fn of_sqlite(error: Error) -> Self {
         match error {
             Error::Database(error) => Self {
                 severity: "ERROR",

@@ -5,7 +5,7 @@ use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
 use crate::run::follow::acting;
-use crate::run::{clean, plan, remedy, words};
+use crate::run::{clean, loss, plan, remedy, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pane::header;
@@ -216,6 +216,8 @@ fn cancel(model: &Model, attempt: &Attempt) -> Said {
         Some(Verb::Migrations(_)) => {
             "The server is asked to stop; the file under way is rolled back, files that are done stay applied and recorded."
         }
+        Some(Verb::Backup(_)) => "The backup is broken off; its unfinished file is removed.",
+        Some(Verb::Restore(_)) => "The restore is broken off; the server takes all of it back.",
         Some(Verb::Run(_) | Verb::Shell(_)) => "The command gets TERM, then KILL. What it did so far stays.",
         _ => "It is broken off; what it did so far stays.",
     };
@@ -328,6 +330,9 @@ fn rollback(model: &Model, form: &Form) -> Said {
             match losses.is_empty() {
                 true => out.push((Ink::Warn, "What it costs is not said in the runbook.".to_owned())),
                 false => out.push((Ink::Bad, format!("It loses: {}", clean::line(&losses.join("; "), 600)))),
+            }
+            for lost in loss::of_steps(&model.runbook, &model.state, plan.steps.iter()) {
+                out.push((Ink::Bad, format!("{lost}.")));
             }
             for (n, step) in plan.steps.iter().enumerate() {
                 let what = clean::line(&brief(step), 200);

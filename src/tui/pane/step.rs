@@ -111,7 +111,7 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
 }
 
 fn on_target(verb: &Verb) -> bool {
-    matches!(verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_))
+    matches!(verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_) | Verb::Backup(_) | Verb::Restore(_))
 }
 
 /// Words with dots between them, on as many lines as they need.
@@ -161,6 +161,8 @@ fn ran(page: &mut Page<'_>, resolved: &Resolved, run: Option<&StepRun>) {
             page.say(Ink::Text, 2, clean::block(script).trim_end());
             connected(page, connect.as_deref());
         }
+        Resolved::Backup { target, order } => page.say(Ink::Text, 2, &clean::line(&order.words(target), 600)),
+        Resolved::Restore { target, order } => page.say(Ink::Text, 2, &clean::line(&order.words(target), 600)),
         Resolved::Http { method, url, body } => http(page, method, url, body.as_deref()),
         Resolved::Wait { ms } => page.say(Ink::Text, 2, &format!("waits {}", duration(*ms))),
         Resolved::Notify { to, argv, text } => {
@@ -301,6 +303,8 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
         Verb::Run(argv) => command(page, argv),
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
+        Verb::Backup(backup) => page.field("file", Ink::Text, &clean::line(&backup.file, 200)),
+        Verb::Restore(restore) => page.field("file", Ink::Text, &clean::line(&restore.file, 200)),
         Verb::Wait(wait) => page.say(Ink::Text, 2, &format!("waits {}", text::planned(*wait))),
         Verb::Notify(Notify::Webhook { url, text, .. }) => {
             page.field("to", Ink::Text, &clean::line(&url.to_string(), 200));
@@ -418,6 +422,8 @@ pub fn brief(step: &Step) -> String {
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),
         Verb::Wait(wait) => text::planned(*wait),
+        Verb::Backup(backup) => backup.file.clone(),
+        Verb::Restore(restore) => restore.file.clone(),
         Verb::Checklist(items) => text::plural(items.len(), "line"),
         Verb::Poll(roles) => text::plural(roles.len(), "role"),
         Verb::Notify(_) => String::new(),

@@ -8,6 +8,7 @@ mod check_env;
 mod codes;
 mod crash;
 mod direct;
+mod dump;
 mod failover;
 mod faults;
 mod gap;
