@@ -46,7 +46,7 @@ fn a_ready_environment() {
     ];
     let probe = "[[probe]]\nid = \"connections\"\nunit = \"sessions\"\nsql = \"select 41 + 1\"\n";
     desk.write("runbook.toml", &book(&format!("{}{probe}", steps.concat())));
-    let ran = desk.run(&CHECK).exits(0).says("probe connections  42 sessions").says(", 0 error");
+    desk.run(&CHECK).exits(0).says("probe connections  42 sessions").says(", 0 error");
     let json = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(0);
     let found = found(&json);
     has(&found, "ok main: postgresql 15");
