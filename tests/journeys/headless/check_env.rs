@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 use support::headless::Ran;
+use support::pooler::Pooler;
+use support::postgres::Cluster;
 use support::sitter::Sitter;
 
 use super::{book, desk, desk_with_database};
@@ -195,4 +197,51 @@ fn a_file_of_sqlite() {
     has(&found, "error step early: ERROR: no such table: orders");
     has(&found, "ok step late: known when it runs: ERROR: no such table: orders");
     assert_eq!(wrong(&found).len(), 1, "{found:#?}");
+}
+
+#[test]
+fn a_standby_and_a_pooler() {
+    let Some(primary) = Cluster::start(&[]) else { return };
+    let db = primary.create_db();
+    primary.psql(&db, "create table orders (id int)");
+    let write = step("write", "insert into orders values (1)");
+    if let Some(standby) = primary.standby() {
+        standby.until(&db, "select count(*) from orders", "0");
+        let desk = desk().with("DB", standby.url(&db));
+        desk.write("runbook.toml", &book(&write));
+        let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1);
+        has(&found(&ran), "error main: the server is a standby: nothing can be written there, and steps write to it");
+        desk.write("runbook.toml", &book(&step("read", "select count(*) from orders")));
+        let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(0);
+        has(&found(&ran), "warn main: the server is a standby");
+    }
+    let Some(pooler) = Pooler::start(&primary) else { return };
+    let desk = desk().with("DB", pooler.url(&db));
+    desk.write("runbook.toml", &book(&write));
+    let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1);
+    has(&found(&ran), "error main: two connections are one session of the server: a pooler in transaction mode");
+}
+
+#[test]
+fn who_works_there_and_what_a_batch_needs() {
+    let Some(cluster) = Cluster::start(&[("max_prepared_transactions", "2")]) else { return };
+    let db = cluster.create_db();
+    cluster.psql(&db, "create table orders (id int primary key, n int)");
+    cluster.psql(&db, "begin; insert into orders values (7, 7); prepare transaction 'left over'");
+    let desk = desk().with("DB", cluster.url(&db));
+    let batch = "[[phase.step]]\nid = \"fill\"\nbatch = { table = \"orders\", key = \"id\", set = \"m = 1\" }\nundo = \"none needed\"\n";
+    desk.write("runbook.toml", &book(batch));
+    let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1);
+    let told = found(&ran);
+    has(&told, "warn main: a prepared transaction: left over of postgres");
+    has(&told, "error main: it has no ledger, and step fill needs one");
+    has(&told, "error step fill: ERROR: column \"m\" of relation \"orders\" does not exist");
+    // A run that is at work is told, and is not disturbed.
+    let waits = "[[phase.step]]\nid = \"wait\"\nsql = \"select pg_sleep(600)\"\nundo = \"none needed\"\n";
+    desk.write("at-work/runbook.toml", &book(waits));
+    let running = desk.start(&["run", "at-work", "--headless", "--json", "--yes"]);
+    running.says("step_started");
+    let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1);
+    has(&found(&ran), "warn main: a run works on it now: pid ");
+    running.kill();
 }
