@@ -160,3 +160,36 @@ fn bytes_that_are_no_text_and_depths_without_end() {
     survives("[[phase]]\n".repeat(20_000));
     survives(format!("poll = [{}]", "\"a\",".repeat(100_000)));
 }
+
+/// What an included file may look like; the digest in the runbook is always the right one.
+const PART: &str = "format = 1\n[[probe]]\nid = \"load\"\nrun = [\"uptime\"]\n[[trigger]]\nid = \"t\"\nwhen = \"load > 2\"\n\
+    then = \"hold\"\n[[phase]]\nid = \"verify\"\n[[phase.step]]\nid = \"one\"\nsql = \"\"\"\nselect {{ x }};\nselect 1\"\"\"\n\
+    expect = \"value == 1\"\ntrouble = [{ match = \"a\", fix = \"b\", sql = \"drop table t\" }]\n";
+
+fn survives_included(part: &str) {
+    use sha2::{Digest, Sha256};
+    let digest: String = Sha256::digest(part.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!(
+        "format = 1\nid = \"x\"\n[environments.e]\ntargets.main = \"env:X\"\n[[phase]]\n\
+         include = {{ file = \"../p.toml\", sha256 = \"{digest}\" }}\n[[phase]]\nid = \"migrate\"\n[[phase.step]]\nid = \"a\"\nwait = \"1s\"\n"
+    );
+    let files = BTreeMap::from([("../p.toml".to_owned(), part.to_owned())]);
+    let source = Source { name: "r/runbook.toml".to_owned(), text, files, ..Source::default() };
+    if let Err(problems) = runbook::from_source(source, &BTreeMap::new()) {
+        let lines = part.lines().count() as u32 + 1;
+        assert!(problems.list().iter().all(|one| one.file == "r/../p.toml" && one.line <= lines), "{problems}");
+        assert!(problems.render(false).contains("problem"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn included_files_are_blamed_for_their_own(at in 0..PART.len(), cut in 0..40_usize, value in prop::sample::select(VALUES)) {
+        if let (Some(head), Some(tail)) = (PART.get(..at), PART.get((at + cut).min(PART.len())..)) {
+            survives_included(&format!("{head}{tail}"));
+            survives_included(&format!("{head}{value}{tail}"));
+        }
+    }
+}

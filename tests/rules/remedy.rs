@@ -16,10 +16,10 @@ id = "a"
 retries = 1
 sql = "create table a (x); insert into a values (1)"
 trouble = [
-  { match = "no room", cause = "the disk is full", fix = "make room" },
+  { match = "no room", cause = "the disk is full", fix = "make room", sql = "select pg_size_pretty(1)" },
   { match = "already exists", cause = "left over", fix = "drop it", sql = "drop table a; select {{ old }}" },
 ]
-undo = { sql = "drop table a", trouble = [{ match = "busy", fix = "wait", sql = "select 1" }] }
+undo = { sql = "drop table a", trouble = [{ match = "busy", fix = "wait", sql = "delete from b" }] }
 [[phase.step]]
 id = "b"
 run = ["true"]
@@ -98,5 +98,5 @@ fn an_undo_has_fixes_of_its_own() {
     run.say(CommandVerb::Rollback { plan: None, reason: "no".into() });
     run.end("a", says("the table is busy"));
     run.say(fix("a"));
-    assert_eq!(sent(&run), (vec!["select 1".to_owned(), "drop table a".to_owned()], 1));
+    assert_eq!(sent(&run), (vec!["delete from b".to_owned(), "drop table a".to_owned()], 1));
 }

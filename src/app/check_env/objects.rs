@@ -1,7 +1,7 @@
 //! The objects that a runbook's SQL names: whether they are there, whether this role may do with them what the SQL does,
 //! and whether the server itself understands each statement. What earlier steps make is not missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Look;
@@ -11,7 +11,7 @@ use crate::run::event::{Resolved, Statement};
 use crate::run::words::{name, plural};
 use crate::run::{BatchOrder, prepare};
 use crate::runbook::sql::names::{self, Made, Name, Named, Need, Use};
-use crate::runbook::{Script, Step, Verb};
+use crate::runbook::{Script, Step, Undo, Verb};
 use crate::target::Target;
 use crate::target::inspect::{Extension, Relation, Unread};
 
@@ -40,13 +40,23 @@ impl Look {
             let past = pasts.entry(step.target.clone().unwrap_or_default()).or_default();
             let resolved = prepare::resolve(&self.book, &self.state, &step, None);
             let place = self.place(&step);
-            let mut view = View { act: &act, place, target: &target, past, found: Vec::new(), rights: BTreeSet::new() };
+            let mut view = View {
+                act: &act,
+                place,
+                target: &target,
+                past,
+                found: Vec::new(),
+                rights: BTreeMap::new(),
+                absent: BTreeMap::new(),
+            };
             match resolved {
                 Ok(Resolved::Sql { statements, .. }) => view.script(&statements).await,
                 Ok(Resolved::Batch { order, .. }) => view.batch(&order, step.line).await,
                 Ok(_) => {}
                 Err(error) => {
-                    view.past.does_more(&act);
+                    if step.changes() {
+                        view.past.does_more(&act);
+                    }
                     view.say(Level::Ok, step.line, format!("its SQL is known when it runs: {error}"), None);
                 }
             }
@@ -54,14 +64,15 @@ impl Look {
         }
     }
 
-    /// What a command does to the databases cannot be told, unless it is known to read.
+    /// What a command does to the databases cannot be told, unless it is known to read, or leaves nothing to take back.
     fn command(&self, act: &str, step: &Step, pasts: &mut BTreeMap<String, Past>) {
         let program = match &step.verb {
             Verb::Run(argv) => argv.first().cloned().unwrap_or_default(),
             Verb::Shell(script) => script.split_whitespace().next().unwrap_or_default().to_owned(),
             _ => return,
         };
-        if READERS.contains(&program.rsplit('/').next().unwrap_or_default()) {
+        let reads = READERS.contains(&program.rsplit('/').next().unwrap_or_default());
+        if reads || matches!(step.undo, Undo::NotNeeded) {
             return;
         }
         for target in self.targets.keys() {
@@ -87,13 +98,18 @@ struct View<'a> {
     target: &'a Arc<Target>,
     past: &'a mut Past,
     found: Vec<Finding>,
-    /// What it needs, in short: `orders (select, update)`.
-    rights: BTreeSet<String>,
+    /// The objects it needs, and what it does with them.
+    rights: BTreeMap<String, Vec<&'static str>>,
+    /// What is not there now, by who may make it before; with the first line that names it.
+    absent: BTreeMap<String, (u32, Vec<Name>)>,
 }
 
 impl View<'_> {
     fn say(&mut self, level: Level, line: u32, what: String, hint: Option<&str>) {
         let (about, hint) = (self.act.to_owned(), hint.map(str::to_owned));
+        if self.found.iter().any(|one| one.level == level && one.what == what) {
+            return;
+        }
         let place = (level != Level::Ok).then(|| format!("{}:{line}", self.place));
         self.found.push(Finding { level, about, what, hint, place });
     }
@@ -106,8 +122,14 @@ impl View<'_> {
         for statement in statements {
             self.statement(&statement.sql, statement.line).await;
         }
+        for (who, (line, absent)) in std::mem::take(&mut self.absent) {
+            let names = absent.iter().map(Name::to_string).collect::<Vec<_>>().join(", ");
+            let hint = format!("{who} runs before and may make it: look after it");
+            self.say(Level::Warn, line, format!("not there now: {names}"), Some(&hint));
+        }
         if self.found.is_empty() {
-            let about = self.rights.iter().cloned().collect::<Vec<_>>().join(", ");
+            let words = |(object, rights): (&String, &Vec<&str>)| format!("{object} ({})", rights.join(", "));
+            let about = self.rights.iter().map(words).collect::<Vec<_>>().join(", ");
             let about = if about.is_empty() { String::new() } else { format!(" · {about}") };
             let what = format!("{} read by the server{about}", plural(statements.len() as u64, "statement"));
             self.say(Level::Ok, 0, what, None);
@@ -173,10 +195,13 @@ impl View<'_> {
     }
 
     fn missing(&mut self, missing: &Name, line: u32) -> bool {
-        match self.past.more.clone() {
+        match self.past.may_make(self.act).map(str::to_owned) {
             Some(who) => {
-                let hint = format!("{who} runs before and may make it: look after it");
-                self.say(Level::Warn, line, format!("{missing} is not there now"), Some(&hint));
+                let (first, absent) = self.absent.entry(who).or_insert_with(|| (line, Vec::new()));
+                *first = line.min(*first);
+                if !absent.contains(missing) {
+                    absent.push(missing.clone());
+                }
             }
             None => {
                 self.error(line, format!("{missing} is not there"), "correct the name, or make it in a step before")
@@ -209,12 +234,16 @@ impl View<'_> {
         }
         for column in &need.columns {
             let now = relation.columns.contains(column);
-            if !self.past.has_column(&need.name, column, now) && self.past.more.is_none() {
+            if !self.past.has_column(&need.name, column, now) && !self.past.is_open() {
                 self.error(line, format!("{} has no column {column}", need.name), "correct the name");
             }
         }
-        if !right.is_empty() {
-            self.rights.insert(format!("{} ({right})", need.name));
+        let of_the_server = ["pg_catalog", "information_schema"];
+        if !right.is_empty() && !need.name.schema.as_deref().is_some_and(|schema| of_the_server.contains(&schema)) {
+            let rights = self.rights.entry(need.name.to_string()).or_default();
+            if !rights.contains(&right) {
+                rights.push(right);
+            }
         }
     }
 
@@ -233,7 +262,7 @@ impl View<'_> {
         for (table, column) in &named.adds {
             let relation = self.target.relation(&table.quoted()).await.ok().flatten();
             let now = relation.is_some_and(|relation| relation.columns.contains(column));
-            if self.past.has_column(table, column, now) && self.past.more.is_none() {
+            if self.past.has_column(table, column, now) && !self.past.is_open() {
                 let hint = "left over from an earlier attempt? Look before the window";
                 self.error(line, format!("{table} has a column {column} already"), hint);
             }
@@ -251,7 +280,7 @@ impl View<'_> {
     }
 
     async fn fresh(&mut self, made: &Name, lenient: bool, line: u32, level: Level) {
-        let gone = self.past.takes_away(made).is_some() || self.past.more.is_some();
+        let gone = self.past.takes_away(made).is_some() || self.past.is_open();
         if lenient || gone {
             return;
         }
@@ -282,7 +311,7 @@ impl View<'_> {
                 let what = format!("this role may not make anything in schema {}", name(&schema));
                 self.error(line, what, "grant create on the schema to it");
             }
-            Ok(None) if self.past.more.is_none() => {
+            Ok(None) if !self.past.is_open() => {
                 self.error(line, format!("there is no schema {}", name(&schema)), "make it in a step before");
             }
             _ => {}
@@ -303,7 +332,7 @@ impl View<'_> {
             true => !self.past.is_empty(),
             false => {
                 let touched = named.is_some_and(|named| named.needs.iter().any(|need| self.past.touches(&need.name)));
-                touched || self.past.more.is_some()
+                touched || self.past.is_open()
             }
         };
         match (missing, later) {

@@ -13,7 +13,7 @@ pub struct Past {
     brought: Vec<(Name, String)>,
     lost: Vec<(Name, String)>,
     /// Who does something that names do not tell: a command, a function, a DO block, a text that only the run knows.
-    pub more: Option<String>,
+    more: Vec<String>,
 }
 
 impl Past {
@@ -40,12 +40,25 @@ impl Past {
 
     /// True where nothing so far could make a difference to any name.
     pub fn is_empty(&self) -> bool {
-        self.made.is_empty() && self.gone.is_empty() && self.changed.is_empty() && self.more.is_none()
+        self.made.is_empty() && self.gone.is_empty() && self.changed.is_empty() && self.more.is_empty()
+    }
+
+    /// True where something before does what names do not tell.
+    pub fn is_open(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// Who may have made what `act` needs: the last of those before it, else `act` itself.
+    pub fn may_make(&self, act: &str) -> Option<&str> {
+        let before = self.more.iter().rev().find(|one| *one != act);
+        before.or(self.more.last()).map(String::as_str)
     }
 
     /// `act` does something that cannot be told beforehand.
     pub fn does_more(&mut self, act: &str) {
-        self.more.get_or_insert_with(|| act.to_owned());
+        if self.more.last().is_none_or(|last| last != act) {
+            self.more.push(act.to_owned());
+        }
     }
 
     /// The statement of `act` will have run.

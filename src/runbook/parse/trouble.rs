@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::verbs::Read;
 use super::{FormulaKind, Owner, Script as Site, Wants, values};
 use crate::runbook::text::Located;
-use crate::runbook::{SqlText, Trouble, Verb};
+use crate::runbook::{SqlText, Trouble, Verb, sql};
 
 /// Reads `trouble` of a step that was read as `step`.
 pub(super) fn trouble(table: &Reader<'_, '_>, owner: &Owner, only: &[String], step: &Read) -> Vec<Trouble> {
@@ -32,11 +32,13 @@ fn one_trouble(table: Reader<'_, '_>, owner: &Owner, only: &[String], step: &Rea
 }
 
 /// The SQL as an action: it runs where the step's own SQL runs, ahead of it. Beside any other verb it is only read.
-fn remedy(table: &Reader<'_, '_>, owner: &Owner, only: &[String], step: &Read, sql: &Located) -> Option<SqlText> {
+fn remedy(table: &Reader<'_, '_>, owner: &Owner, only: &[String], step: &Read, text: &Located) -> Option<SqlText> {
     let Verb::Sql(script) = &step.verb else { return None };
-    table.notes.formula(sql, FormulaKind::Sql, owner, None);
+    table.notes.formula(text, FormulaKind::Sql, owner, None);
     let (transaction, target) = (script.transaction, step.target.clone());
-    let site = Site { text: sql.clone(), transaction, target, only: only.to_vec(), wants: Wants::Statements };
+    let site = Site { text: text.clone(), transaction, target, only: only.to_vec(), wants: Wants::Statements };
     table.notes.scripts.borrow_mut().push(site);
-    Some(SqlText { line: table.notes.line(sql), text: sql.text.clone() })
+    // What only reads finds the cause, and takes nothing away.
+    let acts = !sql::only_reads(&text.text);
+    acts.then(|| SqlText { line: table.notes.line(text), text: text.text.clone() })
 }

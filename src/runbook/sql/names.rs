@@ -181,6 +181,10 @@ impl Reading<'_> {
         if main && (is_drop(self.statement.kind()) || self.renames()) {
             self.named.takes_away.push(name.clone());
         }
+        if main && let Some(schema) = self.moves_to() {
+            let moved = Name { schema: Some(schema), name: name.name.clone() };
+            self.named.makes.push((moved, Made::Relation, false));
+        }
         self.named.needs.push(Need { name, using, optional, columns });
     }
 
@@ -217,6 +221,13 @@ impl Reading<'_> {
         let names = actions.flat_map(|node| node.children().collect::<Vec<_>>());
         let names = names.filter(|child| child.kind() == SyntaxKind::COLUMN_NAME);
         names.map(|child| folded(&child.text().to_string())).collect()
+    }
+
+    /// The schema that the object gets.
+    fn moves_to(&self) -> Option<String> {
+        let set = self.statement.children().find(|node| node.kind() == SyntaxKind::SET_SCHEMA)?;
+        let schema = set.children().find(|node| node.kind() == SyntaxKind::SCHEMA_REF)?;
+        Some(folded(&schema.text().to_string()))
     }
 
     fn renames(&self) -> bool {
@@ -351,6 +362,7 @@ mod tests {
         assert_eq!(needs("alter table t rename a to b"), "own t(a)");
         let adds = named("alter table t add a int, add column if not exists b int").unwrap().adds;
         assert_eq!(adds.iter().map(|(_, column)| column.as_str()).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(makes("alter table t set schema archive"), ["archive.t"]);
         assert_eq!(needs("create index concurrently i on t (a)"), "own t");
         assert_eq!(makes("create index concurrently i on t (a)"), ["i"]);
         assert_eq!(needs("create table n (like p, id int references q (id))"), "any p · references q");

@@ -188,3 +188,16 @@ fn a_protected_environment_is_not_rehearsed() {
     desk.run(&["rehearse", &book, "--env", "production", "--headless", "--yes"]).exits(6).says("is protected");
     assert!(!desk.journal().exists(), "no run was opened");
 }
+
+#[test]
+fn an_environment_that_is_ready_has_no_error() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let db = fixture(cluster);
+    let desk = desk_at(cluster, &db);
+    let ran = desk.run(&["check", &text(folder()), "--env", "staging"]);
+    let ran = ran.exits(0).says("12 statements read by the server").says(", 0 error");
+    // What a DO block makes is not told by its names.
+    assert!(ran.out.contains("not there now: week1_archive.quests, "), "{}", ran.out);
+    assert_eq!(ran.out.matches("step m012 runs before and may make it").count(), 1, "{}", ran.out);
+    assert_eq!(cluster.psql(&db, SHAPE), BEFORE, "nothing was changed");
+}

@@ -74,3 +74,26 @@ fn yes_never_sends_a_fix() {
     desk.run(&["run", "book", "--headless", "--yes"]).exits(4).says("already exists");
     assert_eq!(cluster.psql(&db, "select count(*) from fixed"), "0");
 }
+
+/// Outside of a transaction the fix is the first of the statements that run by themselves; only the step's own are its facts.
+#[test]
+fn a_fix_outside_of_a_transaction() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let db = cluster.create_db();
+    let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo")).with("DB", cluster.url(&db));
+    let step = "[[phase.step]]\nid = \"create\"\ntitle = \"Fill the table\"\ntransaction = \"none\"\n\
+                sql = \"insert into notes values (1); insert into notes values (2)\"\nexpect = \"affected == 2\"\n\
+                undo = \"irreversible\"\ntrouble = [{ match = \"does not exist\", fix = \"make it\", \
+                sql = \"create table notes (id int); insert into notes values (0)\" }]\n";
+    let head = BOOK.split("[[phase.step]]").next().unwrap();
+    desk.write("book/runbook.toml", &format!("{head}{step}"));
+    let scene = Scene::at(desk);
+    let mut screen = scene.open(&["run", "book"]);
+    screen.start(&scene, "create");
+    screen.shows("F fix, then retry");
+    screen.keys("F");
+    screen.shows("Each statement by itself");
+    screen.answer("Fix, then run Fill the table again?", "");
+    assert_eq!(screen.leave(), 0);
+    assert_eq!(cluster.psql(&db, "select string_agg(id::text, ',' order by id) from notes"), "0,1,2");
+}
