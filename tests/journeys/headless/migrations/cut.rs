@@ -70,6 +70,35 @@ async fn in_doubt_outside_of_a_transaction() {
     }
 }
 
+/// The tool's own mark says it too: in doubt first, and after a person's word the tool is still to be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn marked_as_begun() {
+    let index = "create index concurrently i1 on t1 (id);";
+    for (tool, name, cure) in [
+        ("prisma", "20240104000000_index/migration.sql", "prisma migrate resolve"),
+        ("flyway", "V3__index.sql", "flyway repair"),
+        ("golang-migrate", "4_index.up.sql", "migrate force"),
+    ] {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        let kind = kind(tool);
+        kind.write(&desk, 3);
+        desk.write(&format!("migrations/{name}"), index);
+        desk.write("runbook.toml", &kind.step("", ""));
+        killed(&desk, &RUN, "target.migrate.marked", 1);
+        let ran = desk.run(&RESUME).exits(4);
+        assert!(ran.out.contains("was begun outside of a transaction"), "{tool}: {}", ran.out);
+        desk.run(&["settle", "last", "migrate", "not-done", "--reason", "looked"]).exits(0);
+        let (engine, mut voice) = taken_up(&desk).await;
+        voice.say(retry()).await;
+        let again = |event: &Event| matches!(event, Event::StepEnded { attempt, .. } if attempt.n == 2);
+        let ended = voice.until("the second attempt ends", again).await;
+        let words = format!("{:?}", ended.event);
+        assert!(words.contains("dirty") && words.contains(cure), "{tool}: {words}");
+        drop(engine);
+        assert_eq!(cluster.psql(&db, "select to_regclass('i1') is null"), "t", "{tool}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_goes_on_too() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };

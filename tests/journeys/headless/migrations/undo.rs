@@ -73,10 +73,8 @@ async fn a_last_attempt_without_its_table_forgets_nothing() {
     assert_eq!(tables(cluster, &db), ["t1", "t2"]);
     // It is there, and cannot be read.
     cluster.psql(&db, "alter table schema_migrations rename column version to other");
-    let folder = desk.run_dir();
-    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
-    let mut voice = taken_up(&folder).await;
-    voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
+    let (engine, mut voice) = taken_up(&desk).await;
+    voice.say(retry()).await;
     let broken = |event: &Event| matches!(event, Event::StepEnded { attempt, .. } if attempt.n == 2);
     voice.until("the second attempt ends", broken).await;
     cluster.psql(&db, "alter table schema_migrations rename column other to version");
