@@ -43,6 +43,36 @@ async fn when_all_was_done_but_said() {
     resumed("prisma", "target.migrate.file", 3, 3).await;
 }
 
+/// Wherever it is killed: every file once. A table that is made twice is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_any_place() {
+    let places = [
+        ("target.migrate.before", 1),
+        ("target.begin.after", 2),
+        ("target.begin.after", 4),
+        ("target.statements.after", 2),
+        ("target.commit.before", 2),
+        ("target.commit.answered", 1),
+        ("target.commit.answered", 3),
+        ("target.commit.answered", 4),
+        ("journal.append.after", 5),
+        ("journal.append.before", 5),
+        ("engine.turn.appended", 4),
+    ];
+    for (at, (place, nth)) in places.into_iter().enumerate() {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        let kind = &KINDS[at % KINDS.len()];
+        kind.write(&desk, 3);
+        desk.write("runbook.toml", &kind.step("", "expect = \"value == 3\"\nretries = 1"));
+        killed(&desk, &RUN, place, nth);
+        let ran = desk.run(&RESUME);
+        assert_eq!(ran.code, Some(0), "{} at {place} {nth}\n{}\n{}", kind.tool, ran.out, ran.err);
+        assert_eq!(kind.applied(cluster, &db), kind.versions, "{} at {place} {nth}", kind.tool);
+        assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{} at {place} {nth}", kind.tool);
+        desk.run(&["audit"]).exits(0);
+    }
+}
+
 /// What runs outside of a transaction and was begun is never silently run again.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_doubt_outside_of_a_transaction() {

@@ -117,7 +117,8 @@ async fn a_lock_is_tried_for_again() {
     cluster.psql(&db, "create table busy ()");
     let mut other = cluster.psql_command(&db);
     let hold = ["-c", "begin; lock table busy; select pg_sleep(600)"];
-    let mut other = other.args(hold).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut other =
+        other.args(hold).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
     cluster.until(&db, "select count(*) from pg_locks where relation = 'busy'::regclass and granted", "1");
     desk.write(
         "runbook.toml",
