@@ -186,7 +186,7 @@ pub struct Step {
     /// Markdown, shown beside the step.
     pub help: Option<String>,
     pub verb: Verb,
-    /// The target `sql`, `file`, `batch`, `backup` and `restore` work on, or that `connect` hands to a command.
+    /// The target that the verbs of databases work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
     /// Rows its script may write, over all statements; more are taken back before COMMIT.

@@ -19,6 +19,15 @@ impl<'o> Book<'o> {
         Self { order, dialect, table }
     }
 
+    /// The same, in that schema whatever a file does to the search path. A table that is named with its schema stays there.
+    pub fn within(mut self, schema: &str) -> Self {
+        if let Some([table]) = parts(self.order.table()).as_deref() {
+            let quote = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+            self.table = format!("{}.{}", quote(schema), quote(table));
+        }
+        self
+    }
+
     fn postgres(&self) -> bool {
         self.dialect == Dialect::Postgres
     }

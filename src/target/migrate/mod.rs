@@ -63,6 +63,14 @@ impl Keeper {
         }
     }
 
+    /// The schema in which the tool's table is, or will be made; none: there is no such thing.
+    async fn schema(&mut self, order: &MigrationOrder) -> Result<Option<String>, Problem> {
+        match self {
+            Self::Postgres(keeper) => keeper.schema(order).await,
+            Self::Sqlite(_) => Ok(None),
+        }
+    }
+
     /// Takes the tool's lock. An error: who has it.
     async fn lock(&mut self, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
         match self {
@@ -140,6 +148,14 @@ impl Target {
             Err(problem) => return words::broke(problem.fault(None, Effect::None, NOTHING_SENT)),
         };
         let book = Book::new(job.order, self.dialect());
+        let book = match keeper.schema(job.order).await {
+            Ok(Some(schema)) => book.within(&schema),
+            Ok(None) => book,
+            Err(problem) => {
+                keeper.close().await;
+                return words::broke(problem.fault(None, Effect::None, NOTHING_SENT));
+            }
+        };
         let walk = Walk {
             target: self,
             job,

@@ -68,15 +68,25 @@ impl Keeper {
         }
     }
 
-    /// Takes every lock by which the tool keeps others away. They end with the session.
-    pub async fn lock(&mut self, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
+    /// Database, and the schema in which the tool's table is, or will be made.
+    async fn place(&mut self, order: &MigrationOrder) -> Result<(String, Option<String>), Problem> {
         let table = quoted(order.table()).unwrap_or_default();
         let mut names = self.session.rows(WHERE, &[&table]).await?.into_iter().next().unwrap_or_default().into_iter();
-        let (database, mut schema) =
-            (names.next().flatten().unwrap_or_default(), names.next().flatten().unwrap_or_default());
-        if let Some([named, _]) = parts(order.table()).as_deref() {
-            schema.clone_from(named);
+        let (database, schema) = (names.next().flatten().unwrap_or_default(), names.next().flatten());
+        match parts(order.table()).as_deref() {
+            Some([named, _]) => Ok((database, Some(named.clone()))),
+            _ => Ok((database, schema)),
         }
+    }
+
+    pub async fn schema(&mut self, order: &MigrationOrder) -> Result<Option<String>, Problem> {
+        Ok(self.place(order).await?.1)
+    }
+
+    /// Takes every lock by which the tool keeps others away. They end with the session.
+    pub async fn lock(&mut self, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
+        let (database, schema) = self.place(order).await?;
+        let schema = schema.unwrap_or_default();
         for key in Book::new(order, Dialect::Postgres).locks(&database, &schema) {
             self.take(&key.to_string(), order, watch).await?;
         }

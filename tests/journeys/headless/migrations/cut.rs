@@ -43,6 +43,36 @@ async fn when_all_was_done_but_said() {
     resumed("prisma", "target.migrate.file", 3, 3).await;
 }
 
+/// Wherever it is killed: every file once. A table that is made twice is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_any_place() {
+    let places = [
+        ("target.migrate.before", 1),
+        ("target.begin.after", 2),
+        ("target.begin.after", 4),
+        ("target.statements.after", 2),
+        ("target.commit.before", 2),
+        ("target.commit.answered", 1),
+        ("target.commit.answered", 3),
+        ("target.commit.answered", 4),
+        ("journal.append.after", 5),
+        ("journal.append.before", 5),
+        ("engine.turn.appended", 4),
+    ];
+    for (at, (place, nth)) in places.into_iter().enumerate() {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        let kind = &KINDS[at % KINDS.len()];
+        kind.write(&desk, 3);
+        desk.write("runbook.toml", &kind.step("", "expect = \"value == 3\"\nretries = 1"));
+        killed(&desk, &RUN, place, nth);
+        let ran = desk.run(&RESUME);
+        assert_eq!(ran.code, Some(0), "{} at {place} {nth}\n{}\n{}", kind.tool, ran.out, ran.err);
+        assert_eq!(kind.applied(cluster, &db), kind.versions, "{} at {place} {nth}", kind.tool);
+        assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{} at {place} {nth}", kind.tool);
+        desk.run(&["audit"]).exits(0);
+    }
+}
+
 /// What runs outside of a transaction and was begun is never silently run again.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_doubt_outside_of_a_transaction() {
@@ -67,6 +97,35 @@ async fn in_doubt_outside_of_a_transaction() {
         assert!(matches!(ended, Outcome::Unknown { .. }), "{tool}: {ended:?}");
         desk.run(&RESUME).exits(4);
         assert_eq!(cluster.psql(&db, "select count(*) from t1"), "2", "{tool}");
+    }
+}
+
+/// The tool's own mark says it too: in doubt first, and after a person's word the tool is still to be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn marked_as_begun() {
+    let index = "create index concurrently i1 on t1 (id);";
+    for (tool, name, cure) in [
+        ("prisma", "20240104000000_index/migration.sql", "prisma migrate resolve"),
+        ("flyway", "V3__index.sql", "flyway repair"),
+        ("golang-migrate", "4_index.up.sql", "migrate force"),
+    ] {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        let kind = kind(tool);
+        kind.write(&desk, 3);
+        desk.write(&format!("migrations/{name}"), index);
+        desk.write("runbook.toml", &kind.step("", ""));
+        killed(&desk, &RUN, "target.migrate.marked", 1);
+        let ran = desk.run(&RESUME).exits(4);
+        assert!(ran.out.contains("was begun outside of a transaction"), "{tool}: {}", ran.out);
+        desk.run(&["settle", "last", "migrate", "not-done", "--reason", "looked"]).exits(0);
+        let (engine, mut voice) = taken_up(&desk).await;
+        voice.say(retry()).await;
+        let again = |event: &Event| matches!(event, Event::StepEnded { attempt, .. } if attempt.n == 2);
+        let ended = voice.until("the second attempt ends", again).await;
+        let words = format!("{:?}", ended.event);
+        assert!(words.contains("dirty") && words.contains(cure), "{tool}: {words}");
+        drop(engine);
+        assert_eq!(cluster.psql(&db, "select to_regclass('i1') is null"), "t", "{tool}");
     }
 }
 

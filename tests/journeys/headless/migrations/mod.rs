@@ -150,22 +150,25 @@ async fn facts(desk: &Desk) -> Facts {
     }
 }
 
-/// A voice at the second engine of a run, once that has begun and knows its targets.
-async fn taken_up(folder: &std::path::Path) -> Voice {
-    let begun = |event: &Event| matches!(event, Event::EngineStarted { .. });
-    let first = entries(folder).await.into_iter().find(|entry| begun(&entry.event)).unwrap();
-    let mut voice = Voice::at(folder).await;
-    voice.until_after(first.seq, "the engine begins", begun).await;
+/// The held run's next engine, and a voice at it once it has begun and knows its targets.
+async fn taken_up(desk: &Desk) -> (Running, Voice) {
+    let folder = desk.run_dir();
+    let seq = entries(&folder).await.last().unwrap().seq;
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.until_after(seq, "the engine begins", |event| matches!(event, Event::EngineStarted { .. })).await;
     voice.ready().await;
-    voice
+    (engine, voice)
+}
+
+fn retry() -> CommandVerb {
+    CommandVerb::Retry { step: "migrate".into() }
 }
 
 /// The held run is taken up, and its step tried once more.
 async fn retried(desk: &Desk) -> Ran {
-    let folder = desk.run_dir();
-    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
-    let mut voice = taken_up(&folder).await;
-    voice.say(CommandVerb::Retry { step: "migrate".into() }).await;
+    let (engine, mut voice) = taken_up(desk).await;
+    voice.say(retry()).await;
     engine.end()
 }
 

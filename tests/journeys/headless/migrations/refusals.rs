@@ -139,8 +139,13 @@ fn while_the_tool_itself_is_at_work() {
         kind.write(&desk, 3);
         desk.write("runbook.toml", &kind.step("", "").replace("lock_timeout = \"20s\"", "lock_timeout = \"200ms\""));
         let hold = format!("select pg_advisory_lock({key}); select 'held'; select pg_sleep(600)");
-        let mut other =
-            cluster.psql_command(&db).args(["-c", &hold]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut other = cluster
+            .psql_command(&db)
+            .args(["-c", &hold])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         let held = format!(
             "select count(*) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"
         );

@@ -93,6 +93,23 @@ async fn outside_of_a_transaction() {
     }
 }
 
+/// What a dump brings along: the tool's table is found all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_empties_the_search_path() {
+    for kind in KINDS {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        kind.write(&desk, 3);
+        let (name, text) = kind.files[1];
+        let emptied =
+            text.replace("create table t2", "select set_config('search_path', '', false); create table public.t2");
+        assert_ne!(emptied, text);
+        desk.write(&format!("migrations/{name}"), &emptied);
+        desk.write("runbook.toml", &kind.step("", "expect = \"value == 3\""));
+        desk.run(&RUN).exits(0);
+        assert_eq!(kind.applied(cluster, &db), kind.versions, "{}", kind.tool);
+    }
+}
+
 /// The step's time is one for all files: what is under way when it is over is taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_limit_takes_the_file_back() {
@@ -117,7 +134,8 @@ async fn a_lock_is_tried_for_again() {
     cluster.psql(&db, "create table busy ()");
     let mut other = cluster.psql_command(&db);
     let hold = ["-c", "begin; lock table busy; select pg_sleep(600)"];
-    let mut other = other.args(hold).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut other =
+        other.args(hold).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
     cluster.until(&db, "select count(*) from pg_locks where relation = 'busy'::regclass and granted", "1");
     desk.write(
         "runbook.toml",
