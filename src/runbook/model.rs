@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::Batch;
 use super::environment::Environment;
 use super::sql;
+pub use super::waiver::{Waiver, WaiverScope};
 pub use super::watch::{HttpTake, LogTake, Probe, ProbeSource, Traffic, Trigger, TriggerAction};
 
 /// The stable name of a step. Selection, undo, attempts and replay go by it, never by position.
@@ -61,6 +62,8 @@ pub struct Runbook {
     pub rollbacks: Vec<RollbackPlan>,
     pub criteria: Vec<Criterion>,
     pub followups: Vec<Followup>,
+    /// Findings of the check that the author answers for.
+    pub waivers: Vec<Waiver>,
     /// A file the report is written to when the run ends; relative to the folder the run was opened in.
     pub report: Option<String>,
     pub source: Source,
@@ -184,6 +187,8 @@ pub struct Step {
     /// The target `sql`, `file` and `batch` work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
+    /// True where the runbook says `expect = "none"`: that nothing is expected is meant.
+    pub expects_nothing: bool,
     /// Rows its script may write, over all statements; more are taken back before COMMIT.
     pub max_rows: Option<u32>,
     pub only_if: Option<Expr>,
@@ -395,6 +400,7 @@ impl Step {
             verb,
             target: None,
             expect: None,
+            expects_nothing: false,
             max_rows: None,
             only_if: None,
             only: Vec::new(),

@@ -10,6 +10,7 @@ mod undo;
 mod values;
 mod verbs;
 mod verify;
+mod waive;
 mod watch;
 
 pub(super) use head::typed;
@@ -375,6 +376,7 @@ fn runbook(notes: &Notes<'_>, table: reader::Reader<'_, '_>, given: &BTreeMap<St
     runbook.triggers = watch::triggers(&table, &runbook);
     runbook.criteria = ending::criteria(&table);
     runbook.followups = ending::followups(&table);
+    runbook.waivers = waive::waivers(&table);
     table.unbuilt(&["include", "channels"]);
     table.finish();
     if runbook.steps().next().is_none() && notes.found.borrow().is_empty() {
