@@ -88,9 +88,33 @@ impl<'b> Desk<'b> {
         Spot { path: with(path, key), file: None, part: None }
     }
 
-    /// The text at a spot of the runbook, as written: templates still in it.
-    pub fn text(&self, spot: &Spot) -> Option<String> {
-        self.places.text(&spot.path)
+    /// Every text of the runbook as written, templates still in it.
+    pub fn texts_of_book(&self) -> Vec<(Vec<Seg>, String)> {
+        self.places.texts()
+    }
+
+    /// What a place belongs to.
+    pub fn subject(&self, path: &[Seg]) -> Subject {
+        let [first, Seg::Nth(n), rest @ ..] = path else { return Subject::default() };
+        let is = |seg: &Seg, key: &str| matches!(seg, Seg::Key(name) if *name == key) || *seg == Seg::Name(key.to_owned());
+        let mut subject = Subject::default();
+        let step = match rest {
+            [second, Seg::Nth(m), ..] if is(second, "step") => Some(*m),
+            _ => None,
+        };
+        let steps = if is(first, "phase") {
+            let phase = self.book.phases.get(*n);
+            subject.phase = phase.map(|phase| phase.id.clone());
+            phase.map(|phase| &phase.steps)
+        } else if is(first, "rollback") {
+            self.book.rollbacks.get(*n).map(|plan| &plan.steps)
+        } else {
+            None
+        };
+        subject.step = steps.zip(step).and_then(|(steps, m)| steps.get(m)).map(|step| step.id.0.clone());
+        subject.probe = self.book.probes.get(*n).filter(|_| is(first, "probe")).map(|probe| probe.id.clone());
+        subject.trigger = self.book.triggers.get(*n).filter(|_| is(first, "trigger")).map(|one| one.id.clone());
+        subject
     }
 
     /// Notes a finding about a step.

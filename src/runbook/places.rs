@@ -43,12 +43,26 @@ impl<'s> Places<'s> {
         Some(if whole { located.span.clone() } else { located.place(self.text, part) })
     }
 
-    /// The text at the end of `path`, as it reads.
-    pub fn text(&self, path: &[Seg]) -> Option<String> {
-        match self.find(path)?.0 {
-            DeValue::String(text) => Some(text.to_string()),
-            _ => None,
+    /// Every text of the runbook with the way to it, in no particular order.
+    pub fn texts(&self) -> Vec<(Vec<Seg>, String)> {
+        let mut texts = Vec::new();
+        let named = |path: &[Seg], key: &str| [path, &[Seg::Name(key.to_owned())]].concat();
+        let top = self.tree.iter().map(|(key, value)| (named(&[], key.get_ref()), value.get_ref()));
+        let mut open: Vec<(Vec<Seg>, &DeValue<'s>)> = top.collect();
+        while let Some((path, value)) = open.pop() {
+            match value {
+                DeValue::String(text) => texts.push((path, text.to_string())),
+                DeValue::Table(table) => {
+                    open.extend(table.iter().map(|(key, value)| (named(&path, key.get_ref()), value.get_ref())));
+                }
+                DeValue::Array(items) => {
+                    let nth = |n: usize| [path.as_slice(), &[Seg::Nth(n)]].concat();
+                    open.extend(items.iter().enumerate().map(|(n, item)| (nth(n), item.get_ref())));
+                }
+                _ => {}
+            }
         }
+        texts
     }
 
     fn find(&self, path: &[Seg]) -> Option<(&DeValue<'s>, Range<usize>)> {
@@ -85,7 +99,7 @@ mod tests {
         let places = Places::new(&source);
         let step = vec![Seg::Key("phase"), Seg::Nth(0), Seg::Key("step"), Seg::Nth(0)];
         let with = |key| [step.clone(), vec![Seg::Key(key)]].concat();
-        let sql = places.text(&with("sql")).unwrap();
+        let sql = places.texts().into_iter().find(|(path, _)| path.last() == Some(&Seg::Name("sql".into()))).unwrap().1;
         let at = sql.find('x').unwrap();
         assert_eq!(&text[places.within(&with("sql"), at..at + 1).unwrap()], "x");
         let undo = [with("undo"), vec![Seg::Key("sql")]].concat();

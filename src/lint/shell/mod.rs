@@ -1,5 +1,6 @@
 //! Rules about commands: what `run`, `shell`, `notify` and probes start.
 
+mod backup;
 mod exits;
 mod gather;
 mod hosts;
@@ -13,7 +14,7 @@ use super::desk::Desk;
 use super::rule::Rule;
 
 pub(super) fn rules() -> Vec<&'static [&'static Rule]> {
-    vec![exits::RULES, psql::RULES, hosts::RULES]
+    vec![exits::RULES, psql::RULES, backup::RULES, hosts::RULES]
 }
 
 pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
@@ -22,4 +23,5 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
         psql::check(desk, line);
         hosts::check(desk, line);
     }
+    backup::check(desk, lines);
 }

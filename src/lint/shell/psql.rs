@@ -75,7 +75,7 @@ fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
 fn waits(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {
     let texts = cmd.values("-c", "--command").iter().map(|word| word.text.to_lowercase()).collect::<Vec<_>>().join(" ");
     let body = cmd.heredoc.as_ref().map(|body| body.text.to_lowercase()).unwrap_or_default();
-    let alters = ["alter ", "drop ", "truncate ", "create index", "create unique index"];
+    let alters = ["alter table", "drop table", "drop index", "truncate ", "create index", "create unique index"];
     let ddl = alters.iter().any(|word| texts.contains(word) || body.contains(word));
     if ddl && !line.text.to_lowercase().contains("lock_timeout") {
         line.note(desk, &NO_LOCK_TIMEOUT, cmd, "this waits for its locks without end");

@@ -21,7 +21,7 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 }
 
 fn without_where(desk: &Desk<'_>, sql: &Sql) {
-    let made: Vec<String> = sql.statements.iter().filter_map(created).collect();
+    let made: Vec<String> = sql.statements.iter().filter_map(super::made).collect();
     for words in &sql.statements {
         for n in (0..words.len()).filter(|n| is_write(words, *n)) {
             let depth = words.depth(n);
@@ -48,10 +48,4 @@ fn is_write(words: &Words, n: usize) -> bool {
         words.is(next, "set") || words.is(next + alias, "set") || words.is(next + alias + 1, "set")
     });
     words.is(n, "update") && set && !(n > 0 && ["for", "on", "do", "or"].contains(&words.get(n - 1)))
-}
-
-/// The table that a statement makes.
-fn created(words: &Words) -> Option<String> {
-    let table = words.find(&["table"]).filter(|n| words.is(0, "create") && *n < 4)?;
-    words.name(table + 1).map(|(name, _)| name)
 }
