@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use gonogo::lint::{self, Findings, Severity};
 use gonogo::runbook;
+use serde_json::{Value, json};
+use support::headless::Desk;
 
 const FOLDER: &str = "tests/lint";
 
@@ -152,4 +154,141 @@ fn the_documentation_names_every_case_of_the_guides() {
         let guide = name.starts_with(|c: char| c == 's') && name.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
         assert!(!guide || page.contains(&format!("`tests/lint/{name}`")), "docs/lint.md does not name {name}");
     }
+}
+
+const BOOK: &str = r#"format = 1
+id     = "window"
+title  = "A window"
+
+[environments.staging]
+targets.main = "sqlite:shop.db?mode=rwc"
+
+[environments.production]
+protected    = true
+targets.main = "sqlite:shop.db?mode=rwc"
+
+[[phase]]
+id      = "migrate"
+advance = "auto"
+
+[[phase.step]]
+id   = "create"
+sql  = "create table notes (id integer primary key)"
+undo = { sql = "drop table notes" }
+
+[[phase.step]]
+id  = "look"
+sql = "select count(*) from notes"
+
+[[phase.step]]
+id   = "fill"
+sql  = "update notes set id = id + 1"
+undo = "none needed"
+"#;
+
+const WAIVER: &str = r#"
+[[waive]]
+rule   = "step-without-expect"
+step   = "look"
+reason = "only to be read aloud"
+"#;
+
+fn desk(book: &str) -> Desk {
+    let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo"));
+    desk.write("runbook.toml", book);
+    desk
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn errors_fail_the_check_and_warnings_only_a_strict_one() {
+    let bad = desk(BOOK).run(&["check", "runbook.toml"]).exits(3);
+    assert!(bad.out.contains("error[step-without-expect]") && bad.out.contains("runbook.toml:23:7"), "{}", bad.out);
+    assert!(bad.out.contains("not sound · 3 steps in 1 phase · digest") && bad.out.ends_with("1 error, 1 warning\n"));
+    let waived = desk(&format!("{BOOK}{WAIVER}"));
+    let ran = waived.run(&["check", "runbook.toml"]).exits(0);
+    assert!(ran.out.contains("waived[step-without-expect]: runbook.toml:23: only to be read aloud\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("1 warning, 1 waived\n"), "{}", ran.out);
+    waived.run(&["check", "--strict", "runbook.toml"]).exits(3);
+    let quiet = waived.run(&["check", "--least", "error", "runbook.toml"]).exits(0);
+    assert!(!quiet.out.contains("warning["), "{}", quiet.out);
+}
+
+#[test]
+fn findings_are_data_and_what_is_waived_stays_there() {
+    let desk = desk(&format!("{BOOK}{WAIVER}"));
+    let all = parsed(&desk.run(&["check", "--json", "runbook.toml"]).exits(0).out);
+    let one = &all[0];
+    assert_eq!((&one["ok"], &one["waived"]), (&json!(true), &json!(1)));
+    let findings = one["findings"].as_array().unwrap();
+    let rules: Vec<&str> = findings.iter().map(|finding| finding["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["step-without-expect", "sql-update-without-where"]);
+    assert_eq!(findings[0]["waived"], json!({ "reason": "only to be read aloud", "line": 30 }));
+    assert_eq!((&findings[1]["line"], &findings[1]["column"], &findings[1]["end_column"]), (&json!(27), &json!(9), &json!(21)));
+    assert_eq!((&findings[1]["severity"], &findings[1]["waived"]), (&json!("warning"), &json!(null)));
+    desk.write("runbook.toml", "format = 1\nid = \"x\"\ntitel = \"y\"\n");
+    let all = parsed(&desk.run(&["check", "--json", "runbook.toml"]).exits(3).out);
+    assert_eq!(all[0]["findings"][0]["rule"], "runbook-invalid");
+    assert_eq!(all[0]["problems"]["problems"][0]["line"], 3);
+    let listed = parsed(&desk.run(&["check", "--rules", "--json"]).exits(0).out);
+    assert_eq!(listed.as_array().unwrap().len(), lint::rules().len());
+    desk.run(&["check"]).exits(2);
+}
+
+/// The parts of SARIF 2.1.0 that its schema demands of what we write.
+#[test]
+fn sarif_is_whole() {
+    let desk = desk(&format!("{BOOK}{WAIVER}"));
+    desk.write("bad one.toml", "format = 1\nid = \"x\"\ntitel = \"y\"\n");
+    let log = parsed(&desk.run(&["check", "--sarif", "runbook.toml", "bad one.toml"]).exits(3).out);
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let ids: Vec<&str> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 3);
+    for result in results {
+        let index = result["ruleIndex"].as_u64().unwrap() as usize;
+        assert_eq!(ids[index], result["ruleId"].as_str().unwrap());
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let place = &result["locations"][0]["physicalLocation"];
+        let region = &place["region"];
+        let number = |key: &str| region[key].as_u64().unwrap();
+        assert!(number("startLine") > 0 && number("startColumn") > 0 && number("endLine") >= number("startLine"));
+        assert!(number("endLine") > number("startLine") || number("endColumn") >= number("startColumn"));
+    }
+    let suppressed: Vec<&Value> = results.iter().filter(|result| result.get("suppressions").is_some()).collect();
+    assert_eq!(suppressed.len(), 1);
+    let why = &suppressed[0]["suppressions"][0];
+    assert_eq!((&why["kind"], &why["justification"]), (&json!("inSource"), &json!("only to be read aloud")));
+    assert_eq!(results[2]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "bad%20one.toml");
+}
+
+#[test]
+fn a_protected_environment_wants_a_runbook_without_errors() {
+    let desk = desk(BOOK);
+    let run = ["run", "runbook.toml", "--headless", "--yes", "--env"];
+    let refused = desk.run(&[&run[..], &["production", "--confirm", "shop.db"]].concat()).exits(3);
+    assert!(refused.err.contains("error[step-without-expect]") && refused.err.contains("nothing was started"), "{}", refused.err);
+    assert!(!desk.path("shop.db").exists() && !desk.journal().exists());
+    desk.run(&[&run[..], &["staging"]].concat()).exits(0).says("the check finds 1 error in this runbook");
+    desk.write("runbook.toml", &format!("{BOOK}{WAIVER}"));
+    let fresh = [&run[..], &["production", "--confirm", "shop.db"]].concat();
+    std::fs::remove_file(desk.path("shop.db")).unwrap();
+    desk.run(&fresh).exits(0);
+    let report = desk.run(&["report", "last"]).exits(0).out;
+    assert!(report.contains("## Waivers") && report.contains("only to be read aloud"), "{report}");
+}
+
+/// Foreign text in findings reaches no terminal as it is, and no runbook brings the lint down.
+#[test]
+fn odd_runbooks_are_looked_at_all_the_same() {
+    let odd = BOOK.replace("update notes set id = id + 1", "update \\u001b[31mnotes set id = '\\u202e'").replace("A window", "\\u0007 [x] TODO");
+    let ran = desk(&odd).run(&["check", "runbook.toml"]);
+    assert!(!ran.out.chars().any(|c| c != '\n' && runbook::clean::is_hostile(c)), "{:?}", ran.out);
+    assert!(ran.code == Some(3) || ran.code == Some(0));
 }

@@ -2,12 +2,12 @@
 
 use super::gather::Line;
 use super::words::{Cmd, Op};
-use crate::lint::desk::Desk;
+use crate::lint::desk::{Act, Desk};
 use crate::lint::rule::Rule;
 
 pub(super) static RULES: &[&Rule] = &[&PIPE, &SWALLOWED, &HEAD, &DEAD, &ENDLESS, &CURL, &NOTHING, &UNCALLED];
 
-static PIPE: Rule = Rule::error(
+static PIPE: Rule = Rule::warning(
     "shell-pipe-hides-exit",
     "in a shell of its own a pipe ends with the status of its last part: what fails before it is not seen",
     "use `shell`, which fails with any part of a pipe; inside `bash -c` or `ssh` write set -euo pipefail first",
@@ -37,7 +37,7 @@ static CURL: Rule = Rule::error(
     "curl ends with 0 on HTTP 500: the request failed and the step passes",
     "add --fail-with-body (or -f), or use `http`, which wants a 2xx answer",
 );
-static NOTHING: Rule = Rule::error(
+static NOTHING: Rule = Rule::warning(
     "shell-does-nothing",
     "the step only prints: it can never fail, whatever its title promises",
     "do what the title says; for words to people use `notify`",
@@ -61,7 +61,8 @@ pub(super) fn check(desk: &Desk<'_>, line: &Line<'_>) {
         }
     }
     let first = line.cmds.first().filter(|_| line.cmds.iter().all(is_idle));
-    if let Some(first) = first.filter(|_| line.act.is_some_and(|act| act.step.produces.is_none())) {
+    let judged = |act: &Act<'_>| act.step.produces.is_some() || act.step.expect.is_some();
+    if let Some(first) = first.filter(|_| line.act.is_some_and(|act| !judged(act))) {
         line.note(desk, &NOTHING, first, "this only prints, and always succeeds");
     }
     uncalled(desk, line);

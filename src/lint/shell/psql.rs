@@ -58,7 +58,7 @@ fn script(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, piped: bool) {
 fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
     let mut texts: Vec<String> = cmd.values("-c", "--command").iter().map(|word| word.text.clone()).collect();
     texts.extend(cmd.heredoc.iter().map(|body| body.text.clone()));
-    if texts.iter().any(|text| text.trim_start().starts_with('\\')) {
+    if texts.iter().any(|text| only_describes(text)) && !line.output_is_judged() && cmd.after != Op::Pipe {
         line.note(desk, &META, cmd, "a command of psql: it ends with 0 where nothing is there");
     }
     let judged = line.output_is_judged() || matches!(cmd.after, Op::Pipe | Op::Inside) || next.is_some_and(|next| next.before == Op::Pipe);
@@ -70,6 +70,12 @@ fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
     if !texts.is_empty() && texts.iter().all(reads) && !judged && !kept {
         line.note(desk, &UNCHECKED, cmd, "nobody looks at what this SELECT finds");
     }
+}
+
+/// `\d`, `\l`, `\z`, `\sf`: they show what is there. `\copy` and its like do work, and fail as they should.
+fn only_describes(text: &str) -> bool {
+    let command = text.trim_start().strip_prefix('\\').unwrap_or_default();
+    command.starts_with(['d', 'l', 'z']) && !command.starts_with("lo_") || command.starts_with("sf") || command.starts_with("sv")
 }
 
 fn waits(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {
