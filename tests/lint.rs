@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use gonogo::lint::{self, Findings, Severity};
 use gonogo::runbook;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::headless::Desk;
 
@@ -227,7 +228,10 @@ fn findings_are_data_and_what_is_waived_stays_there() {
     let rules: Vec<&str> = findings.iter().map(|finding| finding["rule"].as_str().unwrap()).collect();
     assert_eq!(rules, ["step-without-expect", "sql-update-without-where"]);
     assert_eq!(findings[0]["waived"], json!({ "reason": "only to be read aloud", "line": 30 }));
-    assert_eq!((&findings[1]["line"], &findings[1]["column"], &findings[1]["end_column"]), (&json!(27), &json!(9), &json!(21)));
+    assert_eq!(
+        (&findings[1]["line"], &findings[1]["column"], &findings[1]["end_column"]),
+        (&json!(27), &json!(9), &json!(21))
+    );
     assert_eq!((&findings[1]["severity"], &findings[1]["waived"]), (&json!("warning"), &json!(null)));
     desk.write("runbook.toml", "format = 1\nid = \"x\"\ntitel = \"y\"\n");
     let all = parsed(&desk.run(&["check", "--json", "runbook.toml"]).exits(3).out);
@@ -273,7 +277,11 @@ fn a_protected_environment_wants_a_runbook_without_errors() {
     let desk = desk(BOOK);
     let run = ["run", "runbook.toml", "--headless", "--yes", "--env"];
     let refused = desk.run(&[&run[..], &["production", "--confirm", "shop.db"]].concat()).exits(3);
-    assert!(refused.err.contains("error[step-without-expect]") && refused.err.contains("nothing was started"), "{}", refused.err);
+    assert!(
+        refused.err.contains("error[step-without-expect]") && refused.err.contains("nothing was started"),
+        "{}",
+        refused.err
+    );
     assert!(!desk.path("shop.db").exists() && !desk.journal().exists());
     desk.run(&[&run[..], &["staging"]].concat()).exits(0).says("the check finds 1 error in this runbook");
     desk.write("runbook.toml", &format!("{BOOK}{WAIVER}"));
@@ -287,8 +295,41 @@ fn a_protected_environment_wants_a_runbook_without_errors() {
 /// Foreign text in findings reaches no terminal as it is, and no runbook brings the lint down.
 #[test]
 fn odd_runbooks_are_looked_at_all_the_same() {
-    let odd = BOOK.replace("update notes set id = id + 1", "update \\u001b[31mnotes set id = '\\u202e'").replace("A window", "\\u0007 [x] TODO");
+    let odd = BOOK
+        .replace("update notes set id = id + 1", "update \\u001b[31mnotes set id = '\\u202e'")
+        .replace("A window", "\\u0007 [x] TODO");
     let ran = desk(&odd).run(&["check", "runbook.toml"]);
     assert!(!ran.out.chars().any(|c| c != '\n' && runbook::clean::is_hostile(c)), "{:?}", ran.out);
     assert!(ran.code == Some(3) || ran.code == Some(0));
+}
+
+fn book_of(sql: &str, shell: &str) -> String {
+    let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    format!(
+        "format = 1\nid = \"x\"\n[environments.staging]\ntargets.main = \"env:DB\"\n[[phase]]\nid = \"migrate\"\n\
+         [[phase.step]]\nid = \"a\"\nsql = {}\n[[phase.step]]\nid = \"b\"\nshell = {}\nexpect = \"exit == 0\"\n",
+        text(sql),
+        text(shell)
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in SQL and in commands, the lint comes to an end, and its places lie inside of the text.
+    #[test]
+    fn any_text_is_looked_at(
+        sql in "((select|update|delete from|insert into|not in|offset|count|do|drop|cascade|\\(|\\)|::|\\$\\$|'|\"|;|,|--|é| |\n|[a-z]{1,3}|[0-9]) ?){0,40}",
+        shell in "((psql|pg_dump|-f|-c|\\||&&|;|\\$\\(|\\)|<<X|X|'|\"|`|\\\\|\\{\\{|\\}\\}|>|<|#|é| |\n|[a-z]{1,3}) ?){0,40}",
+    ) {
+        let text = book_of(&sql, &shell);
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("runbook.toml"), &text).unwrap();
+        let found = findings(dir.path());
+        for one in &found.list {
+            let span = &one.problem.span;
+            prop_assert!(text.get(span.clone()).is_some(), "{span:?} in {text}");
+        }
+        let _ = found.render(false, Severity::Note);
+    }
 }

@@ -123,7 +123,9 @@ pub fn before_a_run(book: &Runbook, environment: &str) -> Result<(), Stop> {
     let counted = plural(errors, "error");
     if !book.environment(environment).is_some_and(|one| one.protected) {
         let name = clean::line(&book.source.name, 400);
-        say_error(&format!("the check finds {counted} in this runbook, a protected environment would refuse it: gonogo check {name}"));
+        say_error(&format!(
+            "the check finds {counted} in this runbook, a protected environment would refuse it: gonogo check {name}"
+        ));
         return Ok(());
     }
     let shown = findings.render(terminal::colour_on_stderr(), Severity::Error);

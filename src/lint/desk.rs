@@ -96,7 +96,8 @@ impl<'b> Desk<'b> {
     /// What a place belongs to.
     pub fn subject(&self, path: &[Seg]) -> Subject {
         let [first, Seg::Nth(n), rest @ ..] = path else { return Subject::default() };
-        let is = |seg: &Seg, key: &str| matches!(seg, Seg::Key(name) if *name == key) || *seg == Seg::Name(key.to_owned());
+        let is =
+            |seg: &Seg, key: &str| matches!(seg, Seg::Key(name) if *name == key) || *seg == Seg::Name(key.to_owned());
         let mut subject = Subject::default();
         let step = match rest {
             [second, Seg::Nth(m), ..] if is(second, "step") => Some(*m),

@@ -62,7 +62,14 @@ impl Rule {
 
 /// Every rule, those of a family together.
 pub fn rules() -> Vec<&'static Rule> {
-    [refused::RULES, waive::RULES].into_iter().chain(book::rules()).chain(sql::rules()).chain(shell::rules()).flatten().copied().collect()
+    [refused::RULES, waive::RULES]
+        .into_iter()
+        .chain(book::rules())
+        .chain(sql::rules())
+        .chain(shell::rules())
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// The rule of that id.

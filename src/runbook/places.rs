@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn words_are_found_where_they_stand() {
-        let text = "[[phase]]\nid = 'a'\n[[phase.step]]\nsql = \"\"\"\nselect 1,\n  \\\"x\\\" \"\"\"\nundo = { sql = 'b' }\n";
+        let text =
+            "[[phase]]\nid = 'a'\n[[phase.step]]\nsql = \"\"\"\nselect 1,\n  \\\"x\\\" \"\"\"\nundo = { sql = 'b' }\n";
         let source = Source { text: text.to_owned(), ..Source::default() };
         let places = Places::new(&source);
         let step = vec![Seg::Key("phase"), Seg::Nth(0), Seg::Key("step"), Seg::Nth(0)];

@@ -71,12 +71,17 @@ fn cannot_fire(desk: &Desk<'_>, n: usize, trigger: &Trigger) {
     let Some(longest) = lengths.and_then(|lengths| lengths.into_iter().max()) else { return };
     let words = |length| humantime::format_duration(length);
     if trigger.lasting > longest {
-        let message = format!("it lasts {}, and no phase it is armed in longer than {}", words(trigger.lasting), words(longest));
+        let message =
+            format!("it lasts {}, and no phase it is armed in longer than {}", words(trigger.lasting), words(longest));
         return note(desk, &CANNOT_FIRE, n, "lasting", message);
     }
     for name in expr::probe_names(&trigger.when, desk.book) {
         if let Some(probe) = desk.book.probe(&name).filter(|probe| probe.every > longest) {
-            let message = format!("`{name}` is measured every {}, the longest phase takes {}", words(probe.every), words(longest));
+            let message = format!(
+                "`{name}` is measured every {}, the longest phase takes {}",
+                words(probe.every),
+                words(longest)
+            );
             note(desk, &CANNOT_FIRE, n, "when", message);
         }
     }
@@ -173,7 +178,8 @@ fn clashes(desk: &Desk<'_>) {
     }
     for (n, criterion) in desk.book.criteria.iter().enumerate() {
         for limit in limits(desk, &criterion.when) {
-            let other = known.iter().find(|one| one.name == limit.name && one.above == limit.above && one.bound != limit.bound);
+            let other =
+                known.iter().find(|one| one.name == limit.name && one.above == limit.above && one.bound != limit.bound);
             if let Some(other) = other {
                 let message = format!("{} has the limits {} and {}", limit.name, other.bound, limit.bound);
                 let spot = desk.spot(&[Seg::Key("criterion"), Seg::Nth(n)], "when");

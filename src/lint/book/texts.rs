@@ -38,14 +38,30 @@ static MOJIBAKE: Rule = Rule::warning(
 
 /// Keys whose texts are sent to a machine, not to a person.
 const SENT: &[&str] = &[
-    "sql", "file", "run", "shell", "url", "http", "webhook", "command", "probe", "cleanup", "query", "path", "set", "where",
-    "complete", "body", "produces", "prometheus",
+    "sql",
+    "file",
+    "run",
+    "shell",
+    "url",
+    "http",
+    "webhook",
+    "command",
+    "probe",
+    "cleanup",
+    "query",
+    "path",
+    "set",
+    "where",
+    "complete",
+    "body",
+    "produces",
+    "prometheus",
 ];
 /// Keys that may hold anything: explanations, patterns.
 const FREE: &[&str] = &["help", "reason", "cause", "fix", "match", "matching", "of"];
 
 const PLACES: &str = r"(?x)
-      \b(?:TODO|FIXME|XXX|TBD)\b
+      \b(?:TODO|FIXME|TBD)\b | \bXXX(?:$|[^-\w])
     | \b(?:CHANGE[_-]?ME|REPLACE[_-]?ME|FILL[_-]?ME)\b | \bchange[_-]me\b | \bchangeme\b
     | \b(?:YOUR|your)[-_](?:[A-Za-z0-9]+)
     | \[(?:the\x20)?(?:previous[\x20-])?(?:commit|commit[\x20-]hash|uuid|name|date|url|host|version|branch|tag|user|table|id)\]
@@ -109,8 +125,17 @@ fn placeholder(desk: &Desk<'_>, spot: &Spot, text: &str, sent: bool) {
 
 const TICKS: &[&str] = &["[x]", "[X]", "✅", "☑", "✔", "(simulated)", "(done)"];
 const VAGUE_WORDS: &[&str] = &[
-    "minimal", "normal", "stable", "acceptable", "reasonable", "not spiking", "no spikes", "as expected", "looks good",
-    "look good", "healthy",
+    "minimal",
+    "normal",
+    "stable",
+    "acceptable",
+    "reasonable",
+    "not spiking",
+    "no spikes",
+    "as expected",
+    "looks good",
+    "look good",
+    "healthy",
 ];
 
 fn checklists(desk: &Desk<'_>) {
@@ -154,10 +179,19 @@ mod tests {
     #[test]
     fn placeholders_are_told_from_what_looks_like_them() {
         let pattern = PLACE.as_ref().unwrap();
-        for open in ["git checkout <commit>", "[previous commit]", "https://<your-host>/x", "TODO: ask", "your-database", "CHANGE_ME"] {
+        for open in [
+            "git checkout <commit>",
+            "[previous commit]",
+            "https://<your-host>/x",
+            "TODO: ask",
+            "your-database",
+            "CHANGE_ME",
+        ] {
             assert!(pattern.is_match(open), "{open}");
         }
-        for fine in ["select a<b and c>d", "sort <in >out", "GOAL-XXXXXX", "mktemp XXXXXXXX", "a[1]", "todos", "(?P<name>x)"] {
+        for fine in
+            ["select a<b and c>d", "sort <in >out", "GOAL-XXXXXX", "mktemp XXXXXXXX", "a[1]", "todos", "(?P<name>x)"]
+        {
             assert!(!pattern.is_match(fine), "{fine}");
         }
     }

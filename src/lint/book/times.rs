@@ -62,12 +62,12 @@ fn weekday_of_start(desk: &Desk<'_>) {
     let Some(starts) = window.starts else { return };
     let zone = window.zone.unwrap_or(chrono_tz::Tz::UTC);
     let day = starts.with_timezone(&zone).weekday();
-    let title = desk.book.title.to_lowercase();
+    let title = format!("{} {}", desk.book.title, desk.book.id).to_lowercase();
     let named = DAYS.iter().find(|(word, _)| title.contains(word));
     if let Some((word, _)) = named.filter(|(_, named)| *named != day) {
         let spot = desk.spot(&[Seg::Key("window")], "starts");
         let date = starts.with_timezone(&zone).format("%Y-%m-%d");
-        let message = format!("the title says {word}, and {date} is a {}", word_of(day));
+        let message = format!("the runbook is called {word}, and {date} is a {}", word_of(day));
         desk.note(&WEEKDAY, &Default::default(), &spot, message);
     }
 }
@@ -125,8 +125,9 @@ fn plan(desk: &Desk<'_>) {
 
 /// The last watch, and the time that the way back takes.
 fn way_back(desk: &Desk<'_>, times: &[(Duration, Duration)]) {
-    let watches = desk.book.phases.iter().zip(times).enumerate().filter(|(_, (phase, _))| phase.kind == PhaseKind::Monitor);
-    let Some((n, (phase, (_, end)))) = watches.last() else { return };
+    let mut watches =
+        desk.book.phases.iter().zip(times).enumerate().filter(|(_, (phase, _))| phase.kind == PhaseKind::Monitor);
+    let Some((n, (phase, (_, end)))) = watches.next_back() else { return };
     let plans = desk.book.rollbacks.iter().filter_map(|plan| plan.expected_time);
     let undos: Duration = desk
         .forward()
@@ -152,9 +153,15 @@ fn notices(desk: &Desk<'_>) {
     let migrates = desk.book.phases.iter().zip(&times).find(|(phase, _)| phase.kind == PhaseKind::Migrate);
     let Some((_, (migration, _))) = migrates else { return };
     for act in desk.forward() {
-        let Verb::Notify(Notify::Webhook { text, .. } | Notify::Command { text, .. }) = &act.step.verb else { continue };
+        let Verb::Notify(Notify::Webhook { text, .. } | Notify::Command { text, .. }) = &act.step.verb else {
+            continue;
+        };
         let Some(promised) = ahead(text) else { continue };
-        let own = desk.book.phases.iter().position(|phase| Some(phase.id.as_str()) == act.phase.map(|phase| phase.id.as_str()));
+        let own = desk
+            .book
+            .phases
+            .iter()
+            .position(|phase| Some(phase.id.as_str()) == act.phase.map(|phase| phase.id.as_str()));
         let Some((start, _)) = own.and_then(|n| times.get(n)) else { continue };
         let left = migration.saturating_sub(*start);
         if start < migration && left < promised {

@@ -28,7 +28,8 @@ static CURE: Rule = Rule::warning(
 );
 
 /// Statements that leave the data as it was.
-const HARMLESS: &[&str] = &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
+const HARMLESS: &[&str] =
+    &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
 
 pub(super) fn check(desk: &Desk<'_>) {
     for act in desk.forward() {

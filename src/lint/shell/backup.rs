@@ -145,7 +145,8 @@ fn before_stop(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, forward: &[&Line<'_>
 }
 
 fn stops_service(cmd: &Cmd) -> bool {
-    let scaled = cmd.is("kubectl") && cmd.has("scale") && cmd.args().iter().any(|word| word.text.ends_with("replicas=0"));
+    let scaled =
+        cmd.is("kubectl") && cmd.has("scale") && cmd.args().iter().any(|word| word.text.ends_with("replicas=0"));
     let known = matches!(cmd.program().0, "systemctl" | "service" | "pm2" | "docker" | "podman" | "supervisorctl");
     scaled || (known && (cmd.has("stop") || cmd.has("pause")))
 }
@@ -207,7 +208,9 @@ fn written(cmd: &Cmd) -> Option<&str> {
 fn loss_is_said(desk: &Desk<'_>, line: &Line<'_>) -> bool {
     let Some(own) = line.act else { return true };
     match own.part {
-        Part::Plan(n) => desk.book.rollbacks.get(n).is_some_and(|plan| plan.steps.iter().any(|step| step.loses.is_some())),
+        Part::Plan(n) => {
+            desk.book.rollbacks.get(n).is_some_and(|plan| plan.steps.iter().any(|step| step.loses.is_some()))
+        }
         _ => own.step.loses.is_some(),
     }
 }

@@ -51,7 +51,7 @@ static UNCALLED: Rule = Rule::error(
 pub(super) fn check(desk: &Desk<'_>, line: &Line<'_>) {
     for (n, cmd) in line.cmds.iter().enumerate() {
         pipes(desk, line, cmd);
-        swallowed(desk, line, cmd);
+        swallowed(desk, line, n);
         dead(desk, line, n);
         if let Some(what) = endless(cmd).filter(|_| !cmd.is_bounded()) {
             line.note(desk, &ENDLESS, cmd, format!("`{what}` never ends"));
@@ -79,15 +79,25 @@ fn pipes(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {
     }
 }
 
-fn swallowed(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {
+fn swallowed(desk: &Desk<'_>, line: &Line<'_>, n: usize) {
+    let Some(cmd) = line.cmds.get(n) else { return };
     let (program, _) = cmd.program();
+    // What only searches ends with 1 where it finds nothing, which is an answer.
+    let before = n.checked_sub(1).and_then(|before| line.cmds.get(before)).map_or("", |before| before.program().0);
+    if matches!(before, "grep" | "egrep" | "zgrep" | "pgrep" | "diff" | "cmp") {
+        return;
+    }
     let harmless = matches!(program, "true" | ":" | "echo" | "printf");
     let leaves = line.text.contains("exit ") || line.text.contains("false");
     if cmd.before == Op::Or && harmless && !(matches!(program, "echo" | "printf") && leaves) {
         line.note(desk, &SWALLOWED, cmd, format!("`|| {program}` makes a failure a success"));
     }
     let last_true = matches!(program, "true" | ":") && cmd.before == Op::Seq && cmd.after == Op::Seq;
-    if last_true && line.cmds.len() > 1 && line.cmds.last().is_some_and(|last| last.span() == cmd.span()) && !line.strict {
+    if last_true
+        && line.cmds.len() > 1
+        && line.cmds.last().is_some_and(|last| last.span() == cmd.span())
+        && !line.strict
+    {
         line.note(desk, &SWALLOWED, cmd, "`; true` makes every failure before it a success");
     }
     if program == "set" && cmd.args().iter().any(|word| matches!(word.text.as_str(), "+e" | "+o" | "+eo" | "+euo")) {
@@ -118,12 +128,18 @@ fn endless(cmd: &Cmd) -> Option<String> {
         "watch" | "less" | "more" | "htop" | "pg_activity" => true,
         "top" => !cmd.option('n', ""),
         "ping" => !cmd.option('c', ""),
-        "kubectl" | "docker" | "podman" => cmd.has("logs") && follows(),
+        "kubectl" | "docker" | "podman" => follows_logs(cmd),
         "pm2" => (cmd.has("logs") && !cmd.has("--nostream")) || cmd.has("monit"),
         "sleep" => cmd.has("infinity") || cmd.has("inf"),
         _ => false,
     };
     yes.then(|| program.to_owned())
+}
+
+/// `docker logs -f x`, not `docker compose -f file logs`.
+fn follows_logs(cmd: &Cmd) -> bool {
+    let behind = cmd.args().iter().skip_while(|word| word.text != "logs").skip(1);
+    behind.into_iter().any(|word| matches!(word.text.as_str(), "-f" | "--follow" | "--follow=true"))
 }
 
 fn fails(cmd: &Cmd) -> bool {

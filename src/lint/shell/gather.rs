@@ -44,7 +44,14 @@ impl Line<'_> {
 pub fn gather<'b>(desk: &'b Desk<'b>) -> Vec<Line<'b>> {
     let mut all = Vec::new();
     for act in &desk.acts {
-        let line = |cmds, strict, spot, text: String| Line { cmds, strict, spot, subject: act.subject(), act: Some(act), text };
+        let line = |cmds, strict, spot, text: String| Line {
+            cmds,
+            strict,
+            spot,
+            subject: act.subject(),
+            act: Some(act),
+            text,
+        };
         match &act.step.verb {
             Verb::Shell(text) => add(line(parse(&tame(text), 0, None), true, act.verb(), text.clone()), &mut all),
             Verb::Run(args) => add(line(vec![argv(args)], true, act.verb(), args.join(" ")), &mut all),

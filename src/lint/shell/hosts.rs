@@ -43,7 +43,9 @@ fn stops_everything(cmd: &Cmd) -> bool {
     let all = cmd.has("all") || cmd.has("--all") || cmd.has("*");
     let listed = cmd.args().iter().any(|word| word.text.contains("ps -q") || word.text.contains("ps -aq"));
     match cmd.program().0 {
-        "pm2" => (cmd.has("stop") || cmd.has("delete") || cmd.has("kill") || cmd.has("restart")) && (all || cmd.has("kill")),
+        "pm2" => {
+            (cmd.has("stop") || cmd.has("delete") || cmd.has("kill") || cmd.has("restart")) && (all || cmd.has("kill"))
+        }
         "killall" | "pkill" => true,
         "docker" | "podman" => (cmd.has("stop") || cmd.has("kill")) && listed,
         "systemctl" => cmd.has("stop") && all,

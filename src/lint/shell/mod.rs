@@ -9,7 +9,6 @@ mod words;
 
 pub(super) use gather::{Line, gather};
 
-
 use super::desk::Desk;
 use super::rule::Rule;
 

@@ -61,7 +61,9 @@ fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
     if texts.iter().any(|text| only_describes(text)) && !line.output_is_judged() && cmd.after != Op::Pipe {
         line.note(desk, &META, cmd, "a command of psql: it ends with 0 where nothing is there");
     }
-    let judged = line.output_is_judged() || matches!(cmd.after, Op::Pipe | Op::Inside) || next.is_some_and(|next| next.before == Op::Pipe);
+    let judged = line.output_is_judged()
+        || matches!(cmd.after, Op::Pipe | Op::Inside)
+        || next.is_some_and(|next| next.before == Op::Pipe);
     let kept = cmd.redirects.iter().any(|(op, _)| op.starts_with('>')) || cmd.option('o', "--output");
     let reads = |text: &String| {
         let first = text.trim_start().to_lowercase();
@@ -75,7 +77,9 @@ fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
 /// `\d`, `\l`, `\z`, `\sf`: they show what is there. `\copy` and its like do work, and fail as they should.
 fn only_describes(text: &str) -> bool {
     let command = text.trim_start().strip_prefix('\\').unwrap_or_default();
-    command.starts_with(['d', 'l', 'z']) && !command.starts_with("lo_") || command.starts_with("sf") || command.starts_with("sv")
+    command.starts_with(['d', 'l', 'z']) && !command.starts_with("lo_")
+        || command.starts_with("sf")
+        || command.starts_with("sv")
 }
 
 fn waits(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {

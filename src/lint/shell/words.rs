@@ -82,7 +82,8 @@ impl Cmd {
     pub fn option(&self, short: char, long: &str) -> bool {
         self.args().iter().any(|word| {
             let text = word.text.as_str();
-            let is_long = !long.is_empty() && text.strip_prefix(long).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+            let is_long = !long.is_empty()
+                && text.strip_prefix(long).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
             let bundle = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
             is_long || bundle.is_some_and(|bundle| bundle.contains(short))
         })
@@ -145,7 +146,8 @@ pub fn tame(text: &str) -> String {
 
 /// The commands of a line of shell. `offset`: the byte at which the text starts.
 pub fn parse(text: &str, offset: usize, arg: Option<usize>) -> Vec<Cmd> {
-    let mut parser = Parser { text, offset, arg, at: 0, cmds: Vec::new(), now: Cmd::empty(Op::Seq), waiting: Vec::new() };
+    let mut parser =
+        Parser { text, offset, arg, at: 0, cmds: Vec::new(), now: Cmd::empty(Op::Seq), waiting: Vec::new() };
     parser.run();
     parser.cmds
 }

@@ -20,7 +20,8 @@ static SWAP: Rule = Rule::warning(
 );
 
 pub(super) fn check(desk: &Desk<'_>) {
-    let scripts: Vec<&Sql> = desk.sql.iter().filter(|sql| sql.is_forward()).collect();
+    let scripts: Vec<&Sql> =
+        desk.sql.iter().filter(|sql| sql.is_forward() && sql.statements.len() <= super::MANY).collect();
     for (n, script) in scripts.iter().enumerate() {
         let before = scripts.get(..n).unwrap_or_default();
         for words in &script.statements {
@@ -37,7 +38,8 @@ fn dropped(desk: &Desk<'_>, script: &Sql, before: &[&Sql], words: &Words) {
     for table in names(words, 2) {
         let guarded = script.statements.iter().any(|other| !other.is(0, "drop") && looks_at(other, &table));
         let counted = before.iter().any(|sql| {
-            sql::only_reads(&sql.text) && sql.statements.iter().any(|words| words.has(&["count", "("]) && reads(words, &table))
+            sql::only_reads(&sql.text)
+                && sql.statements.iter().any(|words| words.has(&["count", "("]) && reads(words, &table))
         });
         if counted && !guarded {
             let message = format!("{table} was counted in an earlier step; rows may have come since");

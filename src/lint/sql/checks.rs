@@ -52,14 +52,44 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 }
 
 const VIEWS: &[&str] = &[
-    "tables", "columns", "table_constraints", "key_column_usage", "referential_constraints", "views", "routines",
-    "triggers", "sequences", "check_constraints",
+    "tables",
+    "columns",
+    "table_constraints",
+    "key_column_usage",
+    "referential_constraints",
+    "views",
+    "routines",
+    "triggers",
+    "sequences",
+    "check_constraints",
 ];
-const LISTS: &[&str] = &["pg_tables", "pg_indexes", "pg_policies", "pg_views", "pg_matviews", "pg_sequences", "pg_class", "pg_stat_user_tables"];
+const LISTS: &[&str] = &[
+    "pg_tables",
+    "pg_indexes",
+    "pg_policies",
+    "pg_views",
+    "pg_matviews",
+    "pg_sequences",
+    "pg_class",
+    "pg_stat_user_tables",
+];
 const FILTERS: &[&str] = &[
-    "table_schema", "constraint_schema", "schemaname", "nspname", "relnamespace", "connamespace", "regclass",
-    "to_regclass", "specific_schema", "trigger_schema", "event_object_schema", "sequence_schema", "routine_schema",
-    "current_schema", "regnamespace", "relid",
+    "table_schema",
+    "constraint_schema",
+    "schemaname",
+    "nspname",
+    "relnamespace",
+    "connamespace",
+    "regclass",
+    "to_regclass",
+    "specific_schema",
+    "trigger_schema",
+    "event_object_schema",
+    "sequence_schema",
+    "routine_schema",
+    "current_schema",
+    "regnamespace",
+    "relid",
 ];
 
 fn no_schema(desk: &Desk<'_>, sql: &Sql, words: &Words) {
@@ -91,7 +121,9 @@ fn sessions(desk: &Desk<'_>, sql: &Sql, words: &Words) {
 
 fn catalogue(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     let one = words.all(&["from"]).len() == 1 && !words.has(&["join"]);
-    let listed = words.has(&["information_schema", ".", "tables"]) || words.has(&["from", "pg_tables"]) || words.has(&["from", "pg_class"]);
+    let listed = words.has(&["information_schema", ".", "tables"])
+        || words.has(&["from", "pg_tables"])
+        || words.has(&["from", "pg_class"]);
     let grouped = words.all(&["group", "by"]).into_iter().any(|n| {
         let behind = (n + 2..words.len()).take(6);
         behind.into_iter().any(|m| ["table_name", "tablename", "relname"].contains(&words.get(m)))

@@ -56,13 +56,19 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
         let whole = sql.spot.part(words.whole());
         let drops = words.is(0, "drop") || words.is(0, "truncate") || (words.is(0, "alter") && words.has(&["drop"]));
         if let Some(n) = words.find(&["cascade"]).filter(|_| drops) {
-            desk.note(&CASCADE, &sql.subject, &sql.spot.part(words.span(n, n)), "CASCADE: nobody has named what else goes");
+            desk.note(
+                &CASCADE,
+                &sql.subject,
+                &sql.spot.part(words.span(n, n)),
+                "CASCADE: nobody has named what else goes",
+            );
         }
         if let Some(n) = words.find(&["concurrently", "if", "not", "exists"]).filter(|_| words.has(&["index"])) {
             let spot = sql.spot.part(words.span(n + 1, n + 3));
             desk.note(&IF_NOT_EXISTS, &sql.subject, &spot, "an INVALID index of that name passes for the index");
         }
-        if words.is(0, "set") && words.has(&["lock_timeout"]) && words.0.last().is_some_and(|last| is_zero(&last.text)) {
+        if words.is(0, "set") && words.has(&["lock_timeout"]) && words.0.last().is_some_and(|last| is_zero(&last.text))
+        {
             desk.note(&NO_LIMIT, &sql.subject, &whole, "from here on a lock is waited for without end");
         }
         if words.starts(&["drop", "database"]) {
@@ -96,7 +102,12 @@ fn bodies(desk: &Desk<'_>, sql: &Sql, words: &Words) {
         let name = words.name(1).map(|(name, _)| name);
         if name.is_some_and(|name| committing(desk).contains(&name)) {
             let spot = sql.spot.part(words.whole());
-            desk.note(&COMMIT, &sql.subject, &spot, "this procedure commits, which the server refuses in a transaction");
+            desk.note(
+                &COMMIT,
+                &sql.subject,
+                &spot,
+                "this procedure commits, which the server refuses in a transaction",
+            );
         }
     }
 }
@@ -124,13 +135,17 @@ fn committing(desk: &Desk<'_>) -> BTreeSet<String> {
 fn swallows(body: &Words) -> Option<usize> {
     let n = body.find(&["when", "others", "then"])?;
     let raises = body.all(&["raise"]).into_iter().filter(|m| *m > n).any(|m| {
-        body.is(m + 1, ";") || body.is(m + 1, "exception") || body.is(m + 1, "sqlstate") || body.kind(m + 1) == Some(Kind::Text)
+        body.is(m + 1, ";")
+            || body.is(m + 1, "exception")
+            || body.is(m + 1, "sqlstate")
+            || body.kind(m + 1) == Some(Kind::Text)
     });
     (!raises).then_some(n)
 }
 
 fn add_and_drop(desk: &Desk<'_>, sql: &Sql) {
-    let altered = |words: &Words| words.starts(&["alter", "table"]).then(|| words.name(2)).flatten().map(|(name, _)| name);
+    let altered =
+        |words: &Words| words.starts(&["alter", "table"]).then(|| words.name(2)).flatten().map(|(name, _)| name);
     let adds: BTreeSet<String> =
         sql.statements.iter().filter(|words| words.has(&["add", "column"])).filter_map(altered).collect();
     for words in &sql.statements {
@@ -147,8 +162,9 @@ type Unique = (String, Vec<String>);
 
 /// Indexes on columns that are unique already, over the whole runbook.
 pub(super) fn redundant(desk: &Desk<'_>) {
-    let unique: Vec<Unique> = desk.sql.iter().flat_map(|sql| sql.statements.iter().flat_map(uniques)).collect();
-    for sql in desk.sql.iter().filter(|sql| sql.part == Part::Forward) {
+    let small = desk.sql.iter().filter(|sql| sql.statements.len() <= super::MANY);
+    let unique: Vec<Unique> = small.flat_map(|sql| sql.statements.iter().flat_map(uniques)).collect();
+    for sql in desk.sql.iter().filter(|sql| sql.part == Part::Forward && sql.statements.len() <= super::MANY) {
         for words in &sql.statements {
             let Some((table, columns)) = plain_index(words) else { continue };
             let known = unique.iter().any(|(of, has)| *of == table && *has == columns);
@@ -180,7 +196,9 @@ fn uniques(words: &Words) -> Vec<Unique> {
         }
         if words.is(end, "(") {
             all.extend(columns(words, end).map(|columns| (table.clone(), columns)));
-        } else if let Some(start) = (next..n).rev().find(|m| words.is(*m, ",") || words.is(*m, "(") || words.is(*m, "column")) {
+        } else if let Some(start) =
+            (next..n).rev().find(|m| words.is(*m, ",") || words.is(*m, "(") || words.is(*m, "column"))
+        {
             // A column says of itself that it is unique: `id bigint primary key`.
             all.push((table.clone(), vec![words.get(start + 1).to_owned()]));
         }
@@ -192,5 +210,7 @@ fn uniques(words: &Words) -> Vec<Unique> {
 fn columns(words: &Words, open: usize) -> Option<Vec<String>> {
     let inside = words.is(open, "(").then(|| words.part(words.inside(open)))?;
     let names: Vec<String> = inside.0.iter().filter(|word| word.text != ",").map(|word| word.text.clone()).collect();
-    (inside.len() == names.len() * 2 - usize::from(!names.is_empty())).then_some(names).filter(|names| !names.is_empty())
+    (inside.len() == names.len() * 2 - usize::from(!names.is_empty()))
+        .then_some(names)
+        .filter(|names| !names.is_empty())
 }

@@ -21,6 +21,9 @@ pub(super) fn rules() -> Vec<&'static [&'static Rule]> {
     vec![writes::RULES, rows::RULES, checks::RULES, ddl::RULES, across::RULES, squawk::RULES]
 }
 
+/// Statements of a script beyond which it is taken for data, and not compared statement by statement.
+const MANY: usize = 1_000;
+
 pub(super) fn check(desk: &Desk<'_>) {
     for sql in &desk.sql {
         writes::check(desk, sql);

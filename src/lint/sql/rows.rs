@@ -5,8 +5,7 @@ use super::words::{Kind, Words};
 use crate::lint::desk::Desk;
 use crate::lint::rule::Rule;
 
-pub(super) static RULES: &[&Rule] =
-    &[&OFFSET, &NOT_IN_QUERY, &NOT_IN_LIST, &STAR, &CAST, &FLIP, &PERSONAL];
+pub(super) static RULES: &[&Rule] = &[&OFFSET, &NOT_IN_QUERY, &NOT_IN_LIST, &STAR, &CAST, &FLIP, &PERSONAL];
 
 static OFFSET: Rule = Rule::warning(
     "sql-offset-batching",
@@ -78,13 +77,19 @@ fn not_in(desk: &Desk<'_>, sql: &Sql, words: &Words) {
         let column = n.checked_sub(1).map(|before| words.get(before)).unwrap_or_default();
         if inside.is(0, "select") {
             if !inside.has(&["is", "not", "null"]) && !inside.has(&["coalesce"]) && !catalogue(words) {
-                desk.note(&NOT_IN_QUERY, &sql.subject, &spot, "NOT IN over a query: one NULL in it, and no row is found");
+                desk.note(
+                    &NOT_IN_QUERY,
+                    &sql.subject,
+                    &spot,
+                    "NOT IN over a query: one NULL in it, and no row is found",
+                );
             }
             continue;
         }
         let literal = inside.0.iter().all(|word| matches!(word.kind, Kind::Text | Kind::Number) || word.text == ",");
         let named = n > 0 && words.kind(n - 1) == Some(Kind::Name);
-        let thought_of = words.has(&[column, "is", "null"]) || words.has(&[column, "is", "not", "null"]) || words.has(&["coalesce"]);
+        let thought_of =
+            words.has(&[column, "is", "null"]) || words.has(&[column, "is", "not", "null"]) || words.has(&["coalesce"]);
         if literal && named && inside.len() > 0 && !thought_of && !catalogue(words) {
             let message = format!("rows in which `{column}` is NULL are neither in nor not in the list");
             desk.note(&NOT_IN_LIST, &sql.subject, &spot, message);
@@ -109,12 +114,15 @@ fn star(desk: &Desk<'_>, sql: &Sql, words: &Words) {
 }
 
 /// Types whose values a text need not be.
-const PICKY: &[&str] =
-    &["uuid", "json", "jsonb", "inet", "int", "integer", "int4", "int8", "bigint", "smallint", "numeric", "boolean", "bool"];
+const PICKY: &[&str] = &[
+    "uuid", "json", "jsonb", "inet", "int", "integer", "int4", "int8", "bigint", "smallint", "numeric", "boolean",
+    "bool",
+];
 
 fn cast(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     let alters = words.starts(&["alter", "table"]) && words.has(&["using"]);
-    let guarded = words.0.iter().any(|word| word.text == "~" || word.text == "pg_input_is_valid" || word.text == "case");
+    let guarded =
+        words.0.iter().any(|word| word.text == "~" || word.text == "pg_input_is_valid" || word.text == "case");
     if guarded || !(alters || (writes(words) && words.has(&["select"])) || words.has(&["update"])) {
         return;
     }
@@ -133,7 +141,7 @@ fn cast(desk: &Desk<'_>, sql: &Sql, words: &Words) {
 fn flip(desk: &Desk<'_>, sql: &Sql) {
     let act = sql.act.and_then(|n| desk.acts.get(n));
     let judged = act.is_some_and(|act| act.step.expect.is_some());
-    if sql.role != Role::Script || judged {
+    if sql.role != Role::Script || judged || sql.statements.len() > super::MANY {
         return;
     }
     let sets: Vec<(String, String, String, &Words)> = sql.statements.iter().filter_map(assignment).collect();
@@ -158,14 +166,26 @@ fn assignment(words: &Words) -> Option<(String, String, String, &Words)> {
     Some((table, words.get(set + 1).to_owned(), value.to_owned(), words))
 }
 
-const PERSON: &[&str] = &["email", "e_mail", "email_address", "phone", "phone_number", "password", "password_hash", "ssn", "iban", "birth_date"];
+const PERSON: &[&str] = &[
+    "email",
+    "e_mail",
+    "email_address",
+    "phone",
+    "phone_number",
+    "password",
+    "password_hash",
+    "ssn",
+    "iban",
+    "birth_date",
+];
 
 fn personal(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     if sql.role != Role::Script || !words.is(0, "select") {
         return;
     }
     let end = (0..words.len()).find(|n| words.is(*n, "from") && words.depth(*n) == 0).unwrap_or(words.len());
-    let shown = (1..end).find(|n| words.depth(*n) == 0 && PERSON.contains(&words.get(*n)) && words.kind(*n) == Some(Kind::Name));
+    let shown = (1..end)
+        .find(|n| words.depth(*n) == 0 && PERSON.contains(&words.get(*n)) && words.kind(*n) == Some(Kind::Name));
     if let Some(n) = shown {
         let message = format!("`{}` goes into the journal and the report", words.get(n));
         desk.note(&PERSONAL, &sql.subject, &sql.spot.part(words.span(n, n)), message);

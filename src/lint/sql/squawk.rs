@@ -11,8 +11,20 @@ use crate::lint::rule::Rule;
 use crate::runbook::sql::Dialect;
 
 pub(super) static RULES: &[&Rule] = &[
-    &INDEX, &DROP_INDEX, &NOT_VALID, &FOREIGN_KEY, &DEFAULT, &TYPE, &NOT_NULL, &REQUIRED, &SERIAL, &UNIQUE, &REINDEX,
-    &DETACH, &TWICE, &LONG,
+    &INDEX,
+    &DROP_INDEX,
+    &NOT_VALID,
+    &FOREIGN_KEY,
+    &DEFAULT,
+    &TYPE,
+    &NOT_NULL,
+    &REQUIRED,
+    &SERIAL,
+    &UNIQUE,
+    &REINDEX,
+    &DETACH,
+    &TWICE,
+    &LONG,
 ];
 
 static INDEX: Rule = Rule::warning(

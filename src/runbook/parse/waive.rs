@@ -3,7 +3,9 @@
 use super::reader::Reader;
 use crate::runbook::{Waiver, WaiverScope};
 
-const SCOPES: &[(&str, fn(String) -> WaiverScope)] = &[
+type Scope = fn(String) -> WaiverScope;
+
+const SCOPES: &[(&str, Scope)] = &[
     ("step", WaiverScope::Step),
     ("phase", WaiverScope::Phase),
     ("probe", WaiverScope::Probe),
