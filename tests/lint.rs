@@ -152,7 +152,7 @@ fn the_documentation_names_every_case_of_the_guides() {
     let page = fs::read_to_string("docs/lint.md").unwrap();
     for case in cases() {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let guide = name.starts_with(|c: char| c == 's') && name.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+        let guide = name.starts_with('s') && name.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
         assert!(!guide || page.contains(&format!("`tests/lint/{name}`")), "docs/lint.md does not name {name}");
     }
 }
@@ -286,7 +286,7 @@ fn a_protected_environment_wants_a_runbook_without_errors() {
     desk.run(&[&run[..], &["staging"]].concat()).exits(0).says("the check finds 1 error in this runbook");
     desk.write("runbook.toml", &format!("{BOOK}{WAIVER}"));
     let fresh = [&run[..], &["production", "--confirm", "shop.db"]].concat();
-    std::fs::remove_file(desk.path("shop.db")).unwrap();
+    fs::remove_file(desk.path("shop.db")).unwrap();
     desk.run(&fresh).exits(0);
     let report = desk.run(&["report", "last"]).exits(0).out;
     assert!(report.contains("## Waivers") && report.contains("only to be read aloud"), "{report}");
