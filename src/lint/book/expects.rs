@@ -2,7 +2,7 @@
 
 use crate::lint::desk::{Desk, Part};
 use crate::lint::rule::Rule;
-use crate::runbook::{Verb, sql};
+use crate::runbook::Verb;
 
 pub(super) static RULES: &[&Rule] = &[&WITHOUT_EXPECT, &HTTP];
 
@@ -19,13 +19,13 @@ static HTTP: Rule = Rule::note(
 );
 
 pub(super) fn check(desk: &Desk<'_>) {
-    for act in desk.acts.iter().filter(|act| act.part != Part::Verify) {
+    for (n, act) in desk.acts.iter().enumerate().filter(|(_, act)| act.part != Part::Verify) {
         let step = act.step;
         if step.expect.is_some() || step.expects_nothing {
             continue;
         }
         match &step.verb {
-            Verb::Sql(script) if sql::only_reads(&script.text) => {
+            Verb::Sql(_) if desk.sql.iter().any(|sql| sql.act == Some(n) && sql.asks()) => {
                 desk.step(&WITHOUT_EXPECT, act, &act.verb(), format!("`{}` asks, and expects nothing", step.id));
             }
             Verb::Http(call) if matches!(call.method.as_str(), "GET" | "HEAD") => {

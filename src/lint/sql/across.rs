@@ -2,11 +2,11 @@
 
 use super::gather::Sql;
 use super::words::Words;
-use crate::lint::desk::Desk;
+use crate::lint::desk::{Desk, Part};
 use crate::lint::rule::Rule;
 use crate::runbook::sql;
 
-pub(super) static RULES: &[&Rule] = &[&DROP_AFTER_COUNT, &SWAP];
+pub(super) static RULES: &[&Rule] = &[&DROP_AFTER_COUNT, &SWAP, &SWAP_BACK];
 
 static DROP_AFTER_COUNT: Rule = Rule::warning(
     "sql-drop-after-count",
@@ -19,9 +19,16 @@ static SWAP: Rule = Rule::warning(
     "one script: lock table … in access exclusive mode, copy the rest, compare counts, move keys and grants, rename; or keep both in step by trigger",
 );
 
+static SWAP_BACK: Rule = Rule::warning(
+    "swap-back-without-loses",
+    "to rename the old table back loses every row that was written to the new one, and nobody is told before agreeing to it",
+    "write what is lost: loses = \"every write since the swap\"; or copy the new rows back first",
+);
+
 pub(super) fn check(desk: &Desk<'_>) {
     let scripts: Vec<&Sql> =
         desk.sql.iter().filter(|sql| sql.is_forward() && sql.statements.len() <= super::MANY).collect();
+    desk.sql.iter().filter(|sql| sql.statements.len() <= super::MANY).for_each(|sql| swapped_back(desk, sql));
     for (n, script) in scripts.iter().enumerate() {
         let before = scripts.get(..n).unwrap_or_default();
         for words in &script.statements {
@@ -29,6 +36,26 @@ pub(super) fn check(desk: &Desk<'_>) {
             swapped(desk, script, before, words);
         }
     }
+}
+
+/// A way back that renames tables past each other.
+fn swapped_back(desk: &Desk<'_>, sql: &Sql) {
+    let act = sql.act.and_then(|n| desk.acts.get(n)).filter(|act| matches!(act.part, Part::Undo | Part::Plan(_)));
+    let Some(act) = act.filter(|act| act.step.loses.is_none()) else { return };
+    let renames: Vec<&Words> = sql.statements.iter().filter(|words| renamed(words).is_some()).collect();
+    let copies = sql.statements.iter().any(|words| copied(words).is_some());
+    let names: Vec<(String, String)> = renames.iter().filter_map(|words| renamed(words)).collect();
+    let crossed = names.iter().any(|(_, to)| names.iter().any(|(from, _)| from == to));
+    if let Some(first) = renames.first().filter(|_| crossed && !copies) {
+        let spot = sql.spot.part(first.whole());
+        desk.step(&SWAP_BACK, act, &spot, "what was written since the swap is lost, and the step does not say so");
+    }
+}
+
+/// Old and new name of a table that a statement renames.
+fn renamed(words: &Words) -> Option<(String, String)> {
+    let (from, next) = words.starts(&["alter", "table"]).then(|| words.name(2))??;
+    words.seq(next, &["rename", "to"]).then(|| words.name(next + 2)).flatten().map(|(to, _)| (from, to))
 }
 
 fn dropped(desk: &Desk<'_>, script: &Sql, before: &[&Sql], words: &Words) {

@@ -5,7 +5,7 @@ use super::words::{Kind, Words};
 use crate::lint::desk::Desk;
 use crate::lint::rule::Rule;
 
-pub(super) static RULES: &[&Rule] = &[&NO_SCHEMA, &ACTIVE, &BACKENDS, &CATALOGUE, &REMOVED, &EMPTY];
+pub(super) static RULES: &[&Rule] = &[&NO_SCHEMA, &ACTIVE, &BACKENDS, &CATALOGUE, &REMOVED, &EMPTY, &CUMULATIVE];
 
 static NO_SCHEMA: Rule = Rule::warning(
     "sql-catalogue-without-schema",
@@ -38,6 +38,12 @@ static EMPTY: Rule = Rule::warning(
     "also say how many there must be: … and row.total > 0",
 );
 
+static CUMULATIVE: Rule = Rule::note(
+    "sql-cumulative-statistics",
+    "statistics count since their last reset: what was slow a month ago is slow for ever, and a change of today drowns in it",
+    "ask before and after and compare: expect = \"value <= steps['before'].value\"; for now: pg_stat_activity, query_start",
+);
+
 pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
     for words in &sql.statements {
         removed(desk, sql, words);
@@ -49,7 +55,21 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
         }
     }
     expected_equal(desk, sql);
+    cumulative(desk, sql);
 }
+
+/// Cumulative numbers that are held against a fixed one.
+fn cumulative(desk: &Desk<'_>, sql: &Sql) {
+    let expect = sql.act.and_then(|n| desk.acts.get(n)).and_then(|act| act.step.expect.as_ref());
+    let fixed = expect.is_some_and(|expect| !expect.source.contains("steps["));
+    let asked = sql.statements.iter().filter(|_| fixed).filter_map(|words| Some((words, words.find(&["pg_stat_statements"])?)));
+    for (words, n) in asked.filter(|(words, n)| !words.is(n + 1, "'") && words.has_any(TIMES)) {
+        let spot = sql.spot.part(words.span(n, n));
+        desk.note(&CUMULATIVE, &sql.subject, &spot, "these numbers count since the last reset");
+    }
+}
+
+const TIMES: &[&str] = &["mean_exec_time", "total_exec_time", "max_exec_time", "calls", "mean_time", "total_time", "max_time"];
 
 const VIEWS: &[&str] = &[
     "tables",

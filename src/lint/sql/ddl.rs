@@ -8,7 +8,7 @@ use crate::lint::desk::{Desk, Part};
 use crate::lint::rule::Rule;
 
 pub(super) static RULES: &[&Rule] =
-    &[&CASCADE, &IF_NOT_EXISTS, &ADD_DROP, &NO_LIMIT, &COMMIT, &SWALLOWED, &REDUNDANT, &DROP_DATABASE];
+    &[&CASCADE, &IF_NOT_EXISTS, &ADD_DROP, &NO_LIMIT, &COMMIT, &SWALLOWED, &REDUNDANT, &DROP_DATABASE, &EMPTY_DEFAULT];
 
 static CASCADE: Rule = Rule::warning(
     "sql-cascade",
@@ -51,6 +51,12 @@ static DROP_DATABASE: Rule = Rule::warning(
     "rename it, and drop it days later",
 );
 
+static EMPTY_DEFAULT: Rule = Rule::note(
+    "sql-empty-default",
+    "an empty default passes NOT NULL for rows that nobody has filled: they cannot be told from filled ones any more",
+    "add the column without default, fill it with `batch`, check that no NULL is left, then set not null",
+);
+
 pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
     for words in &sql.statements {
         let whole = sql.spot.part(words.whole());
@@ -73,6 +79,13 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
         }
         if words.starts(&["drop", "database"]) {
             desk.note(&DROP_DATABASE, &sql.subject, &whole, "nothing brings this database back");
+        }
+        let added = words.has(&["add", "column"]) && words.has(&["not", "null"]);
+        if let Some(n) = words.find(&["default"]).filter(|n| added && words.kind(n + 1) == Some(Kind::Text)) {
+            if words.get(n + 1).is_empty() {
+                let spot = sql.spot.part(words.span(n, n + 1));
+                desk.note(&EMPTY_DEFAULT, &sql.subject, &spot, "rows that nobody has filled pass for filled ones");
+            }
         }
         bodies(desk, sql, words);
     }

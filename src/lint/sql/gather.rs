@@ -19,6 +19,8 @@ pub enum Role {
     Cleanup,
     /// What says that a batch is complete.
     Complete,
+    /// A part of a batch's statements.
+    Fragment,
 }
 
 /// A piece of SQL.
@@ -37,6 +39,16 @@ pub struct Sql {
 }
 
 impl Sql {
+    /// True for a step's script that ends with a question: rows that somebody should look at.
+    pub fn asks(&self) -> bool {
+        let Some(last) = self.statements.last().filter(|_| self.role == Role::Script) else { return false };
+        let only = sql::only_reads(&self.text);
+        let at = last.whole();
+        let reads = only || (self.transaction && self.text.get(at).is_some_and(sql::only_reads));
+        // Of a script that changes something, a last line without a table is a banner.
+        reads && !last.acts() && (only || last.has(&["from"]))
+    }
+
     /// True for a script that goes forward in a phase.
     pub fn is_forward(&self) -> bool {
         self.role == Role::Script && self.part == Part::Forward
@@ -72,10 +84,13 @@ fn of_step(book: &Runbook, act: &Act<'_>, n: usize, all: &mut Vec<Sql>) {
             }
         }
         Verb::Batch(batch) => {
-            if let Some(complete) = &batch.complete {
+            let parts = [("set", &batch.set), ("where", &batch.filter)].map(|(key, text)| (key, text, Role::Fragment));
+            for (key, text, role) in parts.into_iter().chain([("complete", &batch.complete, Role::Complete)]) {
                 let mut path = act.spot("batch").path;
-                path.push(Seg::Key("complete"));
-                add(complete, Spot { path, file: None, part: None }, Role::Complete, true);
+                path.push(Seg::Key(key));
+                if let Some(text) = text {
+                    add(text, Spot { path, file: None, part: None }, role, true);
+                }
             }
         }
         _ => {}

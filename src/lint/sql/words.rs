@@ -140,6 +140,14 @@ impl Words {
         self.span(0, self.len().saturating_sub(1))
     }
 
+    /// True for a query that is sent for what its functions do: `select setval('s', 42)`.
+    pub fn acts(&self) -> bool {
+        let calls = |n: &usize| self.kind(*n) == Some(Kind::Name) && self.is(n + 1, "(");
+        let mut called = (0..self.len()).filter(calls).map(|n| self.get(n));
+        let tables = self.has(&["from"]);
+        called.any(|name| ACTS.contains(&name) || (!tables && !ASKS.contains(&name)))
+    }
+
     /// The bodies of a `do` or of a routine: what stands in dollar quotes, as words with their true places.
     pub fn bodies(&self) -> Vec<Words> {
         let routine = self.starts(&["do"]) || (self.starts(&["create"]) && self.has_any(&["function", "procedure"]));
@@ -147,6 +155,22 @@ impl Words {
         dollars.map(|word| Self::of(&word.text, word.at.start + tag(word))).collect()
     }
 }
+
+/// Functions that do something.
+const ACTS: &[&str] = &[
+    "setval", "nextval", "set_config", "pg_terminate_backend", "pg_cancel_backend", "pg_reload_conf", "pg_switch_wal",
+    "pg_promote", "pg_advisory_lock", "pg_advisory_unlock", "pg_advisory_xact_lock", "pg_notify", "pg_rotate_logfile",
+    "pg_stat_reset", "pg_stat_statements_reset", "pg_create_restore_point", "pg_logical_emit_message",
+];
+/// Functions that only say something, where no table stands beside them.
+const ASKS: &[&str] = &[
+    "to_regclass", "to_regtype", "to_regproc", "now", "clock_timestamp", "version", "current_database", "current_schema",
+    "current_setting", "pg_is_in_recovery", "has_table_privilege", "has_database_privilege", "has_schema_privilege",
+    "has_column_privilege", "pg_has_role", "pg_database_size", "pg_relation_size", "pg_total_relation_size", "pg_size_pretty",
+    "pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_wal_lsn_diff", "pg_last_xact_replay_timestamp", "extract", "coalesce",
+    "count", "exists", "sqlite_version", "pg_postmaster_start_time", "pg_conf_load_time", "pg_backend_pid", "abs", "round",
+    "row", "array", "cast", "date_trunc", "txid_current", "pg_get_viewdef", "pg_get_functiondef", "not", "and", "or",
+];
 
 /// Bytes of the opening tag of a dollar-quoted text.
 fn tag(word: &Word) -> usize {
