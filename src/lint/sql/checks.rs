@@ -62,14 +62,16 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 fn cumulative(desk: &Desk<'_>, sql: &Sql) {
     let expect = sql.act.and_then(|n| desk.acts.get(n)).and_then(|act| act.step.expect.as_ref());
     let fixed = expect.is_some_and(|expect| !expect.source.contains("steps["));
-    let asked = sql.statements.iter().filter(|_| fixed).filter_map(|words| Some((words, words.find(&["pg_stat_statements"])?)));
+    let asked =
+        sql.statements.iter().filter(|_| fixed).filter_map(|words| Some((words, words.find(&["pg_stat_statements"])?)));
     for (words, n) in asked.filter(|(words, n)| !words.is(n + 1, "'") && words.has_any(TIMES)) {
         let spot = sql.spot.part(words.span(n, n));
         desk.note(&CUMULATIVE, &sql.subject, &spot, "these numbers count since the last reset");
     }
 }
 
-const TIMES: &[&str] = &["mean_exec_time", "total_exec_time", "max_exec_time", "calls", "mean_time", "total_time", "max_time"];
+const TIMES: &[&str] =
+    &["mean_exec_time", "total_exec_time", "max_exec_time", "calls", "mean_time", "total_time", "max_time"];
 
 const VIEWS: &[&str] = &[
     "tables",

@@ -81,11 +81,10 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
             desk.note(&DROP_DATABASE, &sql.subject, &whole, "nothing brings this database back");
         }
         let added = words.has(&["add", "column"]) && words.has(&["not", "null"]);
-        if let Some(n) = words.find(&["default"]).filter(|n| added && words.kind(n + 1) == Some(Kind::Text)) {
-            if words.get(n + 1).is_empty() {
-                let spot = sql.spot.part(words.span(n, n + 1));
-                desk.note(&EMPTY_DEFAULT, &sql.subject, &spot, "rows that nobody has filled pass for filled ones");
-            }
+        let empty = |n: &usize| words.kind(n + 1) == Some(Kind::Text) && words.get(n + 1).is_empty();
+        if let Some(n) = words.find(&["default"]).filter(empty).filter(|_| added) {
+            let spot = sql.spot.part(words.span(n, n + 1));
+            desk.note(&EMPTY_DEFAULT, &sql.subject, &spot, "rows that nobody has filled pass for filled ones");
         }
         bodies(desk, sql, words);
     }
