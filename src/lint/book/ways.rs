@@ -65,7 +65,12 @@ fn is_harmless(text: &str) -> bool {
     let text = sql::mask(text);
     let Ok(pieces) = sql::split(&text, sql::Dialect::Postgres) else { return false };
     pieces.iter().all(|piece| {
-        let first = piece.sql.split_whitespace().next().unwrap_or_default().to_lowercase();
+        let words: Vec<String> = piece.sql.split_whitespace().map(str::to_lowercase).collect();
+        let first = words.first().cloned().unwrap_or_default();
+        // EXPLAIN ANALYZE runs what it explains.
+        if first == "explain" {
+            return !words.iter().any(|word| ["insert", "update", "delete", "merge"].contains(&word.as_str()));
+        }
         HARMLESS.contains(&first.as_str()) && (first != "select" || sql::only_reads(&piece.sql))
     })
 }

@@ -6,6 +6,7 @@ use squawk_linter::{Linter, LinterSettings, Rule as Code, Violation};
 use squawk_syntax::SourceFile;
 
 use super::gather::Sql;
+use super::words::Words;
 use crate::lint::desk::Desk;
 use crate::lint::rule::Rule;
 use crate::runbook::sql::Dialect;
@@ -131,12 +132,29 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
             let at = usize::from(one.text_range.start())..usize::from(one.text_range.end());
             let about_new = made.iter().any(|table| mentions(sql, at.start, table));
             let said = *code == Code::ConstraintMissingNotValid && is_said(&violations, one);
-            if !about_new && !said {
+            let proven = *code == Code::AddingNotNullableField && is_proven(desk, sql, at.start);
+            if !about_new && !said && !proven {
                 let first = one.message.split(['.', '\n']).next().unwrap_or_default();
                 desk.note(rule, &sql.subject, &sql.spot.part(at), first);
             }
         }
     }
+}
+
+/// True where a constraint that was validated before says already that the column has no NULL: then SET NOT NULL asks nothing.
+fn is_proven(desk: &Desk<'_>, sql: &Sql, at: usize) -> bool {
+    let Some(words) = sql.statements.iter().find(|words| words.whole().contains(&at)) else { return false };
+    let Some((table, _)) = words.starts(&["alter", "table"]).then(|| words.name(2)).flatten() else { return false };
+    // The violation begins at the option: the column stands before it.
+    let option = (0..words.len()).find(|n| words.span(*n, *n).start >= at).unwrap_or(0);
+    let column = option.checked_sub(1).map(|n| words.get(n)).unwrap_or_default();
+    let earlier = desk.sql.iter().filter(|other| other.is_forward() && other.act < sql.act);
+    let about: Vec<&Words> = earlier
+        .flat_map(|other| &other.statements)
+        .filter(|other| other.starts(&["alter", "table"]) && other.name(2).is_some_and(|(name, _)| name == table))
+        .collect();
+    about.iter().any(|other| other.has(&["check", "(", column, "is", "not", "null"]))
+        && about.iter().any(|other| other.has(&["validate", "constraint"]))
 }
 
 /// Comments blanked out, byte for byte: squawk obeys comments that silence it, and here waivers do that, with a reason.
