@@ -333,3 +333,54 @@ proptest! {
         let _ = found.render(false, Severity::Note);
     }
 }
+
+const CUT: &str = r#"format = 1
+id     = "cut"
+
+[environments.staging]
+targets.main = "env:DB"
+
+[[phase]]
+id      = "prepare"
+advance = "auto"
+
+[[phase.step]]
+id      = "backup"
+run     = ["pg_dump", "-Fc", "-Z0", "-f", "whole.dump"]
+connect = "main"
+undo    = "none needed"
+
+[[phase.step]]
+id    = "cut"
+shell = "head -c $(( $(stat -c %s whole.dump) * 60 / 100 )) whole.dump > cut.dump"
+undo  = "none needed"
+
+[[phase.step]]
+id   = "listed"
+run  = ["pg_restore", "--list", "cut.dump"]
+undo = "none needed"
+
+[[phase.step]]
+id   = "read"
+run  = ["pg_restore", "--exit-on-error", "-f", "/dev/null", "cut.dump"]
+undo = "none needed"
+"#;
+
+/// What no lint can see: the dump on disk. Its listing passes; the full read that `backup-unproven` asks for does not.
+#[test]
+fn a_dump_that_was_cut_lists_and_cannot_be_read() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let db = cluster.create_db();
+    cluster.psql(&db, "create table t as select g, repeat(md5(g::text), 4) from generate_series(1, 5000) as g");
+    let desk = desk(CUT).with("DB", cluster.url(&db));
+    let sound = desk.run(&["check", "--strict", "runbook.toml"]).exits(0);
+    assert!(!sound.out.contains("backup-unproven"), "{}", sound.out);
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--json", "--yes"]).exits(4);
+    let ended = |entry: &Value| entry["event"]["kind"] == "step_ended";
+    let word = |entry: Value| {
+        let event = &entry["event"];
+        format!("{} {}", event["attempt"]["step"].as_str().unwrap(), event["outcome"]["outcome"].as_str().unwrap())
+    };
+    let ends: Vec<String> = ran.out.lines().map(parsed).filter(ended).map(word).collect();
+    assert_eq!(ends, ["backup done", "cut done", "listed done", "read failed"]);
+}

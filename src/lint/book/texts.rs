@@ -64,7 +64,7 @@ const PLACES: &str = r"(?x)
       \b(?:TODO|FIXME|TBD)\b | \bXXX(?:$|[^-\w])
     | \b(?:CHANGE[_-]?ME|REPLACE[_-]?ME|FILL[_-]?ME)\b | \bchange[_-]me\b | \bchangeme\b
     | \b(?:YOUR|your)[-_](?:[A-Za-z0-9]+)
-    | \[(?:the\x20)?(?:previous[\x20-])?(?:commit|commit[\x20-]hash|uuid|name|date|url|host|version|branch|tag|user|table|id)\]
+    | (?:^|[\s'\x22=@/:])\[(?:the\x20)?(?:previous[\x20-])?(?:commit|commit[\x20-]hash|uuid|name|date|url|host|version|branch|tag|user|table|id)\]
     | (?:^|[\s'\x22=@/:])<(?:[a-z0-9]+[_\x20-])*(?:host|hostname|name|user|username|password|commit|hash|uuid|id|url|path|date|time|version|table|database|db|key|token|branch|tag|file|dir|folder|email|bucket|project|server|port|number|value)>";
 
 static PLACE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PLACES).ok());
@@ -189,9 +189,17 @@ mod tests {
         ] {
             assert!(pattern.is_match(open), "{open}");
         }
-        for fine in
-            ["select a<b and c>d", "sort <in >out", "GOAL-XXXXXX", "mktemp XXXXXXXX", "a[1]", "todos", "(?P<name>x)"]
-        {
+        for fine in [
+            "select a<b and c>d",
+            "sort <in >out",
+            "GOAL-XXXXXX",
+            "select parts[id]",
+            "${names[user]}",
+            "mktemp XXXXXXXX",
+            "a[1]",
+            "todos",
+            "(?P<name>x)",
+        ] {
             assert!(!pattern.is_match(fine), "{fine}");
         }
     }

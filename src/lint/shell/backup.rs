@@ -60,12 +60,16 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
     let forward: Vec<&Line<'_>> = lines.iter().filter(|line| part(line) == Some(Part::Forward)).collect();
     let proven = forward.iter().any(|line| line.cmds.iter().any(|cmd| reads_all(line, cmd))) || verbs_prove(desk);
     let plain = forward.iter().any(|line| dumps(line).any(is_plain));
+    let first = forward.iter().find(|line| dumps(line).next().is_some()).copied();
     for line in &forward {
         for cmd in dumps(line) {
             if !proven {
                 line.note(desk, &UNPROVEN, cmd, "no step reads this dump to its end");
             }
-            after_change(desk, line, cmd);
+            // A second dump may well be of what came out.
+            if first.is_some_and(|first| std::ptr::eq(*line, first)) {
+                after_change(desk, line, cmd);
+            }
             before_stop(desk, line, cmd, &forward);
         }
         for cmd in line.cmds.iter().filter(|cmd| lists(cmd) && plain) {
@@ -195,7 +199,13 @@ fn dump_file(cmd: &Cmd, line: &Line<'_>, forward: &[&Line<'_>]) -> bool {
     let written: Vec<&str> = forward.iter().flat_map(|line| dumps(line)).filter_map(written).collect();
     read.iter().any(|file| {
         let name = file.text.to_lowercase();
-        written.contains(&file.text.as_str()) || ["dump", "backup", "bak."].iter().any(|part| name.contains(part))
+        let variable = name.starts_with("__") && (name.contains("backup") || name.contains("dump"));
+        let ending = [".dump", ".bak", ".sql.gz"].iter().any(|end| name.ends_with(end));
+        written.contains(&file.text.as_str())
+            || variable
+            || ending
+            || name.contains("backups/")
+            || name.contains("/backup")
     })
 }
 

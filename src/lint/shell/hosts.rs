@@ -46,7 +46,8 @@ fn stops_everything(cmd: &Cmd) -> bool {
         "pm2" => {
             (cmd.has("stop") || cmd.has("delete") || cmd.has("kill") || cmd.has("restart")) && (all || cmd.has("kill"))
         }
-        "killall" | "pkill" => true,
+        "killall" => true,
+        "pkill" => !(cmd.option('u', "--euid") || cmd.option('P', "--parent") || cmd.option('F', "--pidfile")),
         "docker" | "podman" => (cmd.has("stop") || cmd.has("kill")) && listed,
         "systemctl" => cmd.has("stop") && all,
         _ => false,

@@ -66,8 +66,8 @@ fn commands(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, next: Option<&Cmd>) {
         || next.is_some_and(|next| next.before == Op::Pipe);
     let kept = cmd.redirects.iter().any(|(op, _)| op.starts_with('>')) || cmd.option('o', "--output");
     let reads = |text: &String| {
-        let first = text.trim_start().to_lowercase();
-        first.starts_with("select") && !["(", "pg_"].iter().all(|sign| first.contains(sign))
+        let text = text.trim_start().to_lowercase();
+        text.starts_with("select") && text.contains(" from ") && !text.contains("pg_terminate_backend")
     };
     if !texts.is_empty() && texts.iter().all(reads) && !judged && !kept {
         line.note(desk, &UNCHECKED, cmd, "nobody looks at what this SELECT finds");

@@ -87,7 +87,7 @@ fn not_in(desk: &Desk<'_>, sql: &Sql, words: &Words) {
             continue;
         }
         let literal = inside.0.iter().all(|word| matches!(word.kind, Kind::Text | Kind::Number) || word.text == ",");
-        let named = n > 0 && words.kind(n - 1) == Some(Kind::Name);
+        let named = n > 0 && words.kind(n - 1) == Some(Kind::Name) && column != "id";
         let thought_of =
             words.has(&[column, "is", "null"]) || words.has(&[column, "is", "not", "null"]) || words.has(&["coalesce"]);
         if literal && named && inside.len() > 0 && !thought_of && !catalogue(words) {
