@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::lint::desk::{Desk, Spot};
+use crate::lint::desk::{Desk, Part, Spot};
 use crate::lint::rule::Rule;
 use crate::runbook::{Seg, Verb};
 
@@ -140,6 +140,11 @@ const VAGUE_WORDS: &[&str] = &[
 
 fn checklists(desk: &Desk<'_>) {
     for act in &desk.acts {
+        // Undos and their like are called after their step.
+        let own = matches!(act.part, Part::Forward | Part::Plan(_));
+        if let Some(tick) = TICKS.iter().find(|tick| own && act.step.title.contains(**tick)) {
+            desk.step(&TICKED, act, &act.spot("title"), format!("`{tick}`: the answer stands before the question"));
+        }
         let Verb::Checklist(items) = &act.step.verb else { continue };
         for (n, item) in items.iter().enumerate() {
             let mut spot = act.verb();

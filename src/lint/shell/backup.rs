@@ -82,6 +82,20 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
     for line in lines {
         restores(desk, line, &forward);
     }
+    by_hand(desk);
+}
+
+/// A plan that is called a restore and has no command that could be looked at: a console, a verb.
+fn by_hand(desk: &Desk<'_>) {
+    for (n, plan) in desk.book.rollbacks.iter().enumerate() {
+        let commands = plan.steps.iter().any(|step| matches!(step.verb, Verb::Run(_) | Verb::Shell(_)));
+        let said = plan.steps.iter().any(|step| step.loses.is_some());
+        let named = format!("{} {}", plan.id, plan.title).to_lowercase().contains("restor");
+        if named && !commands && !said {
+            let spot = desk.spot(&[Seg::Key("rollback"), Seg::Nth(n)], "id");
+            desk.note(&LOSES, &Default::default(), &spot, format!("what `{}` loses is not said", plan.id));
+        }
+    }
 }
 
 fn part(line: &Line<'_>) -> Option<Part> {
