@@ -314,7 +314,7 @@ fn book_of(sql: &str, shell: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever stands in SQL and in commands, the lint comes to an end, and its places lie inside of the text.
     #[test]
