@@ -50,9 +50,9 @@ pub enum Cmd {
     /// What remains to be done after the runs in the journal, the earliest first
     #[command(after_help = "Example: gonogo followups --due")]
     Followups(FollowupsArgs),
-    /// Check runbooks; every problem at once, with its place and a hint
+    /// Check runbooks: every mistake and every hazard at once, with its place and what to do instead
     #[command(
-        after_help = "Examples: gonogo check runbooks/*/runbook.toml\n          gonogo check runbooks/week1-wednesday \
+        after_help = "Examples: gonogo check --strict runbooks/*/runbook.toml\n          gonogo check runbooks/week1-wednesday \
                       --env staging"
     )]
     Check(CheckArgs),
@@ -307,7 +307,7 @@ pub struct FollowupsArgs {
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// Runbooks: folders or files
-    #[arg(required = true)]
+    #[arg(required_unless_present = "rules")]
     pub files: Vec<PathBuf>,
     #[arg(long)]
     pub json: bool,
@@ -317,10 +317,30 @@ pub struct CheckArgs {
     /// With --env: override a variable of the runbook
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value, requires = "env")]
     pub set: Vec<(String, String)>,
+    /// Print SARIF 2.1.0, for tools that collect findings
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
+    /// Warnings fail the check too
+    #[arg(long)]
+    pub strict: bool,
+    /// Leave out notes, or warnings as well; JSON and SARIF have everything
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "note")]
+    pub least: Least,
+    /// List every rule: its id, why it is there, what to do instead
+    #[arg(long, conflicts_with_all = ["files", "sarif", "strict"])]
+    pub rules: bool,
     #[command(flatten)]
     pub shared: Shared,
     #[command(flatten)]
     pub place: Where,
+}
+
+/// The mildest findings that are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Least {
+    Note,
+    Warning,
+    Error,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -9,6 +9,7 @@ pub mod failpoint;
 pub mod feed;
 pub mod journal;
 pub mod link;
+pub mod lint;
 pub mod net;
 pub mod print;
 pub mod probe;

@@ -96,6 +96,7 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     let book = load(order)?;
     fit(order.answers, &book)?;
     let environment = environment(&book, order.env)?;
+    super::check::before_a_run(&book, &environment)?;
     if order.mode == Mode::Rehearsal && book.environment(&environment).is_some_and(|env| env.protected) {
         let words =
             format!("environment {environment} is protected: a rehearsal rolls back and forth, so it is refused there");

@@ -68,6 +68,7 @@ pub fn render(report: &Report) -> String {
     sections::deviations(&mut page, report);
     criteria(&mut page, report);
     followups(&mut page, report);
+    waivers(&mut page, report);
     sections::notes(&mut page, report);
     anchor(&mut page, report);
     page.text
@@ -225,6 +226,20 @@ fn criteria(page: &mut Page, report: &Report) {
     };
     let rows = report.criteria.iter().map(row).collect();
     page.table(&["Criterion", "Verdict", "Condition", "Seen"], rows);
+}
+
+/// What the check found in the runbook, and why its author let it stand.
+fn waivers(page: &mut Page, report: &Report) {
+    if report.waivers.is_empty() {
+        return;
+    }
+    page.heading("Waivers");
+    let row = |one: &super::model::Waiver| {
+        let scope = if one.scope.is_empty() { "the whole runbook" } else { &one.scope };
+        vec![code(&one.rule), inline(scope), inline(&one.reason)]
+    };
+    let rows = report.waivers.iter().map(row).collect();
+    page.table(&["Rule", "About", "Reason"], rows);
 }
 
 fn followups(page: &mut Page, report: &Report) {

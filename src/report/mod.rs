@@ -46,6 +46,7 @@ pub fn build(entries: &[Entry], runbook: &Runbook, anchor: Option<Anchor>) -> Re
         notes: notes(&gather),
         criteria: criteria(&gather),
         followups: followups(&gather),
+        waivers: waivers(runbook),
         anchor,
         targets: gather.targets,
         triggers: gather.triggers.into_values().collect(),
@@ -132,6 +133,15 @@ fn criteria(gather: &Gather) -> Vec<model::Criterion> {
         }
     };
     gather.runbook.criteria.iter().map(one).collect()
+}
+
+fn waivers(runbook: &Runbook) -> Vec<model::Waiver> {
+    let one = |waiver: &crate::runbook::Waiver| model::Waiver {
+        rule: waiver.rule.clone(),
+        scope: waiver.scope.words(),
+        reason: waiver.reason.clone(),
+    };
+    runbook.waivers.iter().map(one).collect()
 }
 
 fn followups(gather: &Gather) -> Vec<model::Followup> {

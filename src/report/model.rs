@@ -44,8 +44,21 @@ pub struct Report {
     pub notes: Vec<Note>,
     pub criteria: Vec<Criterion>,
     pub followups: Vec<Followup>,
+    /// Findings of the check that the runbook's author answered for; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
     /// The end of the journal's hash chain, so that later edits are evident to whoever holds this report.
     pub anchor: Option<Anchor>,
+}
+
+/// A finding of the check that was waived in the runbook.
+#[derive(Clone, Debug, Serialize)]
+pub struct Waiver {
+    /// The id of the rule.
+    pub rule: String,
+    /// What it is about: `step backup`; empty for the whole runbook.
+    pub scope: String,
+    pub reason: String,
 }
 
 /// The runbook that was run.

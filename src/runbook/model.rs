@@ -14,6 +14,7 @@ use super::dump::{Backup, Restore};
 use super::environment::Environment;
 use super::migrations::Migrations;
 use super::sql;
+pub use super::waiver::{Waiver, WaiverScope};
 pub use super::watch::{HttpTake, LogTake, Probe, ProbeSource, Traffic, Trigger, TriggerAction};
 
 /// The stable name of a step. Selection, undo, attempts and replay go by it, never by position.
@@ -66,6 +67,8 @@ pub struct Runbook {
     pub rollbacks: Vec<RollbackPlan>,
     pub criteria: Vec<Criterion>,
     pub followups: Vec<Followup>,
+    /// Findings of the check that the author answers for.
+    pub waivers: Vec<Waiver>,
     /// A file the report is written to when the run ends; relative to the folder the run was opened in.
     pub report: Option<String>,
     pub source: Source,
@@ -189,6 +192,8 @@ pub struct Step {
     /// The target that the verbs of databases work on, or that `connect` hands to a command.
     pub target: Option<String>,
     pub expect: Option<Expr>,
+    /// True where the runbook says `expect = "none"`: that nothing is expected is meant.
+    pub expects_nothing: bool,
     /// Rows its script may write, over all statements; more are taken back before COMMIT.
     pub max_rows: Option<u32>,
     pub only_if: Option<Expr>,
@@ -416,6 +421,7 @@ impl Step {
             verb,
             target: None,
             expect: None,
+            expects_nothing: false,
             max_rows: None,
             only_if: None,
             only: Vec::new(),

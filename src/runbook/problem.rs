@@ -25,6 +25,14 @@ pub struct Problem {
     pub hint: String,
 }
 
+impl Problem {
+    /// About bytes of a file's text; without a text, about the file as a whole.
+    pub fn new(file: &str, text: Option<&str>, span: Range<usize>, message: String, hint: String) -> Self {
+        let (span, line, column) = text.map_or((0..0, 0, 0), |text| locate(text, &lines(text), span));
+        Self { file: file.to_owned(), line, column, span, message, hint }
+    }
+}
+
 /// A problem as it is noted: its line and column follow from the file's text.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -62,6 +70,11 @@ impl Problems {
     pub(super) fn of_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let found = Found { file: file.to_owned(), span: 0..0, message: message.into(), hint: hint.into() };
         Self::new(file, vec![found], BTreeMap::new())
+    }
+
+    /// The text of a file that problems point into, what is secret in it masked.
+    pub fn text(&self, file: &str) -> Option<&String> {
+        self.texts.get(file)
     }
 
     pub fn list(&self) -> &[Problem] {

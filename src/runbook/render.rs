@@ -17,33 +17,14 @@ const LINES: usize = 6;
 impl Problems {
     /// As a compiler shows it, ending with a line that counts. `color`: with terminal colours.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for problem in self.list().iter().take(SHOWN) {
-            out.push_str(&self.one(problem, &renderer));
+            out.push_str(&picture(Tone::Error, None, problem, self.texts.get(&problem.file), color));
             out.push_str("\n\n");
         }
         out.push_str(&self.count());
         out.push('\n');
         out
-    }
-
-    fn one(&self, problem: &Problem, renderer: &Renderer) -> String {
-        let file = clean::line(&problem.file, MESSAGE);
-        let title = Level::ERROR.primary_title(clean::line(&problem.message, MESSAGE));
-        let help = Level::HELP.message(clean::line(&problem.hint, MESSAGE));
-        let group = match self.texts.get(&problem.file) {
-            Some(text) if problem.line > 0 => {
-                let (window, span) = window(text, &problem.span);
-                let snippet = Snippet::source(window)
-                    .path(file)
-                    .line_start(problem.line as usize)
-                    .annotation(AnnotationKind::Primary.span(span));
-                title.element(snippet)
-            }
-            _ => title.element(Origin::path(file)),
-        };
-        renderer.render(&[group.element(help)])
     }
 
     fn count(&self) -> String {
@@ -55,6 +36,49 @@ impl Problems {
         let shown = if self.len() > SHOWN { format!(" (the first {SHOWN} are shown)") } else { String::new() };
         format!("{}{more} {noun} in {place}{shown}", self.len())
     }
+}
+
+/// How grave a picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Error,
+    Warning,
+    Note,
+}
+
+impl Tone {
+    fn level(self) -> Level<'static> {
+        match self {
+            Self::Error => Level::ERROR,
+            Self::Warning => Level::WARNING,
+            Self::Note => Level::NOTE,
+        }
+    }
+}
+
+/// One problem: its message (with `id` in brackets), its place in `text` underlined, what to do about it. Without a line
+/// feed at the end. `text`: the file's; without it only the file is named.
+pub fn picture(tone: Tone, id: Option<&str>, problem: &Problem, text: Option<&String>, color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let file = clean::line(&problem.file, MESSAGE);
+    let title = tone.level().primary_title(clean::line(&problem.message, MESSAGE));
+    let title = match id {
+        Some(id) => title.id(id.to_owned()),
+        None => title,
+    };
+    let help = Level::HELP.message(clean::line(&problem.hint, MESSAGE));
+    let group = match text {
+        Some(text) if problem.line > 0 => {
+            let (window, span) = window(text, &problem.span);
+            let snippet = Snippet::source(window)
+                .path(file)
+                .line_start(problem.line as usize)
+                .annotation(AnnotationKind::Primary.span(span));
+            title.element(snippet)
+        }
+        _ => title.element(Origin::path(file)),
+    };
+    renderer.render(&[group.element(help)])
 }
 
 /// The lines of the span, made safe to look at, and where the span is in them.

@@ -94,6 +94,9 @@ pub fn runbook(mut runbook: Runbook) -> Runbook {
         bad(&mut followup.title);
         followup.checklist.iter_mut().for_each(bad);
     }
+    for waiver in &mut runbook.waivers {
+        bad(&mut waiver.reason);
+    }
     runbook
 }
 

@@ -16,6 +16,7 @@ mod undo;
 mod values;
 mod verbs;
 mod verify;
+mod waive;
 mod watch;
 
 pub(super) use head::typed;
@@ -496,6 +497,7 @@ fn runbook(
             "write [[phase]] and include = { file = \"…\", sha256 = \"…\" }",
         );
     }
+    runbook.waivers = waive::waivers(&table);
     table.finish();
     parts.into_iter().for_each(|part| part.table.finish());
     if runbook.steps().next().is_none() && notes.found.borrow().is_empty() {

@@ -86,7 +86,8 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
     let step = Step {
         id: StepId(id.to_owned()),
         help: (!matches!(home, Home::Undo { .. })).then(|| table.label("help")).flatten(),
-        expect: expression(&table, "expect", &owner, Some(facts)),
+        expects_nothing: says_none(&table),
+        expect: expected(&table, &owner, facts),
         only_if: (!matches!(home, Home::Undo { .. })).then(|| expression(&table, "only_if", &owner, None)).flatten(),
         max_rows: max_rows(&table, &verb.verb),
         timeout: super::head::positive(&table, "timeout"),
@@ -166,6 +167,15 @@ pub(super) fn expression(
     }
     table.notes.formula(&text, FormulaKind::Expression, owner, facts);
     Some(Expr { line: table.notes.line(&text), source: text.text })
+}
+
+/// `expect = "none"`: that nothing is expected is said, not forgotten.
+fn says_none(table: &Reader<'_, '_>) -> bool {
+    table.text("expect").is_some_and(|text| text.text.trim() == "none")
+}
+
+fn expected(table: &Reader<'_, '_>, owner: &Owner, facts: (&'static str, &'static [&'static str])) -> Option<Expr> {
+    if says_none(table) { None } else { expression(table, "expect", owner, Some(facts)) }
 }
 
 fn retries(table: &Reader<'_, '_>) -> u32 {

@@ -96,7 +96,7 @@ fn tokens(text: &str, dialect: Dialect) -> Vec<Token> {
 
 /// The script with every template tag blanked out, byte for byte: `{{ x }}` reads as a name, `{% … %}` as nothing.
 /// A template that does not parse is left as it is: that is a problem of its own.
-pub(super) fn mask(template: &str) -> String {
+pub fn mask(template: &str) -> String {
     let Some(layout) = expr::layout(template) else {
         return template.to_owned();
     };

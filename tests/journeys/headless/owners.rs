@@ -261,7 +261,7 @@ fn what_was_rehearsed_is_told_before_production() {
             "format = 1\nid = \"shop\"\ntitle = \"Shop\"\n[environments.test]\ntargets.main = \"sqlite:shop.db\"\n\
              [environments.production]\nprotected = true\ntargets.main = \"sqlite:shop.db\"\n\
              [[phase]]\nid = \"migrate\"\n[[phase.step]]\nid = \"create\"\nsql = \"{sql}\"\nundo = {{ sql = \"drop table t\" }}\n\
-             [[phase.step]]\nid = \"look\"\nsql = \"select 1\"\n"
+             [[phase.step]]\nid = \"look\"\nsql = \"select 1\"\nexpect = \"value == 1\"\n"
         )
     };
     let rehearsed = || {

@@ -29,6 +29,7 @@ undo = { sql = "drop table notes" }
 id = "look"
 title = "Look at it"
 sql = "select count(*) from notes"
+expect = "value == 0"
 "#;
 
 fn is_confirmed(scene: &Scene) -> bool {

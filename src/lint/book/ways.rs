@@ -1,0 +1,89 @@
+//! Rules about ways back and ways on: undos, cures, and steps that lean on others.
+
+use crate::lint::desk::Desk;
+use crate::lint::rule::Rule;
+use crate::runbook::{OnFail, Seg, Undo, Verb, sql};
+
+pub(super) static RULES: &[&Rule] = &[&NO_UNDO, &NO_UNDO_COMMAND, &LEANS, &CURE];
+
+static NO_UNDO: Rule = Rule::warning(
+    "step-without-undo",
+    "it changes something and says nothing about the way back: in the middle of a rollback that is a question",
+    "undo = { sql = \"…\" }, undo = \"none needed\", or undo = \"irreversible\"",
+);
+static NO_UNDO_COMMAND: Rule = Rule::note(
+    "command-without-undo",
+    "a command may change something; a rollback stops at it and asks",
+    "undo = \"none needed\" where it only looks; else undo = { run = […] }",
+);
+static LEANS: Rule = Rule::warning(
+    "leans-on-failed-step",
+    "the step needs what an earlier one brings home, and that one may fail without stopping the run",
+    "leave on_fail = \"continue\" out there, or guard this step: only_if = \"steps['x'].value is defined\"",
+);
+static CURE: Rule = Rule::warning(
+    "cure-by-cascade",
+    "a cure with CASCADE, read out in the night, drops what nobody has named",
+    "name the one object that is in the way, and how to see that it is the left-over one",
+);
+
+/// Statements that leave the data as it was.
+const HARMLESS: &[&str] =
+    &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
+
+pub(super) fn check(desk: &Desk<'_>) {
+    for act in desk.forward() {
+        let step = act.step;
+        if matches!(step.undo, Undo::Unsaid) && step.changes() {
+            match &step.verb {
+                Verb::Sql(script) if is_harmless(&script.text) => {}
+                Verb::Run(_) | Verb::Shell(_) => {
+                    desk.step(&NO_UNDO_COMMAND, act, &act.verb(), format!("`{}` says nothing about its undo", step.id));
+                }
+                _ => desk.step(&NO_UNDO, act, &act.verb(), format!("`{}` says nothing about its undo", step.id)),
+            }
+        }
+        leans(desk, act);
+        for (n, trouble) in step.trouble.iter().enumerate() {
+            if drops_cascade(&trouble.fix) {
+                let mut spot = act.spot("trouble");
+                spot.path.push(Seg::Nth(n));
+                desk.step(&CURE, act, &spot, "this cure drops with CASCADE");
+            }
+        }
+    }
+}
+
+/// `drop table x cascade`, not "do not add CASCADE".
+fn drops_cascade(cure: &str) -> bool {
+    let cure = cure.to_lowercase();
+    let behind = cure.find("drop ").and_then(|at| cure.get(at..)).unwrap_or_default();
+    behind.contains("cascade") && !["not ", "never ", "without "].iter().any(|no| behind.contains(no))
+}
+
+fn is_harmless(text: &str) -> bool {
+    let text = sql::mask(text);
+    let Ok(pieces) = sql::split(&text, sql::Dialect::Postgres) else { return false };
+    pieces.iter().all(|piece| {
+        let words: Vec<String> = piece.sql.split_whitespace().map(str::to_lowercase).collect();
+        let first = words.first().cloned().unwrap_or_default();
+        // EXPLAIN ANALYZE runs what it explains.
+        if first == "explain" {
+            return !words.iter().any(|word| ["insert", "update", "delete", "merge"].contains(&word.as_str()));
+        }
+        HARMLESS.contains(&first.as_str()) && (first != "select" || sql::only_reads(&piece.sql))
+    })
+}
+
+fn leans(desk: &Desk<'_>, act: &crate::lint::desk::Act<'_>) {
+    let Some(expect) = &act.step.expect else { return };
+    let guarded = act.step.only_if.is_some();
+    let free = desk.forward().filter(|other| other.step.on_fail == OnFail::Continue && other.step.id != act.step.id);
+    for other in free {
+        let id = &other.step.id.0;
+        let named = expect.source.contains(&format!("'{id}'")) || expect.source.contains(&format!("\"{id}\""));
+        if named && !guarded {
+            desk.step(&LEANS, act, &act.spot("expect"), format!("`{id}` may have failed, and brought nothing home"));
+        }
+    }
+}

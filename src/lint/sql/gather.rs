@@ -1,0 +1,139 @@
+//! Every piece of SQL that a runbook holds, with its place and how it is run.
+
+use super::words::Words;
+use crate::lint::desk::{Act, Part, Spot};
+use crate::lint::finding::Subject;
+use crate::runbook::sql::{self, Dialect};
+use crate::runbook::{Probe, ProbeSource, Runbook, Script, Seg, Step, Verb};
+
+/// What a piece of SQL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What a step does.
+    Script,
+    /// A number that is measured again and again.
+    Measure,
+    /// What decides whether an effect is there.
+    Decides,
+    /// What clears away the rest of a failed attempt.
+    Cleanup,
+    /// What says that a batch is complete.
+    Complete,
+    /// A part of a batch's statements.
+    Fragment,
+}
+
+/// A piece of SQL.
+pub struct Sql {
+    /// Its text, every template tag blanked out byte for byte.
+    pub text: String,
+    pub statements: Vec<Words>,
+    pub role: Role,
+    pub dialect: Dialect,
+    pub transaction: bool,
+    pub spot: Spot,
+    pub subject: Subject,
+    /// The step it belongs to, by its number at the desk.
+    pub act: Option<usize>,
+    pub part: Part,
+}
+
+impl Sql {
+    /// True for a step's script that ends with a question: rows that somebody should look at.
+    pub fn asks(&self) -> bool {
+        let Some(last) = self.statements.last().filter(|_| self.role == Role::Script) else { return false };
+        let only = sql::only_reads(&self.text);
+        let at = last.whole();
+        let reads = only || (self.transaction && self.text.get(at).is_some_and(sql::only_reads));
+        // Of a script that changes something, a last line without a table is a banner.
+        reads && !last.acts() && (only || last.has(&["from"]))
+    }
+
+    /// True for a script that goes forward in a phase.
+    pub fn is_forward(&self) -> bool {
+        self.role == Role::Script && self.part == Part::Forward
+    }
+}
+
+pub fn gather(book: &Runbook, acts: &[Act<'_>]) -> Vec<Sql> {
+    let mut all = Vec::new();
+    for (n, act) in acts.iter().enumerate() {
+        of_step(book, act, n, &mut all);
+    }
+    for (n, probe) in book.probes.iter().enumerate() {
+        of_probe(book, probe, n, &mut all);
+    }
+    all
+}
+
+fn of_step(book: &Runbook, act: &Act<'_>, n: usize, all: &mut Vec<Sql>) {
+    let dialect = dialect(book, act.step);
+    let mut add = |text: &str, spot: Spot, role, transaction| {
+        let made = made(text, dialect, spot, act.subject());
+        all.extend(made.map(|sql| Sql { role, transaction, act: Some(n), part: act.part, ..sql }));
+    };
+    match &act.step.verb {
+        Verb::Sql(script) => {
+            add(&script.text, spot(act, script), Role::Script, script.transaction);
+            for (key, role, beside) in
+                [("probe", Role::Decides, &script.probe), ("cleanup", Role::Cleanup, &script.cleanup)]
+            {
+                if let Some(beside) = beside {
+                    add(&beside.text, act.spot(key), role, false);
+                }
+            }
+        }
+        Verb::Batch(batch) => {
+            let parts = [("set", &batch.set), ("where", &batch.filter)].map(|(key, text)| (key, text, Role::Fragment));
+            for (key, text, role) in parts.into_iter().chain([("complete", &batch.complete, Role::Complete)]) {
+                let mut path = act.spot("batch").path;
+                path.push(Seg::Key(key));
+                if let Some(text) = text {
+                    add(text, Spot { path, file: None, part: None }, role, true);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn spot(act: &Act<'_>, script: &Script) -> Spot {
+    match &script.file {
+        Some(path) => Spot { file: Some(path.clone()), ..act.spot("file") },
+        None => act.spot("sql"),
+    }
+}
+
+/// Whose SQL a step's is: PostgreSQL where any of its environments says so.
+fn dialect(book: &Runbook, step: &Step) -> Dialect {
+    of_target(book, step.target.as_deref().unwrap_or("main"), &step.only)
+}
+
+fn of_target(book: &Runbook, target: &str, only: &[String]) -> Dialect {
+    let mut environments = book.environments.iter().filter(|one| only.is_empty() || only.contains(&one.name));
+    let sqlite = environments.clone().next().is_some()
+        && environments.all(|environment| environment.dialect(target) == Dialect::Sqlite);
+    if sqlite { Dialect::Sqlite } else { Dialect::Postgres }
+}
+
+fn of_probe(book: &Runbook, probe: &Probe, n: usize, all: &mut Vec<Sql>) {
+    let path = vec![Seg::Key("probe"), Seg::Nth(n)];
+    let sources = [(Some(&probe.source), None), (probe.traffic.as_ref().map(|one| &one.source), Some("traffic"))];
+    for (source, key) in sources {
+        let Some(ProbeSource::Sql { target, sql }) = source else { continue };
+        let mut path = path.clone();
+        path.extend(key.map(Seg::Key));
+        path.push(Seg::Key("sql"));
+        let spot = Spot { path, file: None, part: None };
+        let subject = Subject { probe: Some(probe.id.clone()), ..Subject::default() };
+        all.extend(made(sql, of_target(book, target, &[]), spot, subject));
+    }
+}
+
+fn made(text: &str, dialect: Dialect, spot: Spot, subject: Subject) -> Option<Sql> {
+    let text = sql::mask(text);
+    let pieces = sql::split(&text, dialect).ok()?;
+    let statements = pieces.iter().map(|piece| Words::of(&piece.sql, piece.offset)).collect();
+    let part = Part::Forward;
+    Some(Sql { text, statements, role: Role::Measure, dialect, transaction: true, spot, subject, act: None, part })
+}

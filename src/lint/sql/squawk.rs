@@ -1,0 +1,193 @@
+//! What squawk knows of PostgreSQL's locks and rewrites, under our ids, severities and recipes.
+//!
+//! Its other rules are left out; docs/lint.md says of each why.
+
+use squawk_linter::{Linter, LinterSettings, Rule as Code, Violation};
+use squawk_syntax::SourceFile;
+
+use super::gather::Sql;
+use super::words::Words;
+use crate::lint::desk::Desk;
+use crate::lint::rule::Rule;
+use crate::runbook::sql::Dialect;
+
+pub(super) static RULES: &[&Rule] = &[
+    &INDEX,
+    &DROP_INDEX,
+    &NOT_VALID,
+    &FOREIGN_KEY,
+    &DEFAULT,
+    &TYPE,
+    &NOT_NULL,
+    &REQUIRED,
+    &SERIAL,
+    &UNIQUE,
+    &REINDEX,
+    &DETACH,
+    &TWICE,
+    &LONG,
+];
+
+static INDEX: Rule = Rule::warning(
+    "squawk-require-concurrent-index-creation",
+    "CREATE INDEX lets nobody write to the table until it is built",
+    "a step of its own with transaction = \"none\": create index concurrently",
+);
+static DROP_INDEX: Rule = Rule::note(
+    "squawk-require-concurrent-index-deletion",
+    "DROP INDEX waits for every reader of the table, and everybody else waits behind it",
+    "a step of its own with transaction = \"none\": drop index concurrently; the lock_timeout bounds the wait otherwise",
+);
+static NOT_VALID: Rule = Rule::warning(
+    "squawk-constraint-missing-not-valid",
+    "a new constraint scans the table while nobody can write to it",
+    "add it NOT VALID, and validate constraint in a later step",
+);
+static FOREIGN_KEY: Rule = Rule::warning(
+    "squawk-adding-foreign-key-constraint",
+    "a new foreign key scans the table while nobody can write to either of the two tables",
+    "add it NOT VALID, and validate constraint in a later step, which lets writes through",
+);
+static DEFAULT: Rule = Rule::warning(
+    "squawk-adding-field-with-default",
+    "a column whose default is not constant rewrites the table under a lock that stops even readers",
+    "add the column without default, fill it with `batch`, then set the default",
+);
+static TYPE: Rule = Rule::warning(
+    "squawk-changing-column-type",
+    "another type rewrites the table and its indexes under a lock that stops even readers, and old code meets a new type",
+    "a new column, filled with `batch`, both written for a time, then the old one dropped; a longer varchar is harmless: waive it",
+);
+static NOT_NULL: Rule = Rule::warning(
+    "squawk-adding-not-nullable-field",
+    "SET NOT NULL scans the table under a lock that stops even readers",
+    "add constraint … check (c is not null) not valid, validate it in a later step, then set not null, which is quick",
+);
+static REQUIRED: Rule = Rule::warning(
+    "squawk-adding-required-field",
+    "ADD COLUMN … NOT NULL without a default fails on a table that has a row",
+    "give it a constant default, or add it nullable, fill it, then set not null",
+);
+static SERIAL: Rule = Rule::warning(
+    "squawk-adding-serial-primary-key-field",
+    "a new primary key builds its index while nobody can read or write the table",
+    "create unique index concurrently first, then add primary key using index",
+);
+static UNIQUE: Rule = Rule::warning(
+    "squawk-disallowed-unique-constraint",
+    "a new UNIQUE constraint builds its index while nobody can read or write the table",
+    "create unique index concurrently first, then add constraint … unique using index",
+);
+static REINDEX: Rule = Rule::warning(
+    "squawk-require-concurrent-reindex",
+    "REINDEX lets nobody write to the table, and stops whoever reads by that index",
+    "a step of its own with transaction = \"none\": reindex … concurrently",
+);
+static DETACH: Rule = Rule::warning(
+    "squawk-require-concurrent-partition-detach",
+    "DETACH PARTITION stops everybody who reads or writes the parent",
+    "a step of its own with transaction = \"none\": detach partition … concurrently",
+);
+static TWICE: Rule = Rule::error(
+    "squawk-ban-duplicate-column-assignments",
+    "the server refuses to set one column twice",
+    "keep one of the assignments",
+);
+static LONG: Rule = Rule::warning(
+    "squawk-identifier-too-long",
+    "PostgreSQL cuts names after 63 bytes: the object is called otherwise than the script says",
+    "choose a shorter name",
+);
+
+const CODES: &[(Code, &Rule)] = &[
+    (Code::RequireConcurrentIndexCreation, &INDEX),
+    (Code::RequireConcurrentIndexDeletion, &DROP_INDEX),
+    (Code::AddingForeignKeyConstraint, &FOREIGN_KEY),
+    (Code::AddingFieldWithDefault, &DEFAULT),
+    (Code::ChangingColumnType, &TYPE),
+    (Code::AddingNotNullableField, &NOT_NULL),
+    (Code::AddingRequiredField, &REQUIRED),
+    (Code::AddingSerialPrimaryKeyField, &SERIAL),
+    (Code::DisallowedUniqueConstraint, &UNIQUE),
+    (Code::RequireConcurrentReindex, &REINDEX),
+    (Code::RequireConcurrentPartitionDetach, &DETACH),
+    (Code::BanDuplicateColumnAssignments, &TWICE),
+    (Code::IdentifierTooLong, &LONG),
+    // Last: where one of the others says more of the same place, it is left out.
+    (Code::ConstraintMissingNotValid, &NOT_VALID),
+];
+
+pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
+    // On the way back an outage is there already: to be quick counts for more than to be gentle.
+    if sql.dialect != Dialect::Postgres || !sql.is_forward() {
+        return;
+    }
+    let text = without_comments(&sql.text);
+    let mut linter = Linter::from(CODES.iter().map(|(code, _)| *code));
+    linter.settings = LinterSettings { assume_in_transaction: sql.transaction, ..LinterSettings::default() };
+    let violations = linter.lint(&SourceFile::parse(&text), &text);
+    let made = made_before(desk, sql);
+    for (code, rule) in CODES {
+        for one in violations.iter().filter(|one| one.code == *code) {
+            let at = usize::from(one.text_range.start())..usize::from(one.text_range.end());
+            let about_new = made.iter().any(|table| mentions(sql, at.start, table));
+            let said = *code == Code::ConstraintMissingNotValid && is_said(&violations, one);
+            let proven = *code == Code::AddingNotNullableField && is_proven(desk, sql, at.start);
+            if !about_new && !said && !proven {
+                let first = one.message.split(['.', '\n']).next().unwrap_or_default();
+                desk.note(rule, &sql.subject, &sql.spot.part(at), first);
+            }
+        }
+    }
+}
+
+/// True where a constraint that was validated before says already that the column has no NULL: then SET NOT NULL asks nothing.
+fn is_proven(desk: &Desk<'_>, sql: &Sql, at: usize) -> bool {
+    let Some(words) = sql.statements.iter().find(|words| words.whole().contains(&at)) else { return false };
+    let Some((table, _)) = words.starts(&["alter", "table"]).then(|| words.name(2)).flatten() else { return false };
+    // The violation begins at the option: the column stands before it.
+    let option = (0..words.len()).find(|n| words.span(*n, *n).start >= at).unwrap_or(0);
+    let column = option.checked_sub(1).map(|n| words.get(n)).unwrap_or_default();
+    let earlier = desk.sql.iter().filter(|other| other.is_forward() && other.act < sql.act);
+    let about: Vec<&Words> = earlier
+        .flat_map(|other| &other.statements)
+        .filter(|other| other.starts(&["alter", "table"]) && other.name(2).is_some_and(|(name, _)| name == table))
+        .collect();
+    about.iter().any(|other| other.has(&["check", "(", column, "is", "not", "null"]))
+        && about.iter().any(|other| other.has(&["validate", "constraint"]))
+}
+
+/// Comments blanked out, byte for byte: squawk obeys comments that silence it, and here waivers do that, with a reason.
+fn without_comments(text: &str) -> String {
+    let mut out = text.as_bytes().to_vec();
+    let mut start = 0;
+    for token in squawk_lexer::tokenize(text) {
+        let end = (start + token.len as usize).min(text.len());
+        use squawk_lexer::TokenKind::{BlockComment, LineComment};
+        if matches!(token.kind, LineComment | BlockComment { .. }) {
+            out[start..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        }
+        start = end;
+    }
+    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+}
+
+/// True where another violation stands inside of the same place.
+fn is_said(all: &[Violation], one: &Violation) -> bool {
+    all.iter().any(|other| other.code != one.code && one.text_range.contains_range(other.text_range))
+}
+
+/// Tables that steps before this one make: nobody uses them yet.
+fn made_before(desk: &Desk<'_>, sql: &Sql) -> Vec<String> {
+    let earlier = desk.sql.iter().filter(|other| other.is_forward() && other.act < sql.act);
+    earlier.flat_map(|other| other.statements.iter().filter_map(super::made)).collect()
+}
+
+/// True where the statement around a byte is about that table.
+fn mentions(sql: &Sql, at: usize, table: &str) -> bool {
+    let around = sql.statements.iter().find(|words| words.whole().contains(&at));
+    around.is_some_and(|words| {
+        let place = words.find(&["on"]).or(words.find(&["table"])).map_or(0, |n| n + 1);
+        words.name(place).is_some_and(|(name, _)| name == table)
+    })
+}

@@ -1,0 +1,2 @@
+update versions set is_current = false where is_current;
+update versions set is_current = true where version = 42;   -- FINDS: sql-flip-unchecked

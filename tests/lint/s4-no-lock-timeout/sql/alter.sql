@@ -1,0 +1,2 @@
+set lock_timeout = 0;   -- FINDS: sql-no-lock-timeout
+alter table exports add column kind text;
