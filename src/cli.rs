@@ -53,6 +53,9 @@ pub enum Cmd {
     /// Check runbooks; every problem at once, with its place and a hint
     #[command(after_help = "Example: gonogo check runbooks/*/runbook.toml")]
     Check(CheckArgs),
+    /// Print the JSON Schema of runbooks, for editors
+    #[command(after_help = "Example: gonogo schema > runbook.schema.json")]
+    Schema,
     /// Print what a run would do: every step as it would be sent, and how it is taken back; touches nothing
     #[command(after_help = "Example: gonogo plan runbooks/week1-wednesday --env staging")]
     Plan(PlanArgs),

@@ -13,6 +13,7 @@ mod past;
 mod plan;
 mod rehearsed;
 mod replay;
+mod schema;
 mod screen;
 mod settle;
 mod shim;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Plan(args) => plan::plan(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
+        Cmd::Schema => schema::schema(),
         Cmd::Targets(args) => targets::targets(&args),
         Cmd::Shim(args) => shim::shim(args),
         command => runtime()?.block_on(with_runtime(command)),
@@ -100,7 +102,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
+        Cmd::Check(_) | Cmd::Schema | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
             Ok(code::USAGE)
         }
     }

@@ -10,6 +10,7 @@ pub mod model;
 mod parse;
 mod problem;
 mod render;
+pub mod schema;
 pub mod sql;
 mod suggest;
 mod text;

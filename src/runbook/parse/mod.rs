@@ -13,6 +13,8 @@ mod verify;
 mod watch;
 
 pub(super) use head::typed;
+#[cfg(test)]
+pub(super) use reader::record;
 pub(super) use verbs::facts_of;
 
 use std::cell::RefCell;
