@@ -3,10 +3,13 @@
 mod audit;
 mod check;
 mod demo;
+mod drafted;
 mod editor;
 mod engine;
 mod followups;
 mod headless;
+mod import;
+mod init;
 mod ledger;
 mod open;
 mod past;
@@ -73,6 +76,8 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
         Cmd::Schema => schema::schema(),
+        Cmd::Init(args) => init::init(&args),
+        Cmd::Import(args) => import::import(&args),
         Cmd::Targets(args) => targets::targets(&args),
         Cmd::Shim(args) => shim::shim(args),
         command => runtime()?.block_on(with_runtime(command)),
@@ -102,7 +107,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Schema | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
+        Cmd::Check(_) | Cmd::Schema | Cmd::Init(_) | Cmd::Import(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
             Ok(code::USAGE)
         }
     }
