@@ -1,6 +1,6 @@
 //! What became of every line of a guide: nothing is dropped in silence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -100,6 +100,21 @@ impl Account {
         }
     }
 
+    /// A line counts as used only where all its words are in the draft, `body`; else it is listed as well.
+    pub fn hold_to(&mut self, body: &str) {
+        let mut said = BTreeSet::new();
+        if let Ok(table) = toml::from_str::<toml::Table>(body) {
+            table.values().for_each(|value| words_of(value, &mut said));
+        }
+        for line in self.lines.iter_mut().filter(|line| matches!(line.fate, Fate::Used(_))) {
+            let number = |c: char| c.is_ascii_digit() || " \t>-*+".contains(c);
+            let bare = line.text.trim_start_matches(number);
+            if !split(bare).all(|word| said.contains(word)) {
+                line.fate = Fate::Left("only a part of it is in the draft".into());
+            }
+        }
+    }
+
     pub fn count(&self, fits: impl Fn(&Fate) -> bool) -> usize {
         self.lines.iter().filter(|line| fits(&line.fate)).count()
     }
@@ -135,6 +150,19 @@ impl Account {
             "secrets_removed": secrets,
             "repaired": self.repaired.map(|(encoding, places)| json!({ "read_as": encoding, "places": places })),
         })
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+fn words_of(value: &toml::Value, said: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::String(text) => said.extend(split(text).map(str::to_owned)),
+        toml::Value::Array(items) => items.iter().for_each(|item| words_of(item, said)),
+        toml::Value::Table(table) => table.values().for_each(|item| words_of(item, said)),
+        _ => {}
     }
 }
 

@@ -47,6 +47,7 @@ pub fn import(guide: &Guide<'_>) -> Result<Import, Problems> {
     let id = id.unwrap_or_else(|| Some(slug(guide.name)).filter(|id| !id.is_empty()).unwrap_or_else(|| "guide".into()));
     let body = accepted(&mut book, guide, &id)?;
     let mut account = Account::of(&book, &lines);
+    account.hold_to(&body);
     account.secrets = secrets;
     account.repaired = repaired.map(|one| (one.encoding, one.places));
     let mut toml = body;

@@ -152,7 +152,7 @@ impl Placer<'_> {
     fn item(&mut self, tick: Option<bool>, block: Block) {
         let (text, ticked) = words::unticked(&block.text);
         if ticked || tick == Some(true) {
-            self.book.ticks.extend(block.lines.first());
+            self.book.ticks.extend(&block.lines);
         }
         if text.is_empty() {
             return self.leave(&block.lines, "an empty item");
