@@ -127,7 +127,8 @@ fn commands_and_ways_back_are_understood() {
     assert!(book.rollbacks[0].steps.iter().filter_map(shell).any(|text| text.contains("DROP DATABASE")));
     let lines = import.account.lines.iter().filter(|line| matches!(line.fate, Fate::Left(_)));
     let left: Vec<&str> = lines.map(|line| line.text.trim()).collect();
-    for words in ["\\d customers", "psql -h db1 -U shop", "<div>Written by hand</div>", "**Cause:** an earlier attempt"] {
+    for words in ["\\d customers", "psql -h db1 -U shop", "<div>Written by hand</div>", "**Cause:** an earlier attempt"]
+    {
         assert!(left.contains(&words), "{words}: {left:#?}");
     }
 }

@@ -49,7 +49,8 @@ fn the_committed_schema_is_what_the_program_prints() {
 
 #[test]
 fn every_good_runbook_passes() {
-    let mut files: Vec<PathBuf> = ["runbooks", "tests/runbooks", "tests/schema"].iter().flat_map(|f| runbooks(f)).collect();
+    let mut files: Vec<PathBuf> =
+        ["runbooks", "tests/runbooks", "tests/schema"].iter().flat_map(|f| runbooks(f)).collect();
     files.retain(|file| gonogo::runbook::load(file, &Default::default()).is_ok());
     assert!(files.len() >= 5, "the good runbooks were not found: {files:?}");
     let output = validate(&files);

@@ -24,8 +24,9 @@ pub fn import(args: &ImportArgs) -> Done {
     drafted::folder(&folder)?;
     let (schema, schema_file) = drafted::schema_line(&folder);
     let read = |path: &str| beside(&folder, path);
-    let imported = draft(&Guide { text: &text, name: &name, schema: &schema, read: &read })
-        .map_err(|problems| Stop::new(code::INTERNAL, format!("the draft is refused, nothing was written:\n{problems}")))?;
+    let imported = draft(&Guide { text: &text, name: &name, schema: &schema, read: &read }).map_err(|problems| {
+        Stop::new(code::INTERNAL, format!("the draft is refused, nothing was written:\n{problems}"))
+    })?;
     let file = drafted::write(&folder, &imported.toml, schema_file)?;
     if args.json {
         let mut account = imported.account.to_json();

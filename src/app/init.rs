@@ -35,7 +35,12 @@ pub fn init(args: &InitArgs) -> Done {
     let lasts = ask.text("How long does the window last?", args.lasts.as_deref(), "2h", is_length)?;
     let default = args.folder.join("sql");
     let default = if default.is_dir() { "sql" } else { "" };
-    let from = ask.text("Folder of SQL files, inside the runbook's (empty: none)?", args.from.as_deref(), default, |_| Ok(()))?;
+    let from = ask.text(
+        "Folder of SQL files, inside the runbook's (empty: none)?",
+        args.from.as_deref(),
+        default,
+        |_| Ok(()),
+    )?;
     let files = if from.is_empty() { Vec::new() } else { files(&args.folder, &from)? };
     let protected = environment.starts_with("prod");
     let answers = Answers { title, id, protected, environment, variable, lasts, files };
@@ -83,7 +88,9 @@ impl Ask {
         fits: impl Fn(&str) -> Result<(), String>,
     ) -> Result<String, Stop> {
         if let Some(flag) = flag {
-            return fits(flag).map(|()| flag.to_owned()).map_err(|why| Stop::new(code::USAGE, format!("`{flag}`: {why}")));
+            return fits(flag)
+                .map(|()| flag.to_owned())
+                .map_err(|why| Stop::new(code::USAGE, format!("`{flag}`: {why}")));
         }
         if !self.asks {
             return Ok(default.to_owned());
@@ -109,17 +116,21 @@ impl Ask {
 fn is_id(text: &str) -> Result<(), String> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
     let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    (first && text.chars().all(good) && text.len() <= 64).then_some(()).ok_or("ids are at most 64 of a-z, 0-9, _ and -".into())
+    (first && text.chars().all(good) && text.len() <= 64)
+        .then_some(())
+        .ok_or("ids are at most 64 of a-z, 0-9, _ and -".into())
 }
 
 fn is_variable(text: &str) -> Result<(), String> {
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let good = first && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    good.then_some(()).ok_or("the name of an environment variable, such as STAGING_DATABASE_URL; not the address".into())
+    good.then_some(())
+        .ok_or("the name of an environment variable, such as STAGING_DATABASE_URL; not the address".into())
 }
 
 fn is_length(text: &str) -> Result<(), String> {
-    let time = humantime::Duration::from_str(text).ok().filter(|time| !time.is_zero() && time.as_secs() <= 366 * 24 * 3600);
+    let time =
+        humantime::Duration::from_str(text).ok().filter(|time| !time.is_zero() && time.as_secs() <= 366 * 24 * 3600);
     time.map(drop).ok_or("write 90m, 4h or 1h 30m".into())
 }
 
@@ -140,12 +151,18 @@ fn files(folder: &Path, from: &str) -> Result<Vec<SqlFile>, Stop> {
         }
     }
     if names.len() > FILES {
-        return Err(Stop::new(code::USAGE, format!("{} holds {} SQL files, {FILES} at most", path.display(), names.len())));
+        return Err(Stop::new(
+            code::USAGE,
+            format!("{} holds {} SQL files, {FILES} at most", path.display(), names.len()),
+        ));
     }
     names.sort();
     let inside = inside.to_string_lossy().into_owned();
     let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
-    Ok(names.into_iter().map(|name| SqlFile { text: text(&path.join(&name)), path: format!("{prefix}{name}") }).collect())
+    Ok(names
+        .into_iter()
+        .map(|name| SqlFile { text: text(&path.join(&name)), path: format!("{prefix}{name}") })
+        .collect())
 }
 
 /// The folder of SQL from the runbook's folder.

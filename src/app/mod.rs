@@ -107,9 +107,15 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Check(_) | Cmd::Schema | Cmd::Init(_) | Cmd::Import(_) | Cmd::Plan(_) | Cmd::Completions { .. } | Cmd::Man | Cmd::Targets(_) | Cmd::Shim(_) => {
-            Ok(code::USAGE)
-        }
+        Cmd::Check(_)
+        | Cmd::Schema
+        | Cmd::Init(_)
+        | Cmd::Import(_)
+        | Cmd::Plan(_)
+        | Cmd::Completions { .. }
+        | Cmd::Man
+        | Cmd::Targets(_)
+        | Cmd::Shim(_) => Ok(code::USAGE),
     }
 }
 

@@ -46,7 +46,9 @@ pub fn runbook(answers: &Answers, schema: &str) -> String {
     out.push_str(PREPARE);
     out.push_str("[[phase]]\nid = \"migrate\"\n\n");
     let mut taken: BTreeSet<String> =
-        ["backup-folder", "backup", "backup-reads", "ready", "go", "changes", "answers", "checked"].map(String::from).into();
+        ["backup-folder", "backup", "backup-reads", "ready", "go", "changes", "answers", "checked"]
+            .map(String::from)
+            .into();
     let changes: Vec<&Part<'_>> = parts.iter().filter(|part| !part.only_reads).collect();
     for part in &changes {
         step(&mut out, part, &mut taken);
@@ -275,7 +277,9 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
             let _ = writeln!(out, "undo  = {{ file = {}, transaction = \"none\" }}", quote(&down.path));
         }
         None if part.only_reads => {}
-        None => out.push_str("# undo = { sql = \"…\" }                     # how is it taken back? or: undo = \"irreversible\"\n"),
+        None => out.push_str(
+            "# undo = { sql = \"…\" }                     # how is it taken back? or: undo = \"irreversible\"\n",
+        ),
     }
     out.push('\n');
 }

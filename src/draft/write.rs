@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn texts_come_back_as_they_were() {
-        for text in ["", "a", "a\"b\\c", "two\nlines", "ends'", "a\n'''b", "a\u{202e}b\u{7f}\u{0}", "x\r\ny", "\n", "\n\nx\n"] {
+        for text in
+            ["", "a", "a\"b\\c", "two\nlines", "ends'", "a\n'''b", "a\u{202e}b\u{7f}\u{0}", "x\r\ny", "\n", "\n\nx\n"]
+        {
             for written in [quote(text), block(text)] {
                 let read: toml::Table = toml::from_str(&format!("x = {written}\n")).unwrap();
                 assert_eq!(read["x"].as_str(), Some(text), "{written}");

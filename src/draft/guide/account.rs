@@ -50,7 +50,8 @@ impl Account {
         for (line, why) in &book.left {
             account.set(*line, || Fate::Left(why.clone()));
         }
-        let parts = book.phases.iter().map(|part| ("phase", part)).chain(book.plans.iter().map(|part| ("rollback", part)));
+        let parts =
+            book.phases.iter().map(|part| ("phase", part)).chain(book.plans.iter().map(|part| ("rollback", part)));
         for (what, part) in parts.clone() {
             account.dead(part);
             account.part(what, part);
@@ -134,7 +135,8 @@ impl Account {
             Fate::Left(why) => Some(json!({ "line": n + 1, "text": line.text, "reason": why })),
             _ => None,
         });
-        let secrets: Vec<Value> = self.secrets.iter().map(|(line, what)| json!({ "line": line, "what": what })).collect();
+        let secrets: Vec<Value> =
+            self.secrets.iter().map(|(line, what)| json!({ "line": line, "what": what })).collect();
         json!({
             "lines": self.lines.len(),
             "used": self.used(),

@@ -71,7 +71,10 @@ pub fn blocks(text: &str, lines: &[&str]) -> Vec<Block> {
                     *kind = Kind::Item(Some(tick));
                 }
             }
-            Event::Text(_) | Event::Code(_) | Event::InlineHtml(_) | Event::Start(Tag::Link { .. } | Tag::Image { .. })
+            Event::Text(_)
+            | Event::Code(_)
+            | Event::InlineHtml(_)
+            | Event::Start(Tag::Link { .. } | Tag::Image { .. })
                 if !head =>
             {
                 let last = line_at(range.end.saturating_sub(1).max(range.start));
@@ -106,12 +109,7 @@ fn flush(open: &mut [(Kind, Vec<usize>)], lines: &[&str], found: &mut Vec<Block>
 }
 
 /// A fence: the lines between its first and its last.
-fn code(
-    kind: &CodeBlockKind<'_>,
-    range: &Range<usize>,
-    lines: &[&str],
-    line_at: impl Fn(usize) -> usize,
-) -> Block {
+fn code(kind: &CodeBlockKind<'_>, range: &Range<usize>, lines: &[&str], line_at: impl Fn(usize) -> usize) -> Block {
     let (first, last) = (line_at(range.start), line_at(range.end.saturating_sub(1).max(range.start)));
     let is_fence = |n: usize| lines.get(n - 1).is_some_and(|line| is_fence(line));
     let (language, body) = match kind {
@@ -141,14 +139,16 @@ fn plain(line: &str) -> String {
     for _ in 0..3 {
         let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
         let marker = ["- ", "* ", "+ ", "[ ] ", "[x] ", "[X] "].iter().find_map(|sign| rest.strip_prefix(sign));
-        let numbered = (digits.len() < rest.len()).then(|| digits.strip_prefix(". ").or(digits.strip_prefix(") "))).flatten();
+        let numbered =
+            (digits.len() < rest.len()).then(|| digits.strip_prefix(". ").or(digits.strip_prefix(") "))).flatten();
         match marker.or(numbered.filter(|_| !line.trim_start().starts_with('#'))) {
             Some(inner) => rest = inner.trim_start(),
             None => break,
         }
     }
     if rest.starts_with('|') {
-        let cells: Vec<&str> = rest.trim_matches('|').split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        let cells: Vec<&str> =
+            rest.trim_matches('|').split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
         return cells.join(" · ").replace("**", "");
     }
     rest.replace("**", "").replace("__", "").trim().to_owned()

@@ -1,5 +1,8 @@
 //! The code of a guide cut into units of work: SQL, commands, instructions in prose; with the comments that belong to each.
 
+#[cfg(test)]
+mod tests;
+
 use super::psql::{self, Call};
 use super::words::expects;
 use crate::runbook::sql::{self, Dialect};
@@ -38,18 +41,81 @@ pub struct Unit {
 type Line<'a> = (usize, &'a str);
 
 const SQL_WORDS: &[&str] = &[
-    "select", "insert", "update", "delete", "create", "alter", "drop", "truncate", "explain", "with", "begin", "commit",
-    "rollback", "start", "reindex", "vacuum", "analyze", "grant", "revoke", "comment", "set", "reset", "do", "merge", "refresh",
-    "cluster", "lock", "call", "copy", "show", "table", "values", "notify", "end", "savepoint", "release", "security", "declare",
+    "select",
+    "insert",
+    "update",
+    "delete",
+    "create",
+    "alter",
+    "drop",
+    "truncate",
+    "explain",
+    "with",
+    "begin",
+    "commit",
+    "rollback",
+    "start",
+    "reindex",
+    "vacuum",
+    "analyze",
+    "grant",
+    "revoke",
+    "comment",
+    "set",
+    "reset",
+    "do",
+    "merge",
+    "refresh",
+    "cluster",
+    "lock",
+    "call",
+    "copy",
+    "show",
+    "table",
+    "values",
+    "notify",
+    "end",
+    "savepoint",
+    "release",
+    "security",
+    "declare",
 ];
 /// Words that begin SQL and no command.
 const NOT_A_COMMAND: &[&str] = &[
-    "insert", "update", "delete", "create", "alter", "drop", "explain", "begin", "commit", "reindex", "vacuum", "analyze",
-    "grant", "revoke", "merge",
+    "insert", "update", "delete", "create", "alter", "drop", "explain", "begin", "commit", "reindex", "vacuum",
+    "analyze", "grant", "revoke", "merge",
 ];
 const COMMANDS: &[&str] = &[
-    "npm", "npx", "yarn", "pnpm", "git", "curl", "wget", "node", "python", "python3", "docker", "kubectl", "make", "psql", "cd",
-    "pg_dump", "pg_restore", "sudo", "systemctl", "pm2", "bundle", "rails", "rake", "php", "go", "cargo", "flyway", "helm", "bash", "sh",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "git",
+    "curl",
+    "wget",
+    "node",
+    "python",
+    "python3",
+    "docker",
+    "kubectl",
+    "make",
+    "psql",
+    "cd",
+    "pg_dump",
+    "pg_restore",
+    "sudo",
+    "systemctl",
+    "pm2",
+    "bundle",
+    "rails",
+    "rake",
+    "php",
+    "go",
+    "cargo",
+    "flyway",
+    "helm",
+    "bash",
+    "sh",
 ];
 
 fn first_word(text: &str) -> String {
@@ -61,7 +127,9 @@ fn first_word(text: &str) -> String {
 fn comment(line: &str) -> Option<&str> {
     let line = line.trim();
     let inner = line.strip_prefix("--").or_else(|| line.strip_prefix('#'));
-    inner.filter(|_| !line.starts_with("#!") && !line.starts_with("---")).map(|inner| inner.trim_matches(['#', '-', ' ']))
+    inner
+        .filter(|_| !line.starts_with("#!") && !line.starts_with("---"))
+        .map(|inner| inner.trim_matches(['#', '-', ' ']))
 }
 
 fn unit(work: Work, lines: Vec<usize>, lead: Vec<String>) -> Unit {
@@ -86,7 +154,13 @@ pub fn sql_units(all: &[Line<'_>]) -> Vec<Unit> {
     let numbers: Vec<usize> = all.iter().filter(|(_, line)| !line.trim().is_empty()).map(|(n, _)| *n).collect();
     let pieces = match sql::split(&text, Dialect::Postgres) {
         Ok(pieces) => pieces,
-        Err(problem) => return vec![unit(Work::Left(format!("not SQL that can be split: {}", problem.message)), numbers, Vec::new())],
+        Err(problem) => {
+            return vec![unit(
+                Work::Left(format!("not SQL that can be split: {}", problem.message)),
+                numbers,
+                Vec::new(),
+            )];
+        }
     };
     let mut units: Vec<Unit> = Vec::new();
     let mut lead: Vec<(usize, String)> = Vec::new();
@@ -99,8 +173,15 @@ pub fn sql_units(all: &[Line<'_>]) -> Vec<Unit> {
         let gap = between(all, next, first, &mut units, &mut lead);
         next = last + 1;
         // What stands behind the semicolon on the same line.
-        let tail = all.get(last).and_then(|(_, line)| line.rsplit_once("--")).filter(|(code, _)| code.trim_end().ends_with(';'));
-        let lines: Vec<usize> = all[first.min(all.len())..(last + 1).min(all.len())].iter().filter(|(_, line)| !line.trim().is_empty()).map(|(n, _)| *n).collect();
+        let tail = all
+            .get(last)
+            .and_then(|(_, line)| line.rsplit_once("--"))
+            .filter(|(code, _)| code.trim_end().ends_with(';'));
+        let lines: Vec<usize> = all[first.min(all.len())..(last + 1).min(all.len())]
+            .iter()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(n, _)| *n)
+            .collect();
         let word = first_word(&piece.sql);
         let control = matches!(word.as_str(), "begin" | "commit" | "end") && piece.sql.len() < 24;
         let reads = sql::only_reads(&piece.sql);
@@ -207,7 +288,10 @@ pub fn shell_units(all: &[Line<'_>]) -> Vec<Unit> {
         if let Some(words) = comment(&command.text).filter(|_| command.lines.len() == 1) {
             let words = words.to_owned();
             let joins_last = lead.is_empty() && !units.is_empty();
-            match units.last_mut().filter(|before| joins_last && (expects(&words) || !before.expected.is_empty() && together)) {
+            match units
+                .last_mut()
+                .filter(|before| joins_last && (expects(&words) || !before.expected.is_empty() && together))
+            {
                 Some(before) => {
                     before.lines.extend(command.lines);
                     before.expected.push(words);
@@ -289,11 +373,28 @@ fn is_stateful(command: &str) -> bool {
     }
     let word = command.split_whitespace().next().unwrap_or_default();
     let assigns = word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && command.split_whitespace().count() == 1
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && command.split_whitespace().count() == 1
             || command.starts_with(&format!("{name}=\"")) && command.ends_with('"')
     });
     assigns
-        || matches!(word, "cd" | "export" | "set" | "source" | "." | "exit" | "ssh" | "trap" | "read" | "pushd" | "function" | "if" | "for" | "while")
+        || matches!(
+            word,
+            "cd" | "export"
+                | "set"
+                | "source"
+                | "."
+                | "exit"
+                | "ssh"
+                | "trap"
+                | "read"
+                | "pushd"
+                | "function"
+                | "if"
+                | "for"
+                | "while"
+        )
         || word.starts_with("#!")
         || word.ends_with("()")
         || command.contains("$?")
@@ -340,7 +441,11 @@ fn is_whole(text: &str) -> bool {
         return false;
     }
     if let Some((_, rest)) = text.split_once("<<").filter(|(_, rest)| !rest.starts_with('<')) {
-        let mark: String = rest.trim_start_matches(['-', ' ', '\'', '"']).chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let mark: String = rest
+            .trim_start_matches(['-', ' ', '\'', '"'])
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
         return mark.is_empty() || text.lines().skip(1).any(|line| line.trim() == mark);
     }
     let mut quote = None;
@@ -364,49 +469,4 @@ fn depth(line: &str) -> i32 {
     let opens = matches!(first, "if" | "for" | "while" | "until" | "case") || line.ends_with('{');
     let closes = matches!(first, "fi" | "done" | "esac" | "}") || line.ends_with("; done") || line.ends_with("; fi");
     i32::from(opens) - i32::from(closes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(text: &str) -> Vec<(usize, &str)> {
-        text.lines().enumerate().map(|(n, line)| (n + 1, line)).collect()
-    }
-
-    fn works(units: &[Unit]) -> Vec<Work> {
-        units.iter().map(|unit| unit.work.clone()).collect()
-    }
-
-    #[test]
-    fn sql_is_cut_where_a_step_begins() {
-        let text = "-- Columns\nSELECT 1;\n-- Expected: 3\n\nBEGIN;\nalter table a add b int;\nalter table a add c int;\nCOMMIT;\n\nselect 2; -- Expected: 4\n";
-        let units = sql_units(&lines(text));
-        assert_eq!(
-            works(&units),
-            [Work::Sql("SELECT 1;".into()), Work::Sql("alter table a add b int;\nalter table a add c int;".into()), Work::Sql("select 2;".into())]
-        );
-        assert_eq!((units[0].lead[0].as_str(), units[0].expected[0].as_str()), ("Columns", "Expected: 3"));
-        assert_eq!(units[1].lines, [5, 6, 7, 8]);
-        assert_eq!(units[2].expected, ["Expected: 4"]);
-    }
-
-    #[test]
-    fn commands_are_cut_and_sql_among_them_is_found() {
-        let text = "# Stop\npm2 stop all\n\n# Count\npsql $DB -c \"SELECT 1;\"\nSELECT count(*)\nFROM a;\n-- Expected: 5\n\n1. Open the console\n2. Click\n";
-        let units = shell_units(&lines(text));
-        assert_eq!(units.len(), 4, "{units:?}");
-        assert_eq!(units[0].work, Work::Shell("pm2 stop all".into()));
-        assert_eq!(units[1].work, Work::Sql("SELECT 1;".into()));
-        assert_eq!(units[2].expected, ["Expected: 5"]);
-        assert!(matches!(&units[3].work, Work::Prose(items) if items.len() == 2));
-    }
-
-    #[test]
-    fn what_hangs_together_stays_together() {
-        for text in ["cd /app\ngit pull", "F=\"a b\"\npg_dump > \"$F\"", "if true; then\n  a\n\n  b\nfi\nc"] {
-            let units = shell_units(&lines(text));
-            assert_eq!(works(&units), [Work::Shell(text.into())], "{text}");
-        }
-    }
 }

@@ -60,7 +60,9 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
     }
     placer.end_section();
     if placer.book.roles.is_empty() {
-        for step in placer.book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| step.verb == Verb::Poll) {
+        for step in
+            placer.book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| step.verb == Verb::Poll)
+        {
             step.dead = Some("a poll, and the guide names no roles".to_owned());
         }
     }
@@ -160,7 +162,9 @@ impl Placer<'_> {
         match self.topic() {
             Topic::Followup(hours) => self.followup(hours, None, text, block.lines),
             Topic::Roles => self.role(&text, &block.lines),
-            Topic::Trouble => self.leave(&block.lines, "a known trouble: it belongs to the step it happens in (`trouble`)"),
+            Topic::Trouble => {
+                self.leave(&block.lines, "a known trouble: it belongs to the step it happens in (`trouble`)")
+            }
             Topic::Background if tick.is_none() => self.leave(&block.lines, EXPLAINS),
             _ => match words::after(&text).filter(|_| text.to_lowercase().contains("after ")) {
                 Some(hours) => self.followup(hours, Some(text.clone()), text, block.lines),
@@ -185,7 +189,9 @@ impl Placer<'_> {
         let alone = title.is_some();
         let title = title.or(heading.clone().map(|(text, _)| text)).unwrap_or_else(|| item.clone());
         let lines = lines.into_iter().chain(heading.filter(|_| !alone).map(|(_, line)| line));
-        if let Some(last) = self.book.followups.last_mut().filter(|last| !alone && last.title == title && last.hours == hours) {
+        if let Some(last) =
+            self.book.followups.last_mut().filter(|last| !alone && last.title == title && last.hours == hours)
+        {
             last.lines.extend(lines);
             if !last.items.contains(&item) {
                 last.items.push(item);
@@ -254,7 +260,9 @@ impl Placer<'_> {
             return self.expected(text.join("\n"), &numbers);
         }
         match (language, fence::looks_like(&all)) {
-            ("sql" | "postgresql" | "pgsql" | "postgres" | "psql", _) | ("", "sql") => self.units(fence::sql_units(&all)),
+            ("sql" | "postgresql" | "pgsql" | "postgres" | "psql", _) | ("", "sql") => {
+                self.units(fence::sql_units(&all))
+            }
             ("bash" | "sh" | "shell" | "zsh" | "console", _) | ("", "shell") => self.units(fence::shell_units(&all)),
             ("" | "text" | "txt" | "plain", _) if !self.asks_nothing() => self.tree(&all),
             ("" | "text" | "txt" | "plain", _) => self.leave(&numbers, EXPLAINS),
@@ -265,7 +273,8 @@ impl Placer<'_> {
     /// A plain fence: lines with the signs of a tree, or ticks, are items; lines without begin a group.
     fn tree(&mut self, all: &[(usize, &str)]) {
         const SIGNS: [char; 12] = ['│', '├', '└', '─', '|', '+', '-', '*', '•', '`', ' ', '\t'];
-        let is_item = |line: &str| line.trim_start().starts_with(SIGNS) || words::unticked(line).0.len() < line.trim().len();
+        let is_item =
+            |line: &str| line.trim_start().starts_with(SIGNS) || words::unticked(line).0.len() < line.trim().len();
         if !all.iter().any(|(_, line)| is_item(line)) {
             let text: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
             let lines = all.iter().filter(|(_, line)| !line.trim().is_empty()).map(|(n, _)| *n).collect();
@@ -295,8 +304,14 @@ impl Placer<'_> {
     }
 
     fn unit(&mut self, unit: Unit) {
-        let mut help: Vec<String> = unit.lead.iter().skip(1).chain(&unit.said).filter(|words| !words.is_empty()).cloned().collect();
-        let title = unit.lead.first().filter(|words| words.contains(char::is_alphanumeric)).cloned().unwrap_or_else(|| self.name());
+        let mut help: Vec<String> =
+            unit.lead.iter().skip(1).chain(&unit.said).filter(|words| !words.is_empty()).cloned().collect();
+        let title = unit
+            .lead
+            .first()
+            .filter(|words| words.contains(char::is_alphanumeric))
+            .cloned()
+            .unwrap_or_else(|| self.name());
         let mut outside = false;
         let verb = match unit.work {
             Work::Left(why) => return self.leave(&unit.lines, &why),
@@ -353,7 +368,8 @@ impl Placer<'_> {
         if let Some(home) = parts.get_mut(part) {
             // The questions of a poll are asked before it.
             let polled = home.steps.last().is_some_and(|step| step.verb == Verb::Poll);
-            let at = if polled && matches!(step.verb, Verb::Checklist(_)) { home.steps.len() - 1 } else { home.steps.len() };
+            let at =
+                if polled && matches!(step.verb, Verb::Checklist(_)) { home.steps.len() - 1 } else { home.steps.len() };
             home.steps.insert(at, step);
             self.last = Some((plan, part, at));
         }
@@ -393,7 +409,8 @@ impl Placer<'_> {
             _ => "migrate",
         };
         let (starts, end) = clock.map_or((None, None), |(start, end)| (Some(start), end));
-        let lasts = lasts.or(starts.zip(end).and_then(|(start, end)| end.checked_sub(start)).filter(|minutes| *minutes > 0));
+        let lasts =
+            lasts.or(starts.zip(end).and_then(|(start, end)| end.checked_sub(start)).filter(|minutes| *minutes > 0));
         // A phase that watches needs its length; the guide does not say it.
         let kind = if kind == "monitor" && lasts.is_none() { "verify" } else { kind };
         let id = unused(&mut self.part_ids, &slug(&title), "phase");

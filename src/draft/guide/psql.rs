@@ -22,7 +22,8 @@ pub fn call(command: &str) -> Option<Call> {
     let mut rest = rest.iter();
     while let Some(word) = rest.next() {
         let text = word.text.as_str();
-        let mut value = |inline: Option<&str>| inline.map(str::to_owned).or_else(|| rest.next().map(|next| next.text.clone()));
+        let mut value =
+            |inline: Option<&str>| inline.map(str::to_owned).or_else(|| rest.next().map(|next| next.text.clone()));
         match text {
             "-c" | "--command" => sent.push(value(None)?),
             "-f" | "--file" | "<" => file = Some(value(None)?),

@@ -51,7 +51,13 @@ pub fn runbook(book: &Book, guide: &str, id: &str, schema: &str) -> Rendered {
     }
     for one in &book.followups {
         let items: Vec<String> = one.items.iter().map(|item| label(item)).collect();
-        let _ = writeln!(out.text, "[[followup]]\nid    = {}\ntitle = {}\ndue   = \"+{}h\"", quote(&one.id), label(&one.title), one.hours);
+        let _ = writeln!(
+            out.text,
+            "[[followup]]\nid    = {}\ntitle = {}\ndue   = \"+{}h\"",
+            quote(&one.id),
+            label(&one.title),
+            one.hours
+        );
         let _ = writeln!(out.text, "checklist = [\n  {},\n]\n", items.join(",\n  "));
     }
     out
@@ -152,7 +158,10 @@ fn step(step: &Step, book: &Book) -> Option<String> {
         Verb::Psql(path) => {
             let path = quote(&literal(path)?);
             let _ = writeln!(out, "# The file was not beside the guide. Once it is: file = {path}");
-            let _ = writeln!(out, "run   = [\"psql\", \"-X\", \"-v\", \"ON_ERROR_STOP=1\", \"-f\", {path}]\nconnect = \"main\"");
+            let _ = writeln!(
+                out,
+                "run   = [\"psql\", \"-X\", \"-v\", \"ON_ERROR_STOP=1\", \"-f\", {path}]\nconnect = \"main\""
+            );
         }
         Verb::Shell(text) => {
             let _ = writeln!(out, "shell = {}", block(&literal(text)?));
@@ -182,7 +191,8 @@ pub fn ranges(lines: &[usize]) -> String {
             _ => parts.push((line, line)),
         }
     }
-    let words = parts.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    let words =
+        parts.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -17,10 +17,8 @@ pub struct Repair {
 
 /// None: there was nothing to repair.
 pub fn repair(text: &str) -> Option<Repair> {
-    let tables: [(&'static str, Vec<char>); 2] = [
-        ("Windows-1252", WINDOWS.chars().chain('\u{a0}'..='\u{ff}').collect()),
-        ("Mac Roman", MAC.chars().collect()),
-    ];
+    let tables: [(&'static str, Vec<char>); 2] =
+        [("Windows-1252", WINDOWS.chars().chain('\u{a0}'..='\u{ff}').collect()), ("Mac Roman", MAC.chars().collect())];
     let tried = tables.iter().map(|(encoding, table)| with(text, encoding, table));
     tried.filter(|one| one.places > 0).max_by_key(|one| one.places)
 }

@@ -12,7 +12,10 @@ const PATTERNS: &[(&str, &str)] = &[
     ("a password in an address", r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]+:)([^\s@/]+)(?:@)"),
     ("a bearer token", r"(?i)(\bbearer\s+)([A-Za-z0-9._~+/=-]{8,})"),
     ("a private key", r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)(.*)"),
-    ("a token", r"()(\b(?:gh[pousr]_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|xox[abpr]-[A-Za-z0-9-]{10,}|sk[-_](?:live_)?[A-Za-z0-9]{16,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}))"),
+    (
+        "a token",
+        r"()(\b(?:gh[pousr]_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|xox[abpr]-[A-Za-z0-9-]{10,}|sk[-_](?:live_)?[A-Za-z0-9]{16,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}))",
+    ),
     (
         "a value called a secret",
         r#"(?i)(\b[a-z0-9_]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|token)["']?\s*[=:]\s*["']?)([^\s"'$<{*`][^\s"'`,;]{3,})"#,
@@ -26,15 +29,19 @@ static COMPILED: LazyLock<Vec<(&str, Regex)>> =
 pub fn remove(text: &str) -> (String, Vec<(usize, String)>) {
     let mut found = Vec::new();
     let mut key = false;
-    let lines: Vec<String> = text.split('\n').enumerate().map(|(n, line)| {
-        // The body of a key is as secret as its first line.
-        if key {
-            key = !line.contains("-----END");
-            return if line.trim().is_empty() { line.to_owned() } else { REMOVED.to_owned() };
-        }
-        key = line.contains("PRIVATE KEY-----") && line.contains("BEGIN") && !line.contains("-----END");
-        clean(line, n + 1, &mut found)
-    }).collect();
+    let lines: Vec<String> = text
+        .split('\n')
+        .enumerate()
+        .map(|(n, line)| {
+            // The body of a key is as secret as its first line.
+            if key {
+                key = !line.contains("-----END");
+                return if line.trim().is_empty() { line.to_owned() } else { REMOVED.to_owned() };
+            }
+            key = line.contains("PRIVATE KEY-----") && line.contains("BEGIN") && !line.contains("-----END");
+            clean(line, n + 1, &mut found)
+        })
+        .collect();
     (lines.join("\n"), found)
 }
 
@@ -88,7 +95,12 @@ mod tests {
 
     #[test]
     fn names_of_secrets_stay() {
-        for line in ["psql $DATABASE_URL", "PGPASSWORD=$PW psql", "token: ${{ secrets.TOKEN }}", "postgres://user:<password>@h/d"] {
+        for line in [
+            "psql $DATABASE_URL",
+            "PGPASSWORD=$PW psql",
+            "token: ${{ secrets.TOKEN }}",
+            "postgres://user:<password>@h/d",
+        ] {
             assert_eq!(remove(line), (line.to_owned(), Vec::new()));
         }
     }

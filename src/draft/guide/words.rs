@@ -30,7 +30,18 @@ const TOPICS: &[(Topic, &[&str])] = &[
     (Topic::Rollback, &["rollback", "roll back", "restore", "revert", "back out", "backout"]),
     (
         Topic::Background,
-        &["overview", "reference", "related", "background", "why ", "documentation", "best practice", "summary", "notes", "context"],
+        &[
+            "overview",
+            "reference",
+            "related",
+            "background",
+            "why ",
+            "documentation",
+            "best practice",
+            "summary",
+            "notes",
+            "context",
+        ],
     ),
     (Topic::Monitor, &["monitor", "observ", "watch"]),
     (Topic::Verify, &["verif", "validat", "test", "smoke", "post-", "after "]),
@@ -38,8 +49,8 @@ const TOPICS: &[(Topic, &[&str])] = &[
     (
         Topic::Migrate,
         &[
-            "migrat", "execut", "appl", "run ", "deploy", "step", "phase", "fix", "remov", "drop", "stop", "start", "creat",
-            "add", "clean", "align", "during",
+            "migrat", "execut", "appl", "run ", "deploy", "step", "phase", "fix", "remov", "drop", "stop", "start",
+            "creat", "add", "clean", "align", "during",
         ],
     ),
 ];
@@ -120,8 +131,10 @@ pub fn expectation(text: &str) -> Option<String> {
     let found = NUMBER.as_ref()?.captures(text.trim())?;
     let rest = found[3].trim_start_matches(['*', '_']);
     // `5-10`, `100ms`, `4/4`, `100%`, `3 or 4` are no certain number of a cell.
-    let certain = rest.is_empty() || rest.starts_with(['(', ',', ';', '.', '✅']) && !rest.starts_with(|c: char| c.is_ascii_digit());
-    let certain = certain && !rest.starts_with(".0") && !rest[rest.len().min(1)..].starts_with(|c: char| c.is_ascii_digit());
+    let certain = rest.is_empty()
+        || rest.starts_with(['(', ',', ';', '.', '✅']) && !rest.starts_with(|c: char| c.is_ascii_digit());
+    let certain =
+        certain && !rest.starts_with(".0") && !rest[rest.len().min(1)..].starts_with(|c: char| c.is_ascii_digit());
     let fact = if found.get(2).is_some() { "rows" } else { "value" };
     certain.then(|| format!("{fact} == {}", &found[1]))
 }
@@ -130,7 +143,16 @@ pub fn expectation(text: &str) -> Option<String> {
 pub fn unticked(text: &str) -> (String, bool) {
     let mut rest = text.trim().to_owned();
     let mut ticked = false;
-    for (mark, done) in [("✅ YES", true), ("✅", true), ("☑", true), ("✔", true), ("✓", true), ("❓", false), ("❌", false), ("⬜", false)] {
+    for (mark, done) in [
+        ("✅ YES", true),
+        ("✅", true),
+        ("☑", true),
+        ("✔", true),
+        ("✓", true),
+        ("❓", false),
+        ("❌", false),
+        ("⬜", false),
+    ] {
         if rest.contains(mark) {
             rest = rest.replace(mark, " ").replace('\u{fe0f}', "");
             ticked |= done;
@@ -162,7 +184,9 @@ mod tests {
         assert_eq!(expectation("Expected: 52").as_deref(), Some("value == 52"));
         assert_eq!(expectation("-- Expected: 3 (all columns present)").as_deref(), Some("value == 3"));
         assert_eq!(expectation("**Expected Result:** 7 rows").as_deref(), Some("rows == 7"));
-        for vague in ["Expected: 5-10", "Expected: 100ms", "Expected: 4/4", "Expected: few", "Expected: 1.5", "Expected: 100%"] {
+        for vague in
+            ["Expected: 5-10", "Expected: 100ms", "Expected: 4/4", "Expected: few", "Expected: 1.5", "Expected: 100%"]
+        {
             assert_eq!(expectation(vague), None, "{vague}");
         }
     }

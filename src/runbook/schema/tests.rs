@@ -164,7 +164,8 @@ fn nothing_is_null_and_everything_is_explained() {
     let text = schema.to_string();
     assert!(!text.contains("\"null\""), "TOML knows no null");
     for (name, one) in schema["$defs"].as_object().unwrap() {
-        let bare = one["description"].as_str().is_none_or(str::is_empty) && one["enum"].is_null() && one["oneOf"].is_null();
+        let bare =
+            one["description"].as_str().is_none_or(str::is_empty) && one["enum"].is_null() && one["oneOf"].is_null();
         assert!(!bare || one["const"].is_string(), "{name} has no words for editors");
     }
 }
