@@ -60,11 +60,9 @@ pub fn blocks(text: &str, lines: &[&str]) -> Vec<Block> {
                 flush(&mut open, lines, &mut found);
                 open.pop();
             }
-            Event::End(TagEnd::Paragraph) => {
-                if open.last().is_some_and(|(kind, _)| *kind == Kind::Paragraph) {
-                    flush(&mut open, lines, &mut found);
-                    open.pop();
-                }
+            Event::End(TagEnd::Paragraph) if open.last().is_some_and(|(kind, _)| *kind == Kind::Paragraph) => {
+                flush(&mut open, lines, &mut found);
+                open.pop();
             }
             Event::TaskListMarker(tick) => {
                 if let Some((kind, _)) = open.last_mut() {

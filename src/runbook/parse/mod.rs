@@ -5,6 +5,8 @@ mod ending;
 mod head;
 mod phases;
 mod reader;
+#[cfg(test)]
+pub(super) mod record;
 mod steps;
 mod undo;
 mod values;
@@ -13,8 +15,6 @@ mod verify;
 mod watch;
 
 pub(super) use head::typed;
-#[cfg(test)]
-pub(super) use reader::record;
 pub(super) use verbs::facts_of;
 
 use std::cell::RefCell;

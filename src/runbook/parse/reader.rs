@@ -40,7 +40,7 @@ impl<'c, 't> Reader<'c, 't> {
     /// The value under `key`, which is from now on a known key.
     pub fn node(&self, key: &'static str) -> Option<Node<'t>> {
         #[cfg(test)]
-        record::key(self.what, key);
+        super::record::key(self.what, key);
         self.known.borrow_mut().push(key);
         self.table.get(key).map(|value| Node { value: value.get_ref(), span: value.span() })
     }
@@ -268,37 +268,6 @@ impl<'n> Notes<'n> {
                 self.say(span, message, "give one of them another id");
             }
         }
-    }
-}
-
-/// What the parser asks for, so that a test can compare it with the JSON Schema (`runbook::schema`).
-#[cfg(test)]
-pub(in crate::runbook) mod record {
-    use std::cell::RefCell;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    /// Keys by the kind of table that was read, and the words a key may have.
-    #[derive(Clone, Default)]
-    pub struct Record {
-        pub keys: BTreeMap<&'static str, BTreeSet<&'static str>>,
-        pub choices: BTreeMap<(&'static str, &'static str), BTreeSet<String>>,
-    }
-
-    thread_local! {
-        static RECORD: RefCell<Record> = RefCell::default();
-    }
-
-    pub fn key(what: &'static str, key: &'static str) {
-        RECORD.with_borrow_mut(|record| record.keys.entry(what).or_default().insert(key));
-    }
-
-    pub fn choices(what: &'static str, key: &'static str, words: impl Iterator<Item = String>) {
-        RECORD.with_borrow_mut(|record| record.choices.entry((what, key)).or_default().extend(words));
-    }
-
-    /// Everything that this thread's parser asked for since the last call.
-    pub fn take() -> Record {
-        RECORD.take()
     }
 }
 
