@@ -70,7 +70,8 @@ fn clean(line: &str, number: usize, found: &mut Vec<(usize, String)>) -> String 
 /// What stands for a secret without being one.
 fn is_placeholder(text: &str) -> bool {
     let named = text.starts_with(['$', '<', '{', '[', '%']) || text == REMOVED;
-    named || text.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '…'))
+    // Behind the first line of a key nothing more may stand.
+    named || !text.is_empty() && text.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '…'))
 }
 
 #[cfg(test)]

@@ -133,8 +133,7 @@ pub fn expectation(text: &str) -> Option<String> {
     // `5-10`, `100ms`, `4/4`, `100%`, `3 or 4` are no certain number of a cell.
     let certain = rest.is_empty()
         || rest.starts_with(['(', ',', ';', '.', '✅']) && !rest.starts_with(|c: char| c.is_ascii_digit());
-    let certain =
-        certain && !rest.starts_with(".0") && !rest[rest.len().min(1)..].starts_with(|c: char| c.is_ascii_digit());
+    let certain = certain && !rest.starts_with(".0") && !rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
     let fact = if found.get(2).is_some() { "rows" } else { "value" };
     certain.then(|| format!("{fact} == {}", &found[1]))
 }
