@@ -56,6 +56,15 @@ pub enum Cmd {
                       --env staging"
     )]
     Check(CheckArgs),
+    /// Write a new runbook around a folder of SQL files; asks, or takes flags and --yes
+    #[command(after_help = "Example: gonogo init windows/add-currency --from sql --yes")]
+    Init(InitArgs),
+    /// Make the draft of a runbook of a Markdown guide; says what became of every line
+    #[command(after_help = "Example: gonogo import MIGRATION_GUIDE.md -o windows/migration")]
+    Import(ImportArgs),
+    /// Print the JSON Schema of runbooks, for editors
+    #[command(after_help = "Example: gonogo schema > runbook.schema.json")]
+    Schema,
     /// Print what a run would do: every step as it would be sent, and how it is taken back; touches nothing
     #[command(after_help = "Example: gonogo plan runbooks/week1-wednesday --env staging")]
     Plan(PlanArgs),
@@ -453,6 +462,46 @@ pub struct DemoArgs {
     pub place: Where,
     #[command(flatten)]
     pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// The runbook's folder
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// What the window is called [default: after the folder]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// The runbook's id [default: after the title]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Its environment: staging, production; one that starts with `prod` is protected [default: staging]
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// The environment variable that holds the database's address [default: after the environment]
+    #[arg(long, value_name = "NAME")]
+    pub url_env: Option<String>,
+    /// How long the window lasts [default: 2h]
+    #[arg(long, value_name = "DURATION")]
+    pub lasts: Option<String>,
+    /// A folder of SQL files inside the runbook's folder [default: sql, where it is there]
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<String>,
+    /// Ask nothing: what no flag says has its default
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// The guide, in Markdown
+    pub guide: PathBuf,
+    /// The folder of the draft [default: the guide's path without its ending]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// The account of every line as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

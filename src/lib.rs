@@ -3,6 +3,7 @@
 pub mod app;
 pub mod child;
 pub mod cli;
+pub mod draft;
 pub mod dump;
 pub mod engine;
 pub mod failpoint;

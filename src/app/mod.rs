@@ -5,16 +5,20 @@ mod audit;
 mod check;
 mod check_env;
 mod demo;
+mod drafted;
 mod editor;
 mod engine;
 mod followups;
 mod headless;
+mod import;
+mod init;
 mod ledger;
 mod open;
 mod past;
 mod plan;
 mod rehearsed;
 mod replay;
+mod schema;
 mod screen;
 mod settle;
 mod shim;
@@ -75,6 +79,9 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
         Cmd::Approve(args) => approve::approve(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
+        Cmd::Schema => schema::schema(),
+        Cmd::Init(args) => init::init(&args),
+        Cmd::Import(args) => import::import(&args),
         Cmd::Targets(args) => targets::targets(&args),
         Cmd::Shim(args) => shim::shim(args),
         Cmd::Worker => worker::worker(),
@@ -108,6 +115,9 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
         Cmd::Plan(_)
         | Cmd::Approve(_)
+        | Cmd::Schema
+        | Cmd::Init(_)
+        | Cmd::Import(_)
         | Cmd::Completions { .. }
         | Cmd::Man
         | Cmd::Targets(_)

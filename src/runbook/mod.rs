@@ -16,6 +16,7 @@ mod parse;
 mod places;
 mod problem;
 mod render;
+pub mod schema;
 pub mod sql;
 mod suggest;
 mod text;

@@ -10,6 +10,8 @@ mod include;
 mod migrations;
 mod phases;
 mod reader;
+#[cfg(test)]
+pub(super) mod record;
 mod steps;
 mod trouble;
 mod undo;

@@ -39,6 +39,8 @@ impl<'c, 't> Reader<'c, 't> {
 
     /// The value under `key`, which is from now on a known key.
     pub fn node(&self, key: &'static str) -> Option<Node<'t>> {
+        #[cfg(test)]
+        super::record::key(self.what, key);
         self.known.borrow_mut().push(key);
         self.table.get(key).map(|value| Node { value: value.get_ref(), span: value.span() })
     }

@@ -86,6 +86,8 @@ pub(super) fn id_of(table: &Reader<'_, '_>, example: &str) -> Option<(String, Ra
 
 /// One of `known`, which stand for `values`.
 pub(super) fn one_of<T: Copy>(table: &Reader<'_, '_>, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    #[cfg(test)]
+    super::record::choices(table.what, key, choices.iter().map(|(word, _)| (*word).to_owned()));
     let text = table.text(key)?;
     let found = choices.iter().find(|(word, _)| *word == text.text);
     if found.is_none() {

@@ -1,0 +1,87 @@
+//! The draft before it is text: phases, steps, ways back, each with the lines of the guide it was made of.
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Checklist(Vec<String>),
+    /// The roles are those of the draft.
+    Poll,
+    Sql(String),
+    File(String),
+    /// A file that is not here: psql reads it.
+    Psql(String),
+    Shell(String),
+}
+
+impl Verb {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Checklist(_) => "checklist",
+            Self::Poll => "poll",
+            Self::Sql(_) => "sql",
+            Self::File(_) => "file",
+            Self::Psql(_) => "run",
+            Self::Shell(_) => "shell",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub id: String,
+    pub title: String,
+    pub help: Vec<String>,
+    pub verb: Verb,
+    pub expect: Option<String>,
+    /// It runs outside of a transaction.
+    pub outside: bool,
+    /// Lines of the guide, 1-based.
+    pub lines: Vec<usize>,
+    /// Why it is not in the draft after all.
+    pub dead: Option<String>,
+}
+
+/// A phase, or a way back.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub id: String,
+    pub title: String,
+    /// Of a phase.
+    pub kind: &'static str,
+    /// Minutes of the day at which it was planned to start.
+    pub starts: Option<u32>,
+    /// Minutes.
+    pub lasts: Option<u32>,
+    pub steps: Vec<Step>,
+    pub lines: Vec<usize>,
+}
+
+impl Part {
+    pub fn alive(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.dead.is_none())
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Followup {
+    pub id: String,
+    pub title: String,
+    pub hours: u32,
+    pub items: Vec<String>,
+    pub lines: Vec<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    pub title: Option<String>,
+    /// Id, words, line.
+    pub roles: Vec<(String, String, usize)>,
+    pub phases: Vec<Part>,
+    pub plans: Vec<Part>,
+    pub followups: Vec<Followup>,
+    /// Lines of the title.
+    pub named: Vec<usize>,
+    /// Lines that went nowhere, with the reason.
+    pub left: Vec<(usize, String)>,
+    /// Lines whose ticks were dropped.
+    pub ticks: Vec<usize>,
+}

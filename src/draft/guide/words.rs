@@ -1,0 +1,198 @@
+//! What the words of a guide mean: what a heading is about, clock times, lengths, expectations, ticks.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What a part of a guide is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    Prepare,
+    Migrate,
+    Verify,
+    Monitor,
+    Rollback,
+    Trouble,
+    /// Hours after the end.
+    Followup(u32),
+    Criteria,
+    Roles,
+    GoNoGo,
+    /// Explains; asks for nothing.
+    Background,
+}
+
+const TOPICS: &[(Topic, &[&str])] = &[
+    (Topic::Trouble, &["troubleshoot", "mistake", "known issue", "faq"]),
+    (Topic::GoNoGo, &["go/no-go", "go / no-go", "no-go", "decision point"]),
+    (Topic::Criteria, &["success criteria", "acceptance", "definition of done"]),
+    (Topic::Roles, &["responsibilit", "roles", "who does what"]),
+    (Topic::Rollback, &["rollback", "roll back", "restore", "revert", "back out", "backout"]),
+    (
+        Topic::Background,
+        &[
+            "overview",
+            "reference",
+            "related",
+            "background",
+            "why ",
+            "documentation",
+            "best practice",
+            "summary",
+            "notes",
+            "context",
+        ],
+    ),
+    (Topic::Monitor, &["monitor", "observ", "watch"]),
+    (Topic::Verify, &["verif", "validat", "test", "smoke", "post-", "after "]),
+    (Topic::Prepare, &["pre-", "prereq", "prepar", "backup", "before", "safety", "checklist", "announce"]),
+    (
+        Topic::Migrate,
+        &[
+            "migrat", "execut", "appl", "run ", "deploy", "step", "phase", "fix", "remov", "drop", "stop", "start",
+            "creat", "add", "clean", "align", "during",
+        ],
+    ),
+];
+
+/// Some topics hold for everything below their heading.
+pub fn topic(heading: &str, above: Option<Topic>) -> Topic {
+    if let Some(topic) = above.filter(|topic| {
+        matches!(topic, Topic::Trouble | Topic::Roles | Topic::Criteria | Topic::Rollback | Topic::Followup(_))
+    }) {
+        return topic;
+    }
+    let words = heading.to_lowercase();
+    if let Some(hours) = after(&words) {
+        return Topic::Followup(hours);
+    }
+    let found = TOPICS.iter().find(|(_, signs)| signs.iter().any(|sign| words.contains(sign))).map(|(topic, _)| *topic);
+    match found {
+        // To try the way back is not the way back.
+        Some(Topic::Rollback) if words.contains("test") => Topic::Verify,
+        Some(topic) => topic,
+        None => above.unwrap_or(Topic::Background),
+    }
+}
+
+static AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(?:first|after|within|next|for)\s+(?:(\d+)(?:\s*[-–]\s*(\d+))?\s+)?(hour|day|week|month)s?\b|^(\d+)\s+(hour|day|week)s?\s+(?:after|later)").ok()
+});
+
+/// `First 24 Hours`, `after 7 days`, `first week`: hours.
+pub fn after(words: &str) -> Option<u32> {
+    let words = words.to_lowercase();
+    let found = AFTER.as_ref()?.captures(&words)?;
+    let number = found.get(2).or(found.get(1)).or(found.get(4)).map_or(Some(1), |n| n.as_str().parse().ok())?;
+    let unit = match found.get(3).or(found.get(5))?.as_str() {
+        "hour" => 1,
+        "day" => 24,
+        "week" => 7 * 24,
+        _ => 30 * 24,
+    };
+    Some(u32::checked_mul(number, unit)?.min(365 * 24)).filter(|hours| *hours > 0)
+}
+
+static CLOCK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[(\s])([01]?\d|2[0-3]):([0-5]\d)(?:\s*(?:-|–|—|to)\s*([01]?\d|2[0-3]):([0-5]\d))?").ok()
+});
+
+/// `08:00` and `08:00 - 08:30`: minutes of the day, start and end.
+pub fn clock(text: &str) -> Option<(u32, Option<u32>)> {
+    let found = CLOCK.as_ref()?.captures(text)?;
+    let part = |n: usize| found.get(n).and_then(|part| part.as_str().parse::<u32>().ok());
+    let end = part(3).zip(part(4)).map(|(hour, minute)| hour * 60 + minute);
+    Some((part(1)? * 60 + part(2)?, end))
+}
+
+static LASTS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\(\s*~?(\d{1,4})\s*(min|minute|hour|hr|h)s?\s*\)").ok());
+
+/// `(30 min)`, `(2 hours)`: minutes.
+pub fn lasts(text: &str) -> Option<u32> {
+    let found = LASTS.as_ref()?.captures(text)?;
+    let number: u32 = found[1].parse().ok()?;
+    let minutes = if found[2].to_lowercase().starts_with('h') { number * 60 } else { number };
+    (1..=7 * 24 * 60).contains(&minutes).then_some(minutes)
+}
+
+/// True for words that say what an answer should be.
+pub fn expects(text: &str) -> bool {
+    let words = text.trim_start_matches(['*', '-', '#', ' ', '_']).to_lowercase();
+    ["expected", "should return", "should be", "expect:"].iter().any(|sign| words.starts_with(sign))
+}
+
+static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^[*\-#_\s]*expect(?:ed)?(?:\s+(?:results?|output|value|count))?\s*[:=]?[*_\s]*[:=]\s*[*_\s]*(\d{1,15})\s*(rows?\b)?\s*(.*)$").ok()
+});
+
+/// `Expected: 43` and `Expected Result: 3 rows` as an expression. None where no certain number can be read.
+pub fn expectation(text: &str) -> Option<String> {
+    let found = NUMBER.as_ref()?.captures(text.trim())?;
+    let rest = found[3].trim_start_matches(['*', '_']);
+    // `5-10`, `100ms`, `4/4`, `100%`, `3 or 4` are no certain number of a cell.
+    let certain = rest.is_empty()
+        || rest.starts_with(['(', ',', ';', '.', '✅']) && !rest.starts_with(|c: char| c.is_ascii_digit());
+    let certain = certain && !rest.starts_with(".0") && !rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+    let fact = if found.get(2).is_some() { "rows" } else { "value" };
+    certain.then(|| format!("{fact} == {}", &found[1]))
+}
+
+/// The text without the marks that say "done" in advance. The second: there were some.
+pub fn unticked(text: &str) -> (String, bool) {
+    let mut rest = text.trim().to_owned();
+    let mut ticked = false;
+    for (mark, done) in [
+        ("✅ YES", true),
+        ("✅", true),
+        ("☑", true),
+        ("✔", true),
+        ("✓", true),
+        ("❓", false),
+        ("❌", false),
+        ("⬜", false),
+    ] {
+        if rest.contains(mark) {
+            rest = rest.replace(mark, " ").replace('\u{fe0f}', "");
+            ticked |= done;
+        }
+    }
+    (rest.split_whitespace().collect::<Vec<_>>().join(" "), ticked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_lengths_are_read() {
+        assert_eq!(clock("08:00 - Preparation Phase"), Some((480, None)));
+        assert_eq!(clock("Before Migration (08:00 - 08:30)"), Some((480, Some(510))));
+        assert_eq!(lasts("Preparation (30 min)"), Some(30));
+        assert_eq!(lasts("Monitor (2 hours)"), Some(120));
+        assert_eq!(lasts("no length"), None);
+        assert_eq!(after("First 24 Hours"), Some(24));
+        assert_eq!(after("Immediate (First 2 Hours)"), Some(2));
+        assert_eq!(after("First Week"), Some(168));
+        assert_eq!(after("Delete rollback artifacts after 7 days"), Some(168));
+        assert_eq!(after("After Migration"), None);
+    }
+
+    #[test]
+    fn only_certain_numbers_are_expected() {
+        assert_eq!(expectation("Expected: 52").as_deref(), Some("value == 52"));
+        assert_eq!(expectation("-- Expected: 3 (all columns present)").as_deref(), Some("value == 3"));
+        assert_eq!(expectation("**Expected Result:** 7 rows").as_deref(), Some("rows == 7"));
+        for vague in
+            ["Expected: 5-10", "Expected: 100ms", "Expected: 4/4", "Expected: few", "Expected: 1.5", "Expected: 100%"]
+        {
+            assert_eq!(expectation(vague), None, "{vague}");
+        }
+    }
+
+    #[test]
+    fn ticks_are_dropped() {
+        assert_eq!(unticked("❓ Backups there? ✅ YES"), ("Backups there?".into(), true));
+        assert_eq!(unticked("Team told"), ("Team told".into(), false));
+    }
+}

@@ -1,0 +1,319 @@
+//! A new runbook: a window of the usual shape around a folder of SQL files, with comments where a person has to think.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::write::{comment, literal, quote, slug, unused};
+use crate::runbook::sql::{self, Dialect};
+
+/// What a new runbook is made of.
+pub struct Answers {
+    pub title: String,
+    /// An id of the language.
+    pub id: String,
+    /// The environment's name: an id of the language.
+    pub environment: String,
+    pub protected: bool,
+    /// The name of the environment variable that holds the database's address.
+    pub variable: String,
+    /// How long the window lasts: a duration of the language.
+    pub lasts: String,
+    /// In the order in which they are to run.
+    pub files: Vec<SqlFile>,
+}
+
+/// A file of SQL.
+pub struct SqlFile {
+    /// From the runbook's folder, as `file` takes it.
+    pub path: String,
+    /// Err: why it cannot be used, in a few words.
+    pub text: Result<String, String>,
+}
+
+/// A file's part in the runbook.
+struct Part<'a> {
+    file: &'a SqlFile,
+    transaction: bool,
+    only_reads: bool,
+    undo: Option<(&'a SqlFile, bool)>,
+}
+
+/// The text of a `runbook.toml`. `schema`: its first line.
+pub fn runbook(answers: &Answers, schema: &str) -> String {
+    let mut left_out = Vec::new();
+    let parts = parts(&answers.files, &mut left_out);
+    let mut out = head(answers, schema);
+    out.push_str(PREPARE);
+    out.push_str("[[phase]]\nid = \"migrate\"\n\n");
+    let mut taken: BTreeSet<String> =
+        ["backup-folder", "backup", "backup-reads", "ready", "go", "changes", "answers", "checked"]
+            .map(String::from)
+            .into();
+    let changes: Vec<&Part<'_>> = parts.iter().filter(|part| !part.only_reads).collect();
+    for part in &changes {
+        step(&mut out, part, &mut taken);
+    }
+    if changes.is_empty() {
+        out.push_str(NO_CHANGES);
+    }
+    verify(&mut out, &parts, &mut taken);
+    out.push_str(ENDING);
+    if !left_out.is_empty() {
+        out.push_str("\n# Left out:\n");
+        for words in left_out {
+            let _ = writeln!(out, "#   {}", comment(&words));
+        }
+    }
+    out
+}
+
+fn head(answers: &Answers, schema: &str) -> String {
+    let title = literal(&answers.title).unwrap_or_else(|| answers.id.clone());
+    let protected = if answers.protected {
+        "protected    = true                     # the database's name is typed before the first step\n"
+    } else {
+        ""
+    };
+    format!(
+        "{schema}
+# One file is one maintenance window. `gonogo check` reads it as a run would, `gonogo plan` prints what would be sent.
+format = 1
+id     = {id}
+title  = {title}
+window = {{ lasts = {lasts} }}                  # starts = 2024-01-31T08:00:00Z plans it; without, it starts with the run
+
+[roles]
+dba = \"Database admin\"
+app = \"Application\"
+
+[vars]
+backup = \"backups/{{{{ run.id }}}}.dump\"
+
+[environments.{environment}]
+{protected}targets.main = {url}
+
+# A number, measured again and again, and what it does when it is bad:
+# [[probe]]
+# id    = \"error_rate\"
+# unit  = \"%\"
+# every = \"5s\"
+# prometheus = {{ url = \"env:PROMETHEUS_URL\", query = '100 * sum(rate(http_requests_total{{status=~\"5..\"}}[1m])) / sum(rate(http_requests_total[1m]))' }}
+#
+# [[trigger]]
+# id      = \"errors-high\"
+# when    = \"error_rate > 2\"
+# lasting = \"30s\"
+# during  = [\"migrate\", \"verify\", \"monitor\"]
+# then    = \"rollback\"                     # warn | hold | rollback
+# missing = \"hold\"                         # no data is not good data
+
+",
+        id = quote(&answers.id),
+        title = quote(&title),
+        lasts = quote(&answers.lasts),
+        environment = answers.environment,
+        url = quote(&format!("env:{}", answers.variable)),
+    )
+}
+
+const PREPARE: &str = r#"[[phase]]
+id = "prepare"
+
+[[phase.step]]
+id    = "backup-folder"
+title = "A folder for the backup"
+run   = ["mkdir", "-p", "-m", "0700", "backups"]
+undo  = "none needed"
+
+[[phase.step]]
+id       = "backup"
+title    = "Take the backup"
+role     = "dba"
+run      = ["pg_dump", "--format=custom", "--lock-wait-timeout=30s", "--file", "{{ backup }}"]
+connect  = "main"
+produces = "{{ backup }}"
+expect   = "exit == 0 and file.size > 0"
+timeout  = "1h"
+undo     = "none needed"
+
+# A listing also succeeds on a dump that was cut off. Only a full read fails.
+[[phase.step]]
+id      = "backup-reads"
+title   = "Read the whole backup"
+role    = "dba"
+run     = ["pg_restore", "--exit-on-error", "--file", "/dev/null", "{{ backup }}"]
+timeout = "1h"
+undo    = "none needed"
+
+[[phase.step]]
+id        = "ready"
+title     = "Ready to migrate"
+checklist = [
+  "Everybody concerned was told",
+  "The same files ran on a copy of this database",
+  { ask = "Who decides if something goes wrong?", answer = "required" },
+]
+
+[[phase.step]]
+id    = "go"
+title = "Go / no-go"
+poll  = ["dba", "app"]
+
+"#;
+
+const NO_CHANGES: &str = r#"# No SQL file was found: a step looks like this.
+# [[phase.step]]
+# id     = "add-column"
+# title  = "Add the column"
+# file   = "sql/add_column.sql"            # or sql = "alter table …"
+# undo   = { file = "sql/add_column_down.sql" }
+[[phase.step]]
+id        = "changes"
+title     = "The changes"
+checklist = ["This step was replaced by the real ones"]
+
+"#;
+
+const ENDING: &str = r#"[[phase]]
+id    = "monitor"
+lasts = "30m"                              # holds here, triggers armed, until the time is over
+
+# Another way back than the undo of every done step:
+# [[rollback]]
+# id    = "restore"
+# title = "Restore the backup"
+# [[rollback.step]]
+# run     = ["pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error", "-d", "{{ target.main.database }}", "{{ backup }}"]
+# connect = "main"
+# loses   = "every write since the backup"
+
+[[followup]]
+title     = "Delete the backup"
+due       = "+48h"
+checklist = ["The backup of this window was removed, or moved to where it is kept"]
+"#;
+
+/// Which file does what, in their order.
+fn parts<'a>(files: &'a [SqlFile], left_out: &mut Vec<String>) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for file in files.iter().filter(|file| base_of_down(&file.path).is_none()) {
+        let (transaction, only_reads) = match usable(file) {
+            Ok(found) => found,
+            Err(why) => {
+                left_out.push(format!("{}: {why}", file.path));
+                continue;
+            }
+        };
+        let base = base_of_up(&file.path);
+        let down = files.iter().find(|down| base_of_down(&down.path).is_some_and(|of| of == base));
+        let undo = down.filter(|_| !only_reads).and_then(|down| match usable(down) {
+            Ok((transaction, _)) => Some((down, transaction)),
+            Err(why) => {
+                left_out.push(format!("{}: {why}", down.path));
+                None
+            }
+        });
+        parts.push(Part { file, transaction, only_reads, undo });
+    }
+    let used: Vec<&str> = parts.iter().filter_map(|part| part.undo.map(|(down, _)| down.path.as_str())).collect();
+    for down in files.iter().filter(|file| base_of_down(&file.path).is_some() && !used.contains(&file.path.as_str())) {
+        if !left_out.iter().any(|words| words.starts_with(&format!("{}: ", down.path))) {
+            left_out.push(format!("{}: a way back, but of which file?", down.path));
+        }
+    }
+    parts
+}
+
+/// Whether it runs in a transaction, and whether it only reads. Err: why it cannot be a step.
+fn usable(file: &SqlFile) -> Result<(bool, bool), String> {
+    let text = file.text.as_ref().map_err(Clone::clone)?;
+    for sign in ["{{", "{%", "{#"] {
+        if text.contains(sign) || file.path.contains(sign) {
+            return Err(format!("it holds `{sign}`, which would be read as a template"));
+        }
+    }
+    let findings = sql::judge(text, Dialect::Postgres, true);
+    if findings.is_empty() {
+        return Ok((true, sql::only_reads(text)));
+    }
+    match sql::judge(text, Dialect::Postgres, false).into_iter().next() {
+        None => Ok((false, false)),
+        Some(finding) => Err(format!("{} ({})", finding.message, finding.hint)),
+    }
+}
+
+/// `sql/011_down.sql`, `sql/011.down.sql`: `sql/011`.
+fn base_of_down(path: &str) -> Option<String> {
+    ending(path, &["_down", ".down", "-down", "_rollback", ".rollback", "-rollback", "_undo", ".undo", "-undo"])
+}
+
+fn base_of_up(path: &str) -> String {
+    let whole = || path.strip_suffix(".sql").unwrap_or(path).to_owned();
+    ending(path, &["_up", ".up", "-up"]).unwrap_or_else(whole)
+}
+
+fn ending(path: &str, endings: &[&str]) -> Option<String> {
+    let stem = path.strip_suffix(".sql")?;
+    endings.iter().find_map(|end| stem.strip_suffix(end)).map(str::to_owned)
+}
+
+fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
+    let path = &part.file.path;
+    let name = base_of_up(path);
+    let name = name.rsplit('/').next().unwrap_or(&name);
+    let id = unused(taken, &slug(name), "file");
+    let title = name.replace(['_', '-'], " ");
+    let title = if title.trim().is_empty() { id.clone() } else { title };
+    let _ = writeln!(out, "[[phase.step]]\nid    = {}\ntitle = {}", quote(&id), quote(title.trim()));
+    let _ = writeln!(out, "role  = \"dba\"\nfile  = {}", quote(path));
+    if !part.transaction {
+        out.push_str("transaction = \"none\"                     # a statement in it cannot run in a transaction\n");
+    }
+    match part.undo {
+        Some((down, true)) => {
+            let _ = writeln!(out, "undo  = {{ file = {} }}", quote(&down.path));
+        }
+        Some((down, false)) => {
+            let _ = writeln!(out, "undo  = {{ file = {}, transaction = \"none\" }}", quote(&down.path));
+        }
+        None if part.only_reads => {}
+        None => out.push_str(
+            "# undo = { sql = \"…\" }                     # how is it taken back? or: undo = \"irreversible\"\n",
+        ),
+    }
+    out.push('\n');
+}
+
+/// Queries bring answers that only a person can judge until somebody writes what they must be.
+fn verify(out: &mut String, parts: &[Part<'_>], taken: &mut BTreeSet<String>) {
+    out.push_str("[[phase]]\nid = \"verify\"\n\n");
+    let queries: Vec<&Part<'_>> = parts.iter().filter(|part| part.only_reads).collect();
+    for part in &queries {
+        step(out, part, taken);
+        // Beside the step's own keys.
+        out.truncate(out.trim_end().len());
+        out.push_str("\n# expect = \"value == 43\"                   # what must the answer be? Then the checklist below can go\n\n");
+    }
+    if queries.is_empty() {
+        out.push_str(CHECKED);
+        return;
+    }
+    out.push_str("[[phase.step]]\nid        = \"answers\"\ntitle     = \"The answers are right\"\nchecklist = [\n");
+    for part in queries {
+        let _ = writeln!(out, "  {},", quote(&format!("The answer of {} was read, and is right", part.file.path)));
+    }
+    out.push_str("]\n\n");
+}
+
+const CHECKED: &str = r#"# What must be true now? A query with an expectation says it better than a box:
+# [[phase.step]]
+# id     = "no-row-without-currency"
+# sql    = "select count(*) from orders where currency is null"
+# expect = "value == 0"
+[[phase.step]]
+id        = "checked"
+title     = "The application works"
+role      = "app"
+checklist = ["The application was tried by hand, and its log is clean"]
+
+"#;

@@ -1,0 +1,231 @@
+//! `gonogo import` on guides of the shapes people write: each becomes a runbook that `gonogo check` accepts, and every word
+//! of every line is in the draft or in the list at its end.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gonogo::draft::guide::{Fate, Guide, Import, import};
+use gonogo::runbook::{self, PhaseKind, Runbook, Source, Verb};
+use proptest::prelude::*;
+
+fn imported(text: &str) -> Import {
+    let guide = Guide { text, name: "guide.md", schema: "#:schema ./x.json", read: &|_| None };
+    import(&guide).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+fn read(import: &Import) -> Runbook {
+    let source = Source { name: "draft".into(), text: import.toml.clone(), ..Source::default() };
+    runbook::from_source(source, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Every text of the draft as it means, and its comments as they stand.
+fn said(toml: &str) -> String {
+    fn texts(value: &toml::Value, out: &mut String) {
+        match value {
+            toml::Value::String(text) => out.extend([text, "\n"]),
+            toml::Value::Array(items) => items.iter().for_each(|item| texts(item, out)),
+            toml::Value::Table(table) => table.values().for_each(|item| texts(item, out)),
+            _ => {}
+        }
+    }
+    let mut out = String::new();
+    texts(&toml::Value::Table(toml::from_str(toml).unwrap()), &mut out);
+    let comments = toml.lines().filter(|line| line.starts_with('#'));
+    out.extend(comments.map(|line| format!("{line}\n")));
+    out
+}
+
+/// Every line has a fate, and every word of a line that has words is said in the draft.
+fn accounted(text: &str) -> Import {
+    let import = imported(text);
+    let said = said(&import.toml);
+    assert_eq!(import.account.lines.len(), text.replace("\r\n", "\n").split('\n').count());
+    for (n, line) in import.account.lines.iter().enumerate() {
+        match line.fate {
+            Fate::Blank => assert!(line.text.trim().is_empty()),
+            Fate::Sign => {
+                let fence = line.text.contains("```") || line.text.contains("~~~");
+                assert!(fence || !line.text.contains(char::is_alphanumeric), "line {}: {}", n + 1, line.text);
+            }
+            Fate::Used(_) | Fate::Left(_) => {
+                let sign = |c: char| c.is_ascii_digit() || " \t>-*+".contains(c);
+                let bare = line.text.trim_start_matches(sign);
+                for word in bare.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+                    let place = (n + 1, &line.text, &line.fate);
+                    assert!(said.contains(word), "`{word}` of {place:?} is lost in\n{}", import.toml);
+                }
+            }
+        }
+    }
+    import
+}
+
+fn guide(name: &str) -> Import {
+    accounted(&fs::read_to_string(Path::new("tests/guides").join(name)).unwrap())
+}
+
+fn expectations(book: &Runbook) -> Vec<&str> {
+    book.steps().filter_map(|step| step.expect.as_ref()).map(|expr| expr.source.as_str()).collect()
+}
+
+#[test]
+fn nothing_of_a_guide_is_lost() {
+    let mut seen = 0;
+    for entry in fs::read_dir("tests/guides").unwrap() {
+        let path = entry.unwrap().path();
+        let import = accounted(&fs::read_to_string(&path).unwrap());
+        assert!(read(&import).steps().count() > 1, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 4);
+}
+
+#[test]
+fn a_window_keeps_its_shape() {
+    let import = guide("window.md");
+    let book = read(&import);
+    let phases: Vec<(&str, PhaseKind)> = book.phases.iter().map(|phase| (phase.title.as_str(), phase.kind)).collect();
+    let monitor = book.phases.iter().find(|phase| phase.kind == PhaseKind::Monitor);
+    let monitor = monitor.unwrap_or_else(|| panic!("{phases:?}"));
+    assert_eq!(monitor.lasts.unwrap().as_secs(), 7200);
+    assert_eq!(monitor.at.unwrap().as_secs(), 5400);
+    assert_eq!(import.account.ticks.len(), 4);
+    let roles: Vec<&str> = book.roles.iter().map(|(_, words)| words.as_str()).collect();
+    assert_eq!(roles, ["Database Admin", "Backend Lead"]);
+    assert!(book.steps().any(|step| matches!(&step.verb, Verb::Poll(roles) if roles.len() == 2)));
+    assert_eq!(expectations(&book), ["value == 4110"]);
+    let sql = |step: &runbook::Step| match &step.verb {
+        Verb::Sql(script) => Some((script.transaction, script.text.clone())),
+        _ => None,
+    };
+    let scripts: Vec<(bool, String)> = book.steps().filter_map(sql).collect();
+    assert_eq!(scripts.len(), 3);
+    assert!(scripts[0].0 && scripts[0].1.contains("CREATE TABLE") && scripts[0].1.contains("INSERT"));
+    assert!(!scripts[2].0 && scripts[2].1.contains("CONCURRENTLY"));
+    let dues: Vec<u64> = book.followups.iter().map(|one| one.due.as_secs() / 3600).collect();
+    assert_eq!(dues, [24, 168]);
+    assert_eq!(book.rollbacks.len(), 1);
+    assert_eq!(sql(&book.rollbacks[0].steps[1]).unwrap().1, "DROP TABLE ledger_lines;");
+}
+
+#[test]
+fn commands_and_ways_back_are_understood() {
+    let import = guide("steps.md");
+    let book = read(&import);
+    let shell = |step: &runbook::Step| match &step.verb {
+        Verb::Shell(text) => Some(text.clone()),
+        _ => None,
+    };
+    let shells: Vec<String> = book.steps().filter_map(shell).collect();
+    assert!(shells[0].contains("pg_dump") && shells[0].contains("exit 1"), "the backup is one script: {shells:?}");
+    assert!(book.steps().any(|step| matches!(&step.verb, Verb::Run(argv) if argv.last().unwrap() == "checks/all.sql")));
+    assert_eq!(expectations(&book), ["rows == 1", "value == 0"]);
+    // Dropping the database from another one is no statement of the target's.
+    assert!(book.rollbacks[0].steps.iter().filter_map(shell).any(|text| text.contains("DROP DATABASE")));
+    let lines = import.account.lines.iter().filter(|line| matches!(line.fate, Fate::Left(_)));
+    let left: Vec<&str> = lines.map(|line| line.text.trim()).collect();
+    for words in ["\\d customers", "psql -h db1 -U shop", "<div>Written by hand</div>", "**Cause:** an earlier attempt"]
+    {
+        assert!(left.contains(&words), "{words}: {left:#?}");
+    }
+}
+
+#[test]
+fn secrets_are_named_and_not_copied() {
+    let import = guide("secrets.md");
+    for secret in ["correct-horse-battery", "tr0ub4dor", "aaaabbbbccccdddd"] {
+        assert!(!import.toml.contains(secret), "{secret}");
+        assert!(!import.account.to_json().to_string().contains(secret), "{secret}");
+    }
+    let lines: Vec<usize> = import.account.secrets.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [10, 11, 12]);
+}
+
+#[test]
+fn what_was_read_wrongly_is_put_right() {
+    let import = guide("mangled.md");
+    assert_eq!(import.account.repaired.unwrap().0, "Windows-1252");
+    assert!(import.toml.contains("Guide — München") && import.toml.contains("Grüße an alle → jetzt"));
+    assert_eq!(import.account.ticks, [6]);
+}
+
+fn gonogo(args: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gonogo")).args(args).current_dir(folder).output().unwrap()
+}
+
+#[test]
+fn the_command_writes_a_draft_that_is_checked_and_never_writes_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::copy("tests/guides/steps.md", at("steps.md")).unwrap();
+    fs::create_dir_all(at("out/checks")).unwrap();
+    fs::write(at("out/checks/all.sql"), "select 1;\n").unwrap();
+    let output = gonogo(&["import", "steps.md", "-o", "out", "--json"], folder.path());
+    assert!(output.status.success(), "{output:?}");
+    let account: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(account["steps"]["file"], 1, "a file beside the draft is taken: {account:#}");
+    assert!(account["left"].as_array().unwrap().len() > 3);
+    let draft = fs::read_to_string(at("out/runbook.toml")).unwrap();
+    assert!(draft.starts_with("#:schema ./runbook.schema.json\n") && at("out/runbook.schema.json").exists());
+    assert!(gonogo(&["check", "out"], folder.path()).status.success());
+    let again = gonogo(&["import", "steps.md", "-o", "out"], folder.path());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("there already"));
+    assert_eq!(fs::read_to_string(at("out/runbook.toml")).unwrap(), draft);
+    let words = gonogo(&["import", "steps.md", "-o", "second"], folder.path());
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    assert!(words.contains("listed at its end"), "{words}");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(gonogo(&["import", "nothing.md"], folder.path()).status.code(), Some(1));
+    fs::write(folder.path().join("latin.md"), b"# caf\xe9\n").unwrap();
+    assert_eq!(gonogo(&["import", "latin.md"], folder.path()).status.code(), Some(2));
+    let files: Vec<PathBuf> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files, [folder.path().join("latin.md")]);
+}
+
+/// A line of a guide, or a piece of one.
+fn piece() -> impl Strategy<Value = String> {
+    let words = "[a-zA-Z0-9 ,:;.'\"$(){}%#|<>/\\\\äß✅`*_-]{0,30}";
+    prop_oneof![
+        words.prop_map(|text| text),
+        words.prop_map(|text| format!("## {text}")),
+        words.prop_map(|text| format!("### Step 2: {text}")),
+        Just("## Rollback".to_owned()),
+        Just("## Success criteria".to_owned()),
+        Just("### First 24 Hours".to_owned()),
+        Just("## Go/No-Go".to_owned()),
+        Just("## Team responsibilities".to_owned()),
+        words.prop_map(|text| format!("- [x] {text}")),
+        words.prop_map(|text| format!("- {text}")),
+        words.prop_map(|text| format!("  1. {text}")),
+        words.prop_map(|text| format!("| {text} | b |")),
+        Just("```sql".to_owned()),
+        Just("```bash".to_owned()),
+        Just("```".to_owned()),
+        words.prop_map(|text| format!("SELECT '{text}';")),
+        words.prop_map(|text| format!("psql -c \"{text}\"")),
+        words.prop_map(|text| format!("-- Expected: 3 {text}")),
+        words.prop_map(|text| format!("**Expected:** {text}")),
+        Just("BEGIN;".to_owned()),
+        Just("COMMIT;".to_owned()),
+        Just("├─ a branch ✅ YES".to_owned()),
+        Just(String::new()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_of_any_guide_is_lost(pieces in proptest::collection::vec(piece(), 0..30)) {
+        let import = accounted(&pieces.join("\n"));
+        read(&import);
+    }
+}

@@ -1,0 +1,144 @@
+//! `gonogo init`: what it writes is a runbook that `gonogo check` accepts, whatever lies in the folder of SQL files, and it
+//! never writes over anything.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use gonogo::runbook::{self, Runbook, Undo, Verb};
+
+fn gonogo(args: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gonogo"));
+    command.args(args).current_dir(folder).stdin(Stdio::null()).output().unwrap()
+}
+
+fn load(file: &Path) -> Runbook {
+    runbook::load(file, &Default::default()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn a_folder_of_sql_becomes_a_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = folder.path().join("window/sql");
+    fs::create_dir_all(&sql).unwrap();
+    let files: &[(&str, &str)] = &[
+        ("001_add.sql", "alter table a add b int;"),
+        ("001_add_down.sql", "alter table a drop b;"),
+        ("002 odd \"name\".up.sql", "insert into a values (1);"),
+        ("002 odd \"name\".down.sql", "delete from a;"),
+        ("003_index.sql", "create index concurrently i on a (b);"),
+        ("003_index-down.sql", "drop index concurrently i;"),
+        ("004_count.sql", "select count(*) from a;"),
+        ("005_copy.sql", "\\copy a from 'a.csv'"),
+        ("006_template.sql", "select '{{ x }}';"),
+        ("007_lonely_down.sql", "drop table z;"),
+        ("ünï.sql", "update a set b = 1;"),
+        ("backup.sql", "update a set b = 2;"),
+        ("empty.sql", "-- nothing\n"),
+    ];
+    for (name, text) in files {
+        fs::write(sql.join(name), text).unwrap();
+    }
+    fs::write(sql.join("latin.sql"), b"select '\xe9';").unwrap();
+    let args =
+        ["init", "window", "--from", "sql", "--title", "Ä \"quoted\" {{ title }}", "--env", "production", "--yes"];
+    let output = gonogo(&args, folder.path());
+    assert!(output.status.success(), "{output:?}");
+    assert!(gonogo(&["check", "window"], folder.path()).status.success());
+
+    let file = folder.path().join("window/runbook.toml");
+    let book = load(&file);
+    assert_eq!(book.title, "Ä \"quoted\" {{ title }}");
+    assert!(book.environments[0].protected);
+    let step = |path: &str| {
+        let is =
+            |step: &&runbook::Step| matches!(&step.verb, Verb::Sql(script) if script.file.as_deref() == Some(path));
+        book.steps().find(is).unwrap_or_else(|| panic!("no step for {path}"))
+    };
+    let undo = |path: &str| match &step(path).undo {
+        Undo::By(undo) => match &undo.verb {
+            Verb::Sql(script) => (script.file.clone().unwrap(), script.transaction),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{path}: {other:?}"),
+    };
+    assert_eq!(undo("sql/001_add.sql"), ("sql/001_add_down.sql".into(), true));
+    assert_eq!(undo("sql/002 odd \"name\".up.sql").0, "sql/002 odd \"name\".down.sql");
+    assert_eq!(undo("sql/003_index.sql"), ("sql/003_index-down.sql".into(), false));
+    assert!(matches!(&step("sql/003_index.sql").verb, Verb::Sql(script) if !script.transaction));
+    assert!(matches!(step("sql/ünï.sql").undo, Undo::Unsaid));
+    assert_eq!(step("sql/backup.sql").id.0, "backup-2", "the id of a step that is always there is taken");
+    // A query is judged by a person until somebody writes what it must be.
+    assert!(step("sql/004_count.sql").expect.is_none());
+    let asked = |step: &runbook::Step| matches!(&step.verb, Verb::Checklist(items) if items.iter().any(|item| item.ask.contains("004_count")));
+    assert!(book.steps().any(asked));
+
+    let text = fs::read_to_string(&file).unwrap();
+    let left_out = text.split("# Left out:").nth(1).unwrap();
+    for name in ["005_copy", "006_template", "007_lonely_down", "empty", "latin"] {
+        assert!(left_out.contains(name), "{name}: {left_out}");
+    }
+    assert!(text.starts_with("#:schema ./runbook.schema.json\n"));
+    let schema = folder.path().join("window/runbook.schema.json");
+    let validated = Command::new("python3").arg("tests/schema/validate.py").arg(schema).arg(&file).output().unwrap();
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stdout));
+}
+
+#[test]
+fn an_empty_folder_will_do_and_a_runbook_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(gonogo(&["init", "deep/new", "--yes"], folder.path()).status.success());
+    let file = folder.path().join("deep/new/runbook.toml");
+    assert_eq!(load(&file).id, "new");
+    fs::write(&file, "mine").unwrap();
+    let again = gonogo(&["init", "deep/new", "--yes"], folder.path());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("there already"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_words() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("outside")).unwrap();
+    for (args, words) in [
+        (vec!["init", "w"], "no terminal"),
+        (vec!["init", "w", "--yes", "--id", "Not An Id"], "ids are"),
+        (vec!["init", "w", "--yes", "--url-env", "postgres://u:p@h/d"], "environment variable"),
+        (vec!["init", "w", "--yes", "--lasts", "a while"], "90m"),
+        (vec!["init", "w", "--yes", "--from", "outside"], "not inside"),
+    ] {
+        let output = gonogo(&args, folder.path());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!folder.path().join("w/runbook.toml").exists());
+    }
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_asks_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pty = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+    let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_gonogo"));
+    command.args(["init", "asked"]);
+    command.cwd(folder.path());
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut reader = pty.master.try_clone_reader().unwrap();
+    let mut writer = pty.master.take_writer().unwrap();
+    // Title, id (first one that is none), environment, variable, length, folder: typed ahead, read line by line.
+    writer.write_all(b"Move the shop\nNo Id\nshop-move\nproduction\n\n3h\n\n").unwrap();
+    let mut said = Vec::new();
+    // On Linux the end of a terminal whose other side closed is an error.
+    let _ = reader.read_to_end(&mut said);
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("ids are at most"), "{said}");
+    let book = load(&folder.path().join("asked/runbook.toml"));
+    assert_eq!((book.id.as_str(), book.title.as_str()), ("shop-move", "Move the shop"));
+    assert!(book.environments[0].protected);
+    assert_eq!(book.window.lasts.unwrap().as_secs(), 3 * 3600);
+}
