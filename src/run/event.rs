@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::BatchOrder;
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Fingerprint, Grip, Proof, Rehearsed};
+use super::retune::Tuning;
 use crate::runbook::{Source, StepId, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -254,6 +255,7 @@ impl Event {
             | Self::Unticked { by, .. }
             | Self::Voted { by, .. }
             | Self::SqlEdited { by, .. }
+            | Self::BatchRetuned { by, .. }
             | Self::CountdownStopped { by, .. }
             | Self::Held { by, .. }
             | Self::Released { by }
@@ -392,6 +394,14 @@ pub enum Event {
         step: StepId,
         before: String,
         after: String,
+        by: String,
+    },
+
+    /// From its next batch on, a step in batches keeps this pace.
+    BatchRetuned {
+        attempt: Attempt,
+        from: Tuning,
+        to: Tuning,
         by: String,
     },
 

@@ -4,6 +4,7 @@ use super::event::{Attempt, Claim, Direction, Entry, Event, Moment};
 use super::facts::{Chunk, Judged, Outcome};
 use super::limits;
 use super::output::OutputLog;
+use super::retune;
 use super::state::{
     Engine, Fired, Hold, Note, PhaseRun, Rollback, RunState, Sample, StepRun, StepStatus, TargetRun, Tick, TriggerRun,
     Vote,
@@ -260,6 +261,7 @@ impl RunState {
                 let vote = Vote { go: *go, reason: reason.clone(), by: by.clone(), at: entry.at };
                 self.step_mut(step).votes.insert(role.clone(), vote);
             }
+            Event::BatchRetuned { attempt, to, .. } => retune::apply(self.step_mut(&attempt.step), attempt, *to),
             Event::SqlEdited { step, after, .. } => self.step_mut(step).edited = Some(after.clone()),
             _ => {}
         }

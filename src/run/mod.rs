@@ -19,6 +19,7 @@ pub mod output;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
+pub mod retune;
 pub mod state;
 pub mod triggers;
 pub mod words;
@@ -31,6 +32,7 @@ pub use event::{Attempt, Direction, Entry, Event, Moment};
 pub use facts::{Chunk, Facts, Fault, NoData, Outcome, Verdict};
 pub use judge::Judge;
 pub use progress::Progress;
+pub use retune::Tuning;
 pub use state::RunState;
 
 /// Who acts where no person does.

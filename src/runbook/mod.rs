@@ -5,6 +5,7 @@ mod check;
 pub mod clean;
 mod environment;
 pub mod expr;
+mod health;
 mod load;
 pub mod model;
 mod parse;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use batch::{Batch, Sizing};
 pub use environment::{Environment, LedgerUse, MaxBlocked, TargetSpec};
+pub use health::Health;
 pub use load::{RUNBOOK_BYTES, from_source, load, typed_set};
 pub use model::*;
 pub use problem::{Problem, Problems};

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use gonogo::run::event::{Attempt, Direction};
-use gonogo::run::{BatchOrder, Batches};
-use gonogo::runbook::Sizing;
+use gonogo::run::{BatchOrder, Batches, Tuning};
+use gonogo::runbook::{Health, Sizing};
 use gonogo::target::{BatchJob, Key, LedgerEntry};
 use support::postgres::shared;
 use support::sitter::Sitter;
@@ -35,6 +35,7 @@ fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
         size: Sizing::fixed(10),
         pause_ms: 0,
         throttle: None,
+        health: Health::OFF,
         complete: None,
         repeatable: false,
         since: 1,
@@ -51,6 +52,7 @@ struct Walk {
     board: Mutex<Option<Batches>>,
     stop: CancellationToken,
     throttle: Option<watch::Receiver<Option<String>>>,
+    tuning: Option<watch::Receiver<Tuning>>,
     timeout: Option<Duration>,
 }
 
@@ -64,6 +66,7 @@ impl Walk {
             order,
             timeout: self.timeout,
             throttle: self.throttle.as_ref(),
+            tuning: self.tuning.as_ref(),
             board: &self.board,
         };
         let (out, mut chunks) = mpsc::channel(8);
@@ -237,7 +240,7 @@ async fn what_is_born_behind_the_last_key_is_told_and_left() {
         held.until(|batches| batches.n >= 1).await;
         hold.send_replace(Some("connections > 80 (connections = 91)".to_owned()));
         let waits = held.until(|batches| batches.pausing.is_some()).await;
-        assert!(waits.words().ends_with("pausing: connections > 80 (connections = 91)"), "{}", waits.words());
+        assert!(waits.words().ends_with("throttled: connections > 80 (connections = 91)"), "{}", waits.words());
         cluster.psql(&db, "insert into t select generate_series(1001, 1007)");
         let n = held.board.lock().unwrap().as_ref().unwrap().n;
         tokio::time::sleep(Duration::from_millis(50)).await;

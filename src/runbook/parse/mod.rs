@@ -3,6 +3,7 @@
 mod batch;
 mod ending;
 mod head;
+mod health;
 mod phases;
 mod reader;
 mod steps;
