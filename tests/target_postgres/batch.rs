@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::*;
 
 /// `t (id bigint, n int)` with the keys 1 … `rows`, a ledger, and a target on it.
-async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
+pub(super) async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
     let db = cluster.create_db();
     cluster.psql(
         &db,
@@ -26,7 +26,7 @@ async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
     (db, target)
 }
 
-fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
+pub(super) fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
     BatchOrder {
         table: "t".to_owned(),
         key: "id".to_owned(),
@@ -42,22 +42,22 @@ fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
     }
 }
 
-fn plus_one() -> BatchOrder {
+pub(super) fn plus_one() -> BatchOrder {
     order(Some("n = n + 1"), None)
 }
 
 /// A walk, and whatever wants to look at it or end it.
 #[derive(Default)]
-struct Walk {
-    board: Mutex<Option<Batches>>,
-    stop: CancellationToken,
-    throttle: Option<watch::Receiver<Option<String>>>,
-    tuning: Option<watch::Receiver<Tuning>>,
-    timeout: Option<Duration>,
+pub(super) struct Walk {
+    pub board: Mutex<Option<Batches>>,
+    pub stop: CancellationToken,
+    pub throttle: Option<watch::Receiver<Option<String>>>,
+    pub tuning: Option<watch::Receiver<Tuning>>,
+    pub timeout: Option<Duration>,
 }
 
 impl Walk {
-    async fn run(&self, target: &Target, order: &BatchOrder) -> Ran {
+    pub async fn run(&self, target: &Target, order: &BatchOrder) -> Ran {
         let attempt = Attempt { step: "fill".into(), direction: Direction::Forward, n: 1 };
         let entry = LedgerEntry { key: Key { run: "r1".to_owned(), attempt }, seq: 7, head: "c0ffee".to_owned() };
         let job = BatchJob {
@@ -87,7 +87,7 @@ impl Walk {
     }
 
     /// What is known of it, as soon as it is as wanted.
-    async fn until(&self, wanted: impl Fn(&Batches) -> bool) -> Batches {
+    pub async fn until(&self, wanted: impl Fn(&Batches) -> bool) -> Batches {
         loop {
             if let Some(batches) = self.board.lock().unwrap().clone().filter(&wanted) {
                 return batches;
@@ -97,11 +97,11 @@ impl Walk {
     }
 }
 
-async fn walk(target: &Target, order: &BatchOrder) -> Ran {
+pub(super) async fn walk(target: &Target, order: &BatchOrder) -> Ran {
     Walk::default().run(target, order).await
 }
 
-fn once(cluster: &Cluster, db: &str) -> String {
+pub(super) fn once(cluster: &Cluster, db: &str) -> String {
     cluster.psql(db, "select count(*) || ' ' || coalesce(min(n), -1) || ' ' || coalesce(max(n), -1) from t")
 }
 

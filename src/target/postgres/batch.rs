@@ -16,7 +16,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Row, ValueRef};
 use tokio::time::{Instant, sleep};
 
-use self::considerate::{BLOCKED_OTHERS, considerate};
+use self::considerate::{BLOCKED_OTHERS, Cancels, considerate};
 use self::vitals::Pulse;
 use super::activity::Backend;
 use super::session::Session;
@@ -300,6 +300,20 @@ impl<'t> Table<'t> {
         Ok(done.rows_affected())
     }
 
+    /// A cancel that came too late for its batch must not meet the next one. The server has sent the signal when it answers
+    /// a cancel, and a session heeds it at the latest with its next question: that one is spent on it.
+    async fn swallow(&mut self, cancels: Cancels) {
+        if cancels == Cancels::None {
+            return;
+        }
+        let Some(session) = self.session.as_mut() else { return };
+        match session.command("select 1").await {
+            Err(problem) if problem.lost => self.session = None,
+            // It was spent on the cancel, or on a transaction that had failed already.
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// The runbook's own question, by the protocol that brings values as text.
     async fn completed(&mut self, sql: &str) -> Result<i64, Problem> {
         self.session()?.command("begin read only").await?;
@@ -349,12 +363,13 @@ impl<'t> Ground<'t> for Table<'t> {
             let (target, label, watch) = (self.target, self.label, self.watch);
             let committing = Arc::clone(&self.committing);
             committing.store(false, Ordering::Relaxed);
-            let step = considerate(target, label, watch, backend, &committing, self.work(size)).await;
+            let (step, cancels) = considerate(target, label, watch, backend, &committing, self.work(size)).await;
             self.gave_way = matches!(&step, Err(problem) if problem.is_code(BLOCKED_OTHERS));
             let step = step.map_err(|problem| match self.gave_way {
                 true => Problem { code: None, ..problem },
                 false => problem,
             });
+            self.swallow(cancels).await;
             match &step {
                 Ok(Step::Did { .. }) => {}
                 Ok(_) => self.session()?.roll_back().await?,
