@@ -153,7 +153,8 @@ async fn what_a_role_may_not_see_is_said_once() {
     let notices = notices(&ran);
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(
-        notices[0].starts_with("HEALTH: oldest transaction cannot be read fully and counts as fine: of 1 session this role")
+        notices[0]
+            .starts_with("HEALTH: oldest transaction cannot be read fully and counts as fine: of 1 session this role")
             && notices[0].contains("pg_read_all_stats"),
         "{notices:?}"
     );

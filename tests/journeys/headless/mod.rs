@@ -1,5 +1,6 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
+mod backfill;
 mod batch;
 mod codes;
 mod crash;
