@@ -156,7 +156,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// `412,000 of ~1,000,000 rows · 41 % · 8,200 rows/s · ~1m12 left · batch 413 of 1,000 keys · throttled: load > 80`
+    /// `412,000 of ~1,000,000 rows · 41 % · 8,200 rows/s · ~1m12 left · batch 413 (1,000 keys) · throttled: load > 80`
     pub fn words(&self) -> String {
         let mut words = self.figures();
         words.extend(self.pause());
@@ -170,16 +170,30 @@ impl Batches {
     }
 
     /// Everything that can be counted, in words.
-    pub fn figures(&self) -> Vec<String> {
+    fn figures(&self) -> Vec<String> {
+        let mut words = self.counts();
+        let at = words.len().min(1);
+        words.splice(at..at, self.percent());
+        if let Some(left) = self.left() {
+            words.insert(words.len() - 1, left);
+        }
+        words
+    }
+
+    /// `~1m12 left`
+    pub fn left(&self) -> Option<String> {
+        self.left_ms.map(|left| format!("~{} left", duration(left)))
+    }
+
+    /// `412,000 of ~1,000,000 rows`, `8,200 rows/s`, `batch 413 (1,000 keys)`.
+    pub fn counts(&self) -> Vec<String> {
         let rows = match self.of {
             Some(of) => format!("{} of ~{}", count(self.rows), plural(of, "row")),
             None => plural(self.rows, "row"),
         };
         let mut words = vec![rows];
-        words.extend(self.percent());
         words.extend(self.rate.map(|rate| format!("{} rows/s", count(rate))));
-        words.extend(self.left_ms.map(|left| format!("~{} left", duration(left))));
-        words.push(format!("batch {} of {}", count(self.n.saturating_add(1)), plural(self.size, "key")));
+        words.push(format!("batch {} ({})", count(self.n.saturating_add(1)), plural(self.size, "key")));
         words
     }
 
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn words() {
         let mut batches = Batches { n: 412, size: 1_000, rows: 412_000, of: Some(1_000_000), ..Batches::default() };
-        assert_eq!(batches.words(), "412,000 of ~1,000,000 rows · batch 413 of 1,000 keys");
+        assert_eq!(batches.words(), "412,000 of ~1,000,000 rows · batch 413 (1,000 keys)");
         batches.rate = Some(8_200);
         batches.left_ms = Some(72_000);
         batches.permille = Some(412);

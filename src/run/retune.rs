@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::event::{Attempt, Event, Resolved};
 use super::state::{RunState, StepRun, StepStatus};
 use super::words::{count, duration, millis, plural};
-use crate::runbook::Sizing;
 use crate::runbook::batch::{BIGGEST, LARGEST, SMALLEST};
+use crate::runbook::{Health, Sizing};
 
 /// The longest that a batch may be meant to take, and the longest pause (milliseconds).
 const LONGEST_AIM_MS: u64 = 600_000;
@@ -122,6 +122,17 @@ pub fn sizes(size: &Sizing) -> String {
         Some(aim) => format!("{} to {} keys a batch, {} each", count(size.min), count(size.max), duration(aim)),
         None => format!("{} a batch", plural(size.start, "key")),
     }
+}
+
+/// `lag 5.0 s, lock waiters 10, oldest transaction 5m00`, or that nothing is watched.
+pub fn health(health: &Health) -> String {
+    let parts = [
+        health.lag_ms.map(|ms| format!("replication lag {}", duration(ms))),
+        health.lock_waiters.map(|count| format!("lock waiters {count}")),
+        health.oldest_transaction_ms.map(|ms| format!("oldest transaction {}", duration(ms))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "off".to_owned() } else { format!("at most: {}", parts.join(", ")) }
 }
 
 /// Milliseconds.

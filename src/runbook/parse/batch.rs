@@ -10,7 +10,7 @@ use super::steps::{self, Known};
 use super::{FormulaKind, Owner, Script as Site, Wants};
 use crate::runbook::batch::{self, BIGGEST, Batch, LARGEST, SIZE, SMALLEST, Sizing};
 use crate::runbook::text::Located;
-use crate::runbook::{Environment, Expr, sql};
+use crate::runbook::{Environment, Expr, Health, sql};
 
 const SIZE_HINT: &str = "write size = 1000, or size = { start = 1000, min = 100, max = 50000, aim = \"200ms\" }";
 
@@ -38,8 +38,12 @@ pub(super) fn batch(
     let filter = fragment(&table, "where", &site).map(|text| text.text);
     let size = size(&table);
     let pause = table.duration("pause").unwrap_or(Duration::ZERO);
-    let health = health(&table);
-    if table.has("health") && only_files(&site, &known.environments) {
+    let mut health = health(&table);
+    let files = only_files(&site, &known.environments);
+    if files {
+        health = Some(Health::OFF);
+    }
+    if files && table.has("health") {
         table.refuse(
             "health",
             "a file of SQLite has no such signals",

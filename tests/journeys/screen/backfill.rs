@@ -69,7 +69,7 @@ fn a_million_users_while_they_play() {
         "the backfill",
         |event| matches!(event, Event::StepStarted { attempt, .. } if attempt.step.0 == "backfill"),
     );
-    screen.shows("of ~1,000,000 rows");
+    screen.shows("of ~");
     let sitter = Sitter::start(cluster, &db, "select 1");
     screen.shows("throttled: oldest transaction");
     screen.shows("(postgres, sitter) idle in transaction");
@@ -81,14 +81,14 @@ fn a_million_users_while_they_play() {
     let Event::BatchRetuned { from, to, by, .. } = retuned.event else { unreachable!() };
     assert_eq!((from.size.start, to.size.start), (1_000, 2_000));
     assert!(by.contains('@'), "{by}");
-    screen.shows("of 2,000 keys");
+    screen.shows("(2,000 keys)");
     screen.keys("b");
     screen.shows("Another pace for backfill");
     screen.keys(&"\u{7f}".repeat(8));
     screen.keys("20000\t");
     screen.keys(&"\u{7f}".repeat(8));
     super::Operator::answer(&mut screen, "Another pace for backfill", "0");
-    screen.shows("of 20,000 keys");
+    screen.shows("(20,000 keys)");
 
     let over = scene.until("all are counted", |event| is_done(event, "backfill"));
     let Event::StepEnded { outcome: Outcome::Done { facts, .. }, .. } = over.event else { unreachable!() };
