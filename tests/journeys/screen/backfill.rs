@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gonogo::run::{Event, Outcome};
+use gonogo::run::{Chunk, Event, Outcome};
 use serde_json::Value;
 use support::headless::Desk;
 use support::postgres::{Cluster, shared};
@@ -48,6 +48,15 @@ fn is_done(event: &Event, step: &str) -> bool {
     matches!(event, Event::StepEnded { attempt, outcome: Outcome::Done { .. } } if attempt.step.0 == step)
 }
 
+/// Thousandths of it that are done, as far as this event or a later one tells.
+fn share(event: &Event) -> u16 {
+    match event {
+        Event::Output { chunk: Chunk::Batch(batches), .. } => batches.permille.unwrap_or(0),
+        Event::StepEnded { attempt, .. } if attempt.step.0 == "backfill" => 1_000,
+        _ => 0,
+    }
+}
+
 #[test]
 fn a_million_users_while_they_play() {
     let Some(cluster) = shared() else { return };
@@ -61,7 +70,7 @@ fn a_million_users_while_they_play() {
     let args = ["run", book.to_str().unwrap(), "--env", "staging", "--headless", "--yes", "--answers"];
     let more = [answers.to_str().unwrap(), "--set", "monitor=2s", "--set", "oldest_transaction=1s"];
     let engine = scene.desk.start(&[args.as_slice(), &more].concat());
-    scene.until("the migration", |event| is_done(event, "index"));
+    scene.until("the migration", |event| is_done(event, "migration"));
 
     // Somebody at a second terminal looks on, and sets the pace.
     let mut screen = scene.open(&["attach", "last"]);
@@ -90,6 +99,10 @@ fn a_million_users_while_they_play() {
     super::Operator::answer(&mut screen, "Another pace for backfill", "0");
     screen.shows("(20,000 keys)");
 
+    // Each part has the whole of the patience: the machine may be slow.
+    for part in [400, 600, 800] {
+        scene.until("its next part", |event| share(event) >= part);
+    }
     let over = scene.until("all are counted", |event| is_done(event, "backfill"));
     let Event::StepEnded { outcome: Outcome::Done { facts, .. }, .. } = over.event else { unreachable!() };
     assert_eq!(facts.value, Some(0.into()));
