@@ -4,12 +4,14 @@ use crate::run::Batches;
 use crate::run::describe::duration;
 use crate::run::state::StepRun;
 use crate::tui::model::Model;
+use crate::tui::text;
 use crate::tui::theme::{self, Ink};
 
-/// Columns of the bar.
-const BAR: usize = 24;
-/// Below this width there is no bar.
-const NARROW: usize = 40;
+/// Columns of the bar: the most, and the fewest that say something.
+const BAR: usize = 40;
+const SHORTEST: usize = 8;
+/// What the pane leaves free at its sides.
+const MARGIN: usize = 2;
 
 pub fn lines(
     model: &Model,
@@ -19,17 +21,22 @@ pub fn lines(
     width: usize,
     say: &mut dyn FnMut(Ink, &str),
 ) {
-    let mut head = vec![format!("{sign} {}", theme::word(&run.status))];
-    if let Some(share) = batches.percent() {
-        let bar = (width >= NARROW).then(|| bar(batches.permille.unwrap_or(0), model.look.ascii));
-        head.push(bar.into_iter().chain([share]).collect::<Vec<_>>().join(" "));
-    }
-    head.push(match (batches.left(), batches.throttled) {
+    let state = format!("{sign} {}", theme::word(&run.status));
+    let left = match (batches.left(), batches.throttled) {
         (Some(left), _) => left,
         (None, true) => "waits".to_owned(),
         (None, false) => "time left not known yet".to_owned(),
-    });
-    say(Ink::Active, &head.join(" · "));
+    };
+    let head = match batches.percent() {
+        Some(share) => {
+            let rest = text::width(&format!("{state} ·  {share} · {left}")) + MARGIN;
+            let bar = bar(batches.permille.unwrap_or(0), width.saturating_sub(rest).min(BAR), model.look.ascii);
+            let share = if bar.is_empty() { share } else { format!("{bar} {share}") };
+            format!("{state} · {share} · {left}")
+        }
+        None => format!("{state} · {left}"),
+    };
+    say(Ink::Active, &head);
     let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0).max(batches.ms);
     let mut counts = batches.counts();
     counts.push(format!("{} so far", duration(elapsed)));
@@ -42,11 +49,14 @@ pub fn lines(
     }
 }
 
-/// Full only where all of it is done.
-fn bar(permille: u16, ascii: bool) -> String {
-    let full = usize::from(permille.min(1_000)) * BAR / 1_000;
+/// Full only where all of it is done; nothing where there is no room for it.
+fn bar(permille: u16, columns: usize, ascii: bool) -> String {
+    if columns < SHORTEST {
+        return String::new();
+    }
+    let full = usize::from(permille.min(1_000)) * columns / 1_000;
     let (done, open) = if ascii { ("#", ".") } else { ("█", "░") };
-    done.repeat(full) + &open.repeat(BAR - full)
+    done.repeat(full) + &open.repeat(columns - full)
 }
 
 #[cfg(test)]
@@ -55,9 +65,10 @@ mod tests {
 
     #[test]
     fn a_bar_is_full_at_the_end_only() {
-        assert_eq!(bar(0, true), ".".repeat(BAR));
-        assert_eq!(bar(999, true), format!("{}.", "#".repeat(BAR - 1)));
-        assert_eq!(bar(1_000, false), "█".repeat(BAR));
-        assert_eq!(bar(u16::MAX, true).len(), BAR);
+        assert_eq!(bar(0, 20, true), ".".repeat(20));
+        assert_eq!(bar(999, 20, true), format!("{}.", "#".repeat(19)));
+        assert_eq!(bar(1_000, BAR, false), "█".repeat(BAR));
+        assert_eq!(bar(u16::MAX, 9, true).len(), 9);
+        assert_eq!(bar(500, SHORTEST - 1, true), "");
     }
 }
