@@ -201,6 +201,44 @@ mod tests {
     }
 
     #[test]
+    fn only_who_saw_the_pace_of_a_running_walk_may_change_it() {
+        use crate::run::event::Direction;
+        let attempt = Attempt { step: "fill".into(), direction: Direction::Forward, n: 1 };
+        let work = crate::run::BatchOrder {
+            table: "t".to_owned(),
+            key: "id".to_owned(),
+            set: None,
+            filter: None,
+            size: fixed(1_000).size,
+            pause_ms: 100,
+            throttle: None,
+            health: Health::OFF,
+            complete: None,
+            repeatable: false,
+            since: 1,
+        };
+        let mut state = RunState::default();
+        let run = StepRun {
+            status: StepStatus::Running,
+            attempt: Some(attempt.clone()),
+            resolved: Some(Resolved::Batch { target: "main".to_owned(), order: Box::new(work) }),
+            ..StepRun::default()
+        };
+        state.steps.insert(attempt.step.clone(), run);
+        let ask = |state: &RunState, from, to| order(state, attempt.clone(), from, to, "me".to_owned());
+        let (now, next) = (fixed(1_000), fixed(2_000));
+        assert_eq!(ask(&state, now, next).map(|events| events.len()), Ok(1));
+        assert!(ask(&state, now, now).unwrap_err().contains("keeps that pace already"));
+        assert!(ask(&state, next, now).unwrap_err().contains("another pace by now"));
+        assert!(ask(&state, now, fixed(LARGEST + 1)).unwrap_err().contains("out of range"));
+        let run = state.steps.get_mut(&attempt.step).unwrap();
+        apply(run, &attempt, next);
+        assert_eq!(Tuning::running(run), Some((&attempt, next)));
+        run.status = StepStatus::Failed;
+        assert!(ask(&state, next, now).unwrap_err().contains("does not work in batches"));
+    }
+
+    #[test]
     fn what_is_typed() {
         let now = fixed(1_000);
         assert_eq!(now.typed("2,500", "0"), Ok(Tuning { size: Sizing::fixed(2_500), pause_ms: 0 }));

@@ -15,7 +15,7 @@ pub(super) fn health(batch: &Reader<'_, '_>) -> Option<Health> {
     let Some(node) = batch.node("health") else { return Some(Health::default()) };
     match node.value {
         DeValue::Table(_) => {
-            let table = batch.notes.table_of(&node, "health", "a health")?;
+            let table = batch.notes.table_of(&node, "health", "`health`")?;
             let read = limits(&table);
             table.finish();
             read
