@@ -32,6 +32,9 @@ pub enum Cmd {
     /// Say whether a step in doubt was done, where no screen is at hand
     #[command(after_help = "Example: gonogo settle last backup not-done --reason 'no file in /backup'")]
     Settle(SettleArgs),
+    /// Change the pace of a step that works in batches, while it runs
+    #[command(after_help = "Example: gonogo retune last fill --batch 200ms --pause 0")]
+    Retune(RetuneArgs),
     /// Bring back the screen of a run whose engine is running
     #[command(after_help = "Example: gonogo attach last")]
     Attach(OneRun),
@@ -209,6 +212,9 @@ pub struct ApproveArgs {
 pub struct ResumeArgs {
     /// The run: its id, an unambiguous beginning of it, or `last`
     pub run: String,
+    /// With --headless: try the step that failed once more, and go on if it is done then
+    #[arg(long, requires = "headless")]
+    pub retry: bool,
     #[command(flatten)]
     pub headless: Headless,
     #[command(flatten)]
@@ -239,6 +245,22 @@ pub struct SettleArgs {
     /// It is the undo of the step that is in doubt
     #[arg(long)]
     pub by_undo: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RetuneArgs {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    /// The step that works in batches
+    pub step: String,
+    /// Keys of each batch (2000), or the time each may take (200ms)
+    #[arg(long, value_name = "KEYS|TIME")]
+    pub batch: Option<String>,
+    /// The pause between two batches (100ms, 0)
+    #[arg(long, value_name = "TIME", required_unless_present = "batch")]
+    pub pause: Option<String>,
     #[command(flatten)]
     pub place: Where,
 }

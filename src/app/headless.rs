@@ -13,8 +13,8 @@ use crate::print::{Face, Printer};
 use crate::run::autopilot::{self, Answers, Move};
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::Input;
-use crate::run::{Entry, Event, RunState};
-use crate::runbook::{RUNBOOK_BYTES, Runbook};
+use crate::run::{Entry, Event, RunState, plan};
+use crate::runbook::{RUNBOOK_BYTES, Runbook, StepId};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
@@ -165,10 +165,19 @@ impl Pilot {
             return;
         }
         let takes_up = self.takes_up(state);
-        let verb = match (&self.refused, takes_up) {
-            (Some(why), _) => CommandVerb::Quit { reason: why.clone() },
-            (None, true) => CommandVerb::Release,
-            (None, false) => match autopilot::next(&self.book, state, &self.answers) {
+        let retries = self.retries(state);
+        if retries.is_some() && self.refused.is_none() && !plan::targets_answered(&self.book, state) {
+            return;
+        }
+        let verb = match (&self.refused, takes_up, retries) {
+            (Some(why), ..) => CommandVerb::Quit { reason: why.clone() },
+            (None, true, _) => CommandVerb::Release,
+            (None, false, Some(step)) => {
+                // Once: what fails again is for a person.
+                self.answers.retry = false;
+                CommandVerb::Retry { step }
+            }
+            (None, false, None) => match autopilot::next(&self.book, state, &self.answers) {
                 Move::Wait => return,
                 Move::Do(verb) => verb,
                 Move::Stuck(what) => CommandVerb::Quit { reason: what },
@@ -180,6 +189,12 @@ impl Pilot {
         if self.inbox.send(Input::Command(command)).await.is_err() {
             say_error("the engine is gone; what it did is in the journal");
         }
+    }
+
+    /// The step that `--retry` is for: it failed under an earlier engine, and nothing was tried since.
+    fn retries(&self, state: &RunState) -> Option<StepId> {
+        let since = state.engine.as_ref().map(|engine| engine.since.ms)?;
+        autopilot::failed_before(state, since).filter(|_| self.answers.retry)
     }
 
     /// True for a hold that `--yes` may lift: made before this engine, by a person or by an engine that left.

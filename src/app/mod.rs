@@ -18,6 +18,7 @@ mod past;
 mod plan;
 mod rehearsed;
 mod replay;
+mod retune;
 mod schema;
 mod screen;
 mod settle;
@@ -102,6 +103,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
         Cmd::Settle(args) => settle::settle(args).await,
+        Cmd::Retune(args) => retune::retune(args).await,
         Cmd::Attach(args) => screen::attach(&args, true).await,
         Cmd::Watch(args) => screen::attach(&args, false).await,
         Cmd::Replay(args) => replay::replay(&args).await,

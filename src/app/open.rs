@@ -71,7 +71,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
             format!("run {} has ended ({reason}); there is nothing to resume", dir.id()),
         ));
     }
-    let answers = headless::answers(&args.headless)?;
+    let answers = Answers { retry: args.retry, ..headless::answers(&args.headless)? };
     if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
         if args.headless.headless {
             return Err(Stop::new(

@@ -17,7 +17,7 @@ use super::verify::Question;
 use crate::child;
 use crate::run::event::Resolved;
 use crate::run::inventory::Item;
-use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, MigrationOrder, Outcome};
+use crate::run::{Attempt, BatchOrder, Batches, Chunk, Fault, Judge, MigrationOrder, Outcome, Tuning};
 use crate::runbook::expr::{self, Context, Place};
 use crate::runbook::{Notify, Step, Verb};
 use crate::target::{BatchJob, LedgerEntry, MigrateJob, SqlJob, Target, Witness};
@@ -48,6 +48,8 @@ pub struct Job {
     pub board: Arc<Mutex<Option<Batches>>>,
     /// Why none of its batches may begin now; none: it has no throttle.
     pub throttle: Option<watch::Receiver<Option<String>>>,
+    /// The pace that people want of its batches.
+    pub tuning: Option<watch::Receiver<Tuning>>,
     /// An earlier engine started it: a command is taken up where it is.
     pub attached: bool,
     /// The attempt whose idempotency key it uses.
@@ -210,6 +212,7 @@ impl Job {
             order,
             timeout: self.step.timeout,
             throttle: self.throttle.as_ref(),
+            tuning: self.tuning.as_ref(),
             board: &self.board,
         };
         Ok(target.batch(&job, out, &*self.judge, stop).await)

@@ -414,6 +414,7 @@ impl Engine {
             }
             (Event::LeftoverAsked { attempt, terminate, .. }, _) => self.end_leftover(attempt, *terminate),
             (Event::CancelAsked { attempt, .. }, _) => self.work.cancel(attempt),
+            (Event::BatchRetuned { attempt, to, .. }, _) => self.work.retune(attempt, *to),
             (Event::Released { .. } | Event::TakenOver { .. }, _) => self.doors.reopen_lost(&self.state),
             _ => {}
         }

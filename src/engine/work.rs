@@ -18,7 +18,7 @@ use crate::run::event::{Direction, Resolved};
 use crate::run::follow::acting;
 use crate::run::inventory::Item;
 use crate::run::output::Line;
-use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, context};
+use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, Tuning, context};
 use crate::runbook::expr::{self, Context};
 use crate::runbook::{Asks, Expr, Runbook, Script, Step, Verb};
 use crate::target::LedgerEntry;
@@ -43,6 +43,8 @@ struct Running {
     /// Told when the journal holds that its COMMIT is about to be sent.
     witnessed: Arc<Notify>,
     throttle: Option<Throttle>,
+    /// Where a walk in batches hears of another pace.
+    tuning: Option<watch::Sender<Tuning>>,
 }
 
 /// The condition under which none of its batches begins, and where the attempt hears of it.
@@ -112,7 +114,9 @@ impl Work {
         let throttle = Throttle::of(step, book, state);
         let hears = throttle.as_ref().map(|throttle| throttle.why.subscribe());
         let outlives = resolved.is_command();
-        let running = Running { stop: stop.clone(), outlives, witnessed: Arc::clone(&witnessed), throttle };
+        let tuning = Tuning::of(&resolved).map(watch::Sender::new);
+        let paced = tuning.as_ref().map(watch::Sender::subscribe);
+        let running = Running { stop: stop.clone(), outlives, witnessed: Arc::clone(&witnessed), throttle, tuning };
         self.running.insert(attempt.clone(), running);
         let meter = Meter::new(attempt.clone(), started, clock);
         let known = if attached { Known::of(state, attempt) } else { Known::default() };
@@ -134,6 +138,7 @@ impl Work {
             board: meter.board.clone(),
             throttle: hears,
             before: compared(step, state),
+            tuning: paced,
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
         };
@@ -199,6 +204,13 @@ impl Work {
     pub fn cancel(&self, attempt: &Attempt) {
         if let Some(running) = self.running.get(attempt) {
             running.stop.cancel();
+        }
+    }
+
+    /// Its batches keep this pace from the next one on.
+    pub fn retune(&self, attempt: &Attempt, to: Tuning) {
+        if let Some(tuning) = self.running.get(attempt).and_then(|running| running.tuning.as_ref()) {
+            tuning.send_replace(to);
         }
     }
 

@@ -48,6 +48,7 @@ fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
             one("settled by claim", &attempt.step.0, by, &reason)
         }
         Event::CancelAsked { attempt, by } => one("cancelled", &attempt.step.0, by, ""),
+        Event::BatchRetuned { attempt, from, to, by } => one("retuned", &attempt.step.0, by, &from.change(to)),
         Event::LeftoverAsked { attempt, by, .. } => one("cancelled on the server", &attempt.step.0, by, ""),
         _ => return None,
     })

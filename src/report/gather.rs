@@ -125,6 +125,7 @@ impl<'a> Gather<'a> {
             | Event::Ticked { by, .. }
             | Event::Voted { by, .. }
             | Event::SqlEdited { by, .. }
+            | Event::BatchRetuned { by, .. }
             | Event::CountdownStopped { by, .. }
             | Event::Held { by, .. }
             | Event::Released { by }

@@ -18,6 +18,9 @@ pub struct Answers {
     /// `--yes`: starts, ticks and go votes. Never words, never doubt, never the name of a protected target.
     #[serde(skip)]
     pub yes: bool,
+    /// `--retry`: the step that a run stands held for is tried once more.
+    #[serde(skip)]
+    pub retry: bool,
     /// Step id: question: answer.
     pub answers: BTreeMap<String, BTreeMap<String, String>>,
     /// Step id: role: `go` or `no-go: reason`.
@@ -127,6 +130,18 @@ pub fn may_release(cause: &HoldCause) -> bool {
             | HoldCause::Missing { .. }
             | HoldCause::JournalFull {}
     )
+}
+
+/// The step that a run stands held for since before `since_ms` on the run clock, and that can be tried again.
+pub fn failed_before(state: &RunState, since_ms: u64) -> Option<StepId> {
+    let hold = state.hold.as_ref().filter(|hold| hold.at.ms < since_ms)?;
+    let step = match &hold.cause {
+        HoldCause::Step { step } => step,
+        HoldCause::Undo { attempt } => &attempt.step,
+        _ => return None,
+    };
+    let failed = matches!(state.status(step), StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed);
+    failed.then(|| step.clone())
 }
 
 /// True while something runs that no person has to answer.

@@ -6,10 +6,11 @@ use super::clean;
 use super::event::{Attempt, Direction, Resolved};
 use super::facts::Outcome;
 use super::plan::millis;
+use super::retune;
 use super::state::{RunState, StepStatus};
 use super::words::{count, duration, plural};
 use crate::runbook::expr::{self, Context, ExprError, Place};
-use crate::runbook::{Batch, Sizing, Step, sql};
+use crate::runbook::{Batch, Health, Sizing, Step, sql};
 
 /// What is done to the rows of each range, with every value in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct BatchOrder {
     pub pause_ms: u64,
     /// No batch begins while this expression is true.
     pub throttle: Option<String>,
+    /// Nor beyond these limits.
+    #[serde(default)]
+    pub health: Health,
     pub complete: Option<String>,
     pub repeatable: bool,
     /// The attempt whose checkpoint it goes on from: its own number where it begins anew.
@@ -40,6 +44,7 @@ impl BatchOrder {
             size: batch.size,
             pause_ms: millis(batch.pause),
             throttle: batch.throttle.as_ref().map(|throttle| throttle.source.clone()),
+            health: batch.health,
             complete: batch.complete.clone(),
             repeatable: batch.repeatable,
             since: 0,
@@ -71,13 +76,7 @@ impl BatchOrder {
 
     /// `1,000 keys a batch`, `100 to 50,000 keys a batch, 200 ms each`.
     pub fn sizes(&self) -> String {
-        match self.size.aim_ms {
-            Some(aim) => {
-                let (min, max) = (count(self.size.min), count(self.size.max));
-                format!("{min} to {max} keys a batch, {} each", duration(aim))
-            }
-            None => format!("{} a batch", plural(self.size.start, "key")),
-        }
+        retune::sizes(&self.size)
     }
 
     /// The same work: only then may one attempt go on where another stopped.
@@ -115,7 +114,8 @@ pub fn continued(state: &RunState, step: &Step, attempt: &Attempt, order: BatchO
                 .to_owned(),
         ));
     }
-    Ok(BatchOrder { since: before.since, ..anew })
+    // The pace that people found right for it holds for the rest of it too.
+    Ok(BatchOrder { since: before.since, size: before.size, pause_ms: before.pause_ms, ..anew })
 }
 
 /// How far a step in batches is: shown while it runs, and journaled now and then.
@@ -128,9 +128,12 @@ pub struct Batches {
     pub size: u64,
     /// Rows written.
     pub rows: u64,
-    /// About how many it will be, as far as the server's statistics tell.
+    /// About how many it will be, where they could be counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
+    /// Thousandths of the keys that are done; none while nobody can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permille: Option<u16>,
     /// Rows a second, lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
@@ -145,23 +148,58 @@ pub struct Batches {
     /// Why no batch begins now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pausing: Option<String>,
+    /// True where that is a signal's doing: the throttle's, or the health's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub throttled: bool,
     /// Since the attempt began.
     pub ms: u64,
 }
 
 impl Batches {
-    /// `412,000 of ~1,000,000 rows · 8,200 rows/s · ~1m12 left · batch 413 of 1,000 keys · pausing: connections = 91`
+    /// `412,000 of ~1,000,000 rows · 41 % · 8,200 rows/s · ~1m12 left · batch 413 (1,000 keys) · throttled: load > 80`
     pub fn words(&self) -> String {
+        let mut words = self.figures();
+        words.extend(self.pause());
+        words.join(" · ")
+    }
+
+    /// Why no batch begins now: `throttled: replication lag 12 s > 5 s (standby walreceiver)`.
+    pub fn pause(&self) -> Option<String> {
+        let word = if self.throttled { "throttled" } else { "pausing" };
+        self.pausing.as_ref().map(|why| format!("{word}: {}", clean::line(why, 200)))
+    }
+
+    /// Everything that can be counted, in words.
+    fn figures(&self) -> Vec<String> {
+        let mut words = self.counts();
+        let at = words.len().min(1);
+        words.splice(at..at, self.percent());
+        if let Some(left) = self.left() {
+            words.insert(words.len() - 1, left);
+        }
+        words
+    }
+
+    /// `~1m12 left`
+    pub fn left(&self) -> Option<String> {
+        self.left_ms.map(|left| format!("~{} left", duration(left)))
+    }
+
+    /// `412,000 of ~1,000,000 rows`, `8,200 rows/s`, `batch 413 (1,000 keys)`.
+    pub fn counts(&self) -> Vec<String> {
         let rows = match self.of {
             Some(of) => format!("{} of ~{}", count(self.rows), plural(of, "row")),
             None => plural(self.rows, "row"),
         };
         let mut words = vec![rows];
         words.extend(self.rate.map(|rate| format!("{} rows/s", count(rate))));
-        words.extend(self.left_ms.map(|left| format!("~{} left", duration(left))));
-        words.push(format!("batch {} of {}", count(self.n.saturating_add(1)), plural(self.size, "key")));
-        words.extend(self.pausing.as_ref().map(|why| format!("pausing: {}", clean::line(why, 200))));
-        words.join(" · ")
+        words.push(format!("batch {} ({})", count(self.n.saturating_add(1)), plural(self.size, "key")));
+        words
+    }
+
+    /// `41 %`; all of it only where nothing is left.
+    pub fn percent(&self) -> Option<String> {
+        self.permille.map(|share| format!("{} %", share.min(1_000) / 10))
     }
 }
 
@@ -172,12 +210,18 @@ mod tests {
     #[test]
     fn words() {
         let mut batches = Batches { n: 412, size: 1_000, rows: 412_000, of: Some(1_000_000), ..Batches::default() };
-        assert_eq!(batches.words(), "412,000 of ~1,000,000 rows · batch 413 of 1,000 keys");
+        assert_eq!(batches.words(), "412,000 of ~1,000,000 rows · batch 413 (1,000 keys)");
         batches.rate = Some(8_200);
         batches.left_ms = Some(72_000);
+        batches.permille = Some(412);
         batches.pausing = Some("connections = 91\u{1b}".to_owned());
         let words = batches.words();
-        assert!(words.starts_with("412,000 of ~1,000,000 rows · 8,200 rows/s · ~1m12 left · batch 413"), "{words}");
+        assert!(
+            words.starts_with("412,000 of ~1,000,000 rows · 41 % · 8,200 rows/s · ~1m12 left · batch 413"),
+            "{words}"
+        );
         assert!(words.contains("pausing: connections = 91") && !words.contains('\u{1b}'), "{words}");
+        batches.throttled = true;
+        assert!(batches.words().contains(" · throttled: connections = 91"), "{}", batches.words());
     }
 }

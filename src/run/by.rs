@@ -18,6 +18,7 @@ impl Event {
             | Self::Unticked { by, .. }
             | Self::Voted { by, .. }
             | Self::SqlEdited { by, .. }
+            | Self::BatchRetuned { by, .. }
             | Self::CountdownStopped { by, .. }
             | Self::Held { by, .. }
             | Self::Released { by }

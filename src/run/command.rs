@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Attempt, Claim};
+use super::retune::Tuning;
 use crate::runbook::StepId;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,12 @@ pub enum CommandVerb {
     EditSql {
         step: StepId,
         sql: String,
+    },
+    /// Change the pace of a step in batches while it runs. `from`: as its sender saw it.
+    Retune {
+        attempt: Attempt,
+        from: Tuning,
+        to: Tuning,
     },
     /// Leave a monitor phase before its time is over.
     SignOff {

@@ -5,7 +5,7 @@ use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment, Res
 use super::facts::{Chunk, NoData, Outcome};
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, prepare, remedy};
+use super::{fault, follow, limits, prepare, remedy, retune};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// What reaches the engine's one inbox.
@@ -100,6 +100,7 @@ fn order(book: &Runbook, state: &RunState, command: Command, now: Moment) -> Rul
         CommandVerb::Untick { step, item } => desk.untick(step, item),
         CommandVerb::Vote { step, role, go, reason } => desk.vote(step, role, go, reason),
         CommandVerb::EditSql { step, sql } => desk.edit(step, sql),
+        CommandVerb::Retune { attempt, from, to } => retune::order(state, attempt, from, to, desk.by),
         CommandVerb::SignOff { phase, reason } => desk.sign_off(phase, reason),
         CommandVerb::Hold { reason } => desk.hold(reason),
         CommandVerb::Release => desk.release(),

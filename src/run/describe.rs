@@ -138,6 +138,10 @@ fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
         Event::SqlEdited { step, by, .. } => {
             Line::of(&step.0, format!("SQL edited by {}", name(by)), Tone::Warn).aside()
         }
+        Event::BatchRetuned { attempt, from, to, by } => {
+            let text = format!("{}retuned by {}: {}", undo(attempt), name(by), from.change(to));
+            Line::of(&attempt.step.0, text, Tone::Warn)
+        }
         Event::NoteAdded { by, text, step } => {
             let text = format!("note by {}{}", name(by), because(text));
             match step {

@@ -12,6 +12,7 @@ use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
 use super::loss::Lost;
 use super::migrations::MigrationOrder;
+use super::retune::Tuning;
 use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
 
 /// The version of the entries this program writes; it reads no other.
@@ -392,6 +393,14 @@ pub enum Event {
         step: StepId,
         before: String,
         after: String,
+        by: String,
+    },
+
+    /// From its next batch on, a step in batches keeps this pace.
+    BatchRetuned {
+        attempt: Attempt,
+        from: Tuning,
+        to: Tuning,
         by: String,
     },
 

@@ -7,6 +7,7 @@ use super::facts::{Chunk, Effect, Judged, Outcome};
 use super::limits;
 use super::loss::Loss;
 use super::output::OutputLog;
+use super::retune;
 use super::state::{
     Engine, Fired, Hold, Note, PhaseRun, Rollback, RunState, Sample, StepRun, StepStatus, TargetRun, Tick, TriggerRun,
     Vote,
@@ -275,6 +276,7 @@ impl RunState {
                 let vote = Vote { go: *go, reason: reason.clone(), by: by.clone(), at: entry.at };
                 self.step_mut(step).votes.insert(role.clone(), vote);
             }
+            Event::BatchRetuned { attempt, to, .. } => retune::apply(self.step_mut(&attempt.step), attempt, *to),
             Event::SqlEdited { step, after, .. } => self.step_mut(step).edited = Some(after.clone()),
             _ => {}
         }

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod prepare;
 pub mod progress;
 pub mod remedy;
+pub mod retune;
 pub mod state;
 pub mod tell;
 pub mod triggers;
@@ -39,6 +40,7 @@ pub use facts::{Chunk, Facts, Fault, NoData, Outcome, Verdict};
 pub use judge::Judge;
 pub use migrations::MigrationOrder;
 pub use progress::Progress;
+pub use retune::Tuning;
 pub use state::RunState;
 
 /// Who acts where no person does.

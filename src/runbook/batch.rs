@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Expr;
+use super::{Expr, Health};
 
 /// Keys that one batch looks at where the runbook says nothing.
 pub const SIZE: u64 = 1_000;
+/// Bounds of a size that follows the time a batch takes, where nothing is said.
+pub const SMALLEST: u64 = 100;
+pub const BIGGEST: u64 = 50_000;
 /// The most keys of one batch.
 pub const LARGEST: u64 = 1_000_000;
 
@@ -27,6 +30,8 @@ pub struct Batch {
     pub pause: Duration,
     /// While this is true, no batch begins.
     pub throttle: Option<Expr>,
+    /// Beyond these limits no batch begins either.
+    pub health: Health,
     /// The query that must answer 0 at the end; none: the rows in the walked range that still match `filter` are counted.
     pub complete: Option<String>,
     /// `filter` leaves out what is done: a batch may be repeated, and needs no checkpoint in the database.

@@ -11,6 +11,7 @@ use super::keymap::Action;
 use super::message::{Link, Out, ReplayControl};
 use super::model::{ENTER_GUARD_MS, Mode, Model, Pane};
 use super::moves;
+use super::pace;
 use super::table;
 use super::theme::Ink;
 use super::view;
@@ -39,6 +40,7 @@ pub fn act(model: &mut Model, action: Action, key: &KeyEvent) -> Option<Out> {
         Action::Hold => hold(model),
         Action::Auto => auto(model),
         Action::EditSql => edit(model),
+        Action::Bigger | Action::Smaller | Action::Retune => pace::act(model, action),
         Action::Note => note(model),
         Action::Abandon => {
             let mut fields = vec![Field::new("reason", Rule::Required)];
@@ -75,12 +77,12 @@ fn show(model: &mut Model, dialog: Dialog) -> Option<Out> {
     None
 }
 
-fn open(model: &mut Model, kind: Kind, choices: Vec<String>, fields: Vec<Field>) -> Option<Out> {
+pub(super) fn open(model: &mut Model, kind: Kind, choices: Vec<String>, fields: Vec<Field>) -> Option<Out> {
     let form = Form::new(model, kind, choices, fields);
     show(model, Dialog::Form(Box::new(form)))
 }
 
-fn send(model: &Model, verb: CommandVerb) -> Out {
+pub(super) fn send(model: &Model, verb: CommandVerb) -> Out {
     Out::Send(Command { by: sender(model), seen: model.drawn, verb })
 }
 
@@ -336,6 +338,7 @@ pub fn sent_words(model: &Model, verb: &CommandVerb) -> String {
         CommandVerb::Tick { .. } | CommandVerb::Untick { .. } => "tick".to_owned(),
         CommandVerb::Vote { .. } => "vote".to_owned(),
         CommandVerb::EditSql { step, .. } => format!("edited SQL of {}", name(step)),
+        CommandVerb::Retune { .. } => "new pace".to_owned(),
         CommandVerb::SignOff { .. } => "sign-off".to_owned(),
         CommandVerb::Hold { .. } => "hold".to_owned(),
         CommandVerb::Release => "continue".to_owned(),

@@ -15,6 +15,7 @@ mod model;
 mod mouse;
 mod moves;
 mod offer;
+mod pace;
 mod pane;
 mod runner;
 mod table;

@@ -3,6 +3,7 @@
 use super::keymap::Action;
 use super::message::Link;
 use super::model::{Mode, Model, Pane};
+use super::pace;
 use super::view;
 use super::view::next::{self, Enter};
 use crate::run::describe::duration;
@@ -60,6 +61,9 @@ pub fn offer(action: Action, model: &Model) -> Offer {
         | Action::Hold
         | Action::Auto
         | Action::EditSql
+        | Action::Bigger
+        | Action::Smaller
+        | Action::Retune
         | Action::Note
         | Action::Abandon => command(action, model),
         _ => look(action, model),
@@ -96,6 +100,7 @@ fn command(action: Action, model: &Model) -> Offer {
     let meant = match action {
         Action::Enter => enter(model),
         Action::Tick | Action::Go | Action::NoGo => human(action, model),
+        Action::Bigger | Action::Smaller | Action::Retune => pace::offer(action, model),
         Action::Retry | Action::Fix | Action::Skip | Action::Cancel | Action::Settle | Action::EditSql => {
             step(action, model)
         }

@@ -8,3 +8,4 @@ pub mod process;
 pub mod pty;
 pub mod sitter;
 mod standby;
+pub mod traffic;

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use gonogo::run::event::{Attempt, Direction};
-use gonogo::run::{BatchOrder, Batches};
-use gonogo::runbook::Sizing;
+use gonogo::run::{BatchOrder, Batches, Tuning};
+use gonogo::runbook::{Health, Sizing};
 use gonogo::target::{BatchJob, Key, LedgerEntry};
 use support::postgres::shared;
 use support::sitter::Sitter;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::*;
 
 /// `t (id bigint, n int)` with the keys 1 … `rows`, a ledger, and a target on it.
-async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
+pub(super) async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
     let db = cluster.create_db();
     cluster.psql(
         &db,
@@ -26,7 +26,7 @@ async fn ready(cluster: &Cluster, rows: u32) -> (String, Target) {
     (db, target)
 }
 
-fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
+pub(super) fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
     BatchOrder {
         table: "t".to_owned(),
         key: "id".to_owned(),
@@ -35,27 +35,29 @@ fn order(set: Option<&str>, filter: Option<&str>) -> BatchOrder {
         size: Sizing::fixed(10),
         pause_ms: 0,
         throttle: None,
+        health: Health::OFF,
         complete: None,
         repeatable: false,
         since: 1,
     }
 }
 
-fn plus_one() -> BatchOrder {
+pub(super) fn plus_one() -> BatchOrder {
     order(Some("n = n + 1"), None)
 }
 
 /// A walk, and whatever wants to look at it or end it.
 #[derive(Default)]
-struct Walk {
-    board: Mutex<Option<Batches>>,
-    stop: CancellationToken,
-    throttle: Option<watch::Receiver<Option<String>>>,
-    timeout: Option<Duration>,
+pub(super) struct Walk {
+    pub board: Mutex<Option<Batches>>,
+    pub stop: CancellationToken,
+    pub throttle: Option<watch::Receiver<Option<String>>>,
+    pub tuning: Option<watch::Receiver<Tuning>>,
+    pub timeout: Option<Duration>,
 }
 
 impl Walk {
-    async fn run(&self, target: &Target, order: &BatchOrder) -> Ran {
+    pub async fn run(&self, target: &Target, order: &BatchOrder) -> Ran {
         let attempt = Attempt { step: "fill".into(), direction: Direction::Forward, n: 1 };
         let entry = LedgerEntry { key: Key { run: "r1".to_owned(), attempt }, seq: 7, head: "c0ffee".to_owned() };
         let job = BatchJob {
@@ -64,6 +66,7 @@ impl Walk {
             order,
             timeout: self.timeout,
             throttle: self.throttle.as_ref(),
+            tuning: self.tuning.as_ref(),
             board: &self.board,
         };
         let (out, mut chunks) = mpsc::channel(8);
@@ -84,7 +87,7 @@ impl Walk {
     }
 
     /// What is known of it, as soon as it is as wanted.
-    async fn until(&self, wanted: impl Fn(&Batches) -> bool) -> Batches {
+    pub async fn until(&self, wanted: impl Fn(&Batches) -> bool) -> Batches {
         loop {
             if let Some(batches) = self.board.lock().unwrap().clone().filter(&wanted) {
                 return batches;
@@ -94,11 +97,11 @@ impl Walk {
     }
 }
 
-async fn walk(target: &Target, order: &BatchOrder) -> Ran {
+pub(super) async fn walk(target: &Target, order: &BatchOrder) -> Ran {
     Walk::default().run(target, order).await
 }
 
-fn once(cluster: &Cluster, db: &str) -> String {
+pub(super) fn once(cluster: &Cluster, db: &str) -> String {
     cluster.psql(db, "select count(*) || ' ' || coalesce(min(n), -1) || ' ' || coalesce(max(n), -1) from t")
 }
 
@@ -237,7 +240,7 @@ async fn what_is_born_behind_the_last_key_is_told_and_left() {
         held.until(|batches| batches.n >= 1).await;
         hold.send_replace(Some("connections > 80 (connections = 91)".to_owned()));
         let waits = held.until(|batches| batches.pausing.is_some()).await;
-        assert!(waits.words().ends_with("pausing: connections > 80 (connections = 91)"), "{}", waits.words());
+        assert!(waits.words().ends_with("throttled: connections > 80 (connections = 91)"), "{}", waits.words());
         cluster.psql(&db, "insert into t select generate_series(1001, 1007)");
         let n = held.board.lock().unwrap().as_ref().unwrap().n;
         tokio::time::sleep(Duration::from_millis(50)).await;

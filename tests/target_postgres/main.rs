@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod batch;
+mod batch_pace;
 mod commits;
 mod commits_held_up;
 mod direct;

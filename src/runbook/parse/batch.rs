@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::health::health;
 use super::reader::{Node, Reader};
 use super::steps::{self, Known};
 use super::{FormulaKind, Owner, Script as Site, Wants};
-use crate::runbook::batch::{self, Batch, LARGEST, SIZE, Sizing};
+use crate::runbook::batch::{self, BIGGEST, Batch, LARGEST, SIZE, SMALLEST, Sizing};
 use crate::runbook::text::Located;
-use crate::runbook::{Environment, Expr, sql};
+use crate::runbook::{Environment, Expr, Health, sql};
 
-/// Bounds of a size that follows the time a batch takes, where the runbook says nothing.
-const SMALLEST: u64 = 100;
-const BIGGEST: u64 = 50_000;
 const SIZE_HINT: &str = "write size = 1000, or size = { start = 1000, min = 100, max = 50000, aim = \"200ms\" }";
 
 /// Where its texts stand: what the checks need of it.
@@ -40,6 +38,18 @@ pub(super) fn batch(
     let filter = fragment(&table, "where", &site).map(|text| text.text);
     let size = size(&table);
     let pause = table.duration("pause").unwrap_or(Duration::ZERO);
+    let mut health = health(&table);
+    let files = only_files(&site, &known.environments);
+    if files {
+        health = Some(Health::OFF);
+    }
+    if files && table.has("health") {
+        table.refuse(
+            "health",
+            "a file of SQLite has no such signals",
+            "leave `health` out; `throttle` may look at probes",
+        );
+    }
     let complete = table.need_or_none("complete");
     if let Some(text) = &complete {
         sql_text(&table, text, &site, Wants::One);
@@ -63,6 +73,7 @@ pub(super) fn batch(
         size: size?,
         pause,
         throttle,
+        health: health?,
         complete: complete.map(|text| text.text),
         repeatable,
         line,
@@ -117,10 +128,7 @@ fn work(
         (None, Some(true)) if !table.has("set") => Some(None),
         (Some(set), _) => {
             let column = key.and_then(batch::parts).and_then(|mut parts| parts.pop());
-            let sqlite = environments
-                .iter()
-                .all(|one| site.target.is_some_and(|target| one.dialect(target) == sql::Dialect::Sqlite));
-            let dialect = if sqlite { sql::Dialect::Sqlite } else { sql::Dialect::Postgres };
+            let dialect = if only_files(site, environments) { sql::Dialect::Sqlite } else { sql::Dialect::Postgres };
             if column.is_some_and(|column| sql::assigns(&sql::mask(&set.text), &column, dialect)) {
                 let message = "this changes the key that the batches walk along: rows would be met twice, or never";
                 table.notes.at(&set, message, "do it in an `sql` step, in one transaction");
@@ -134,6 +142,12 @@ fn work(
             None
         }
     }
+}
+
+/// True where its target is a file of SQLite in every environment.
+fn only_files(site: &Texts<'_>, environments: &[Environment]) -> bool {
+    let is_file = |one: &Environment| site.target.is_some_and(|target| one.dialect(target) == sql::Dialect::Sqlite);
+    environments.iter().all(is_file)
 }
 
 fn fragment(table: &Reader<'_, '_>, key: &'static str, site: &Texts<'_>) -> Option<Located> {

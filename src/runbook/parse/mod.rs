@@ -6,6 +6,7 @@ mod channels;
 mod dump;
 mod ending;
 mod head;
+mod health;
 mod include;
 mod migrations;
 mod phases;

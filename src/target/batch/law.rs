@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use crate::runbook::Sizing;
 
-/// Batches that the pace is taken from.
-const WINDOW: usize = 20;
+/// The time that the pace is taken from, how far apart its marks are, and the fewest of them.
+const WINDOW_MS: u64 = 10_000;
+const GRAIN_MS: u64 = 200;
+const FEWEST: usize = 6;
 /// Batches, and milliseconds, before anything is said of the time that is left.
 const SURE_BATCHES: usize = 6;
 const SURE_MS: u64 = 2_000;
@@ -28,6 +30,17 @@ impl Sizer {
 
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// A person wants other bounds: a fixed size is taken as it is, a size that follows its aim goes on from where it is.
+    pub fn retune(&mut self, bounds: Sizing) {
+        let start = bounds.start.max(1);
+        self.ceiling = start;
+        self.size = match bounds.aim_ms {
+            Some(_) => self.size.clamp(bounds.min.max(1), bounds.max.max(bounds.min).max(1)),
+            None => start,
+        };
+        self.bounds = bounds;
     }
 
     /// A batch of so many keys took so long. One that was not full says little.
@@ -63,37 +76,57 @@ impl Sizer {
     }
 }
 
-/// How fast it goes.
+/// How fast it goes, since it last began to go at this pace.
 #[derive(Clone, Debug, Default)]
 pub struct Pace {
-    /// Milliseconds since the start, keys and rows since the start, at the end of each batch.
+    /// Milliseconds since the start, keys and rows, at the end of batches: of the last ones, and of the last seconds.
     window: VecDeque<(u64, u64, u64)>,
     keys: u64,
     rows: u64,
+    /// Batches since the pace was last another.
+    batches: usize,
 }
 
 impl Pace {
     pub fn did(&mut self, at_ms: u64, keys: u64, rows: u64) {
-        self.keys += keys;
-        self.rows += rows;
+        self.keys = self.keys.saturating_add(keys);
+        self.rows = self.rows.saturating_add(rows);
+        self.batches = self.batches.saturating_add(1);
+        // Short batches share a place: the window is a length of time.
+        let dense =
+            self.window.len() >= FEWEST && self.window.iter().rev().nth(1).is_some_and(|it| at_ms < it.0 + GRAIN_MS);
+        if dense {
+            self.window.pop_back();
+        }
         self.window.push_back((at_ms, self.keys, self.rows));
-        if self.window.len() > WINDOW {
+        while self.window.len() > FEWEST && self.window.front().is_some_and(|it| it.0 + WINDOW_MS < at_ms) {
             self.window.pop_front();
         }
     }
 
-    /// Rows a second, pauses included.
+    /// From here on it goes at another pace, or began again after a pause: what was before says nothing of what comes.
+    pub fn changes(&mut self) {
+        self.window.clear();
+        self.batches = 0;
+    }
+
+    /// Rows a second, pauses between batches included.
     pub fn rate(&self) -> Option<u64> {
         let ((from, _, before), (to, _, after)) = (self.window.front()?, self.window.back()?);
         let ms = to.checked_sub(*from).filter(|ms| *ms > 0)?;
         Some((after - before).saturating_mul(1_000) / ms)
     }
 
+    /// Of so many keys, those that are left; none where there are fewer than were done.
+    pub fn left(&self, keys: u64) -> Option<u64> {
+        keys.checked_sub(self.keys)
+    }
+
     /// Milliseconds that are left where there are `keys` of them in all; none while nobody can be sure.
     pub fn left_ms(&self, keys: Option<u64>) -> Option<u64> {
-        let left = keys?.checked_sub(self.keys)?;
+        let left = self.left(keys?)?;
         let (first, last) = (self.window.front()?, self.window.back()?);
-        if self.window.len() < SURE_BATCHES || last.0.saturating_sub(first.0) < SURE_MS {
+        if self.batches < SURE_BATCHES || last.0.saturating_sub(first.0) < SURE_MS {
             return None;
         }
         let middle = self.window.get(self.window.len() / 2)?;
@@ -107,11 +140,6 @@ impl Pace {
         }
         // What overflows is a time that nobody waits for: the cast stops at the end of the scale.
         Some((left as f64 / speed(first, last)?) as u64)
-    }
-
-    /// Rows of this walk so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 }
 
@@ -190,9 +218,39 @@ mod tests {
         assert_eq!((pace.rate(), pace.left_ms(Some(100_000))), (Some(1_800), Some(45_000)));
         assert_eq!(pace.left_ms(None), None);
         assert_eq!(pace.left_ms(Some(9_999)), None, "more keys than there should be");
-        for n in 1..=8 {
+        for n in 1..=3 {
             pace.did(5_000 + n * 5_000, 1_000, 900);
         }
         assert_eq!(pace.left_ms(Some(100_000)), None, "it became ten times slower");
+        for n in 4..=12 {
+            pace.did(5_000 + n * 5_000, 1_000, 900);
+        }
+        assert_eq!(pace.left_ms(Some(100_000)), Some(390_000), "and stays so: 78 batches are left");
+        pace.changes();
+        assert_eq!((pace.rate(), pace.left_ms(Some(100_000))), (None, None), "a new pace is not known yet");
+    }
+
+    #[test]
+    fn short_batches_are_told_too() {
+        let mut pace = Pace::default();
+        for n in 1..=2_000 {
+            pace.did(n * 20, 1_000, 900);
+        }
+        assert!(pace.window.len() < 100, "{}", pace.window.len());
+        assert_eq!((pace.rate(), pace.left_ms(Some(2_500_000))), (Some(45_000), Some(10_000)));
+    }
+
+    #[test]
+    fn other_bounds_hold_at_once() {
+        let mut sizer = Sizer::new(Sizing::fixed(1_000));
+        sizer.retune(Sizing::fixed(4_000));
+        assert_eq!(sizer.size(), 4_000);
+        sizer.took(4_000, 1);
+        assert_eq!(sizer.size(), 4_000, "a fixed size stays");
+        let aimed = Sizing { start: 4_000, min: 100, max: 3_000, aim_ms: Some(100) };
+        sizer.retune(aimed);
+        assert_eq!(sizer.size(), 3_000);
+        sizer.took(3_000, 200);
+        assert_eq!(sizer.size(), 1_500);
     }
 }

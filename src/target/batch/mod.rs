@@ -1,7 +1,9 @@
 //! Work in batches, the same for every kind of database: when the next one begins, how large it is, what is done when one
 //! does not come to its end. Where a batch is done, and what proves it, is the business of a [`Ground`].
 
+mod brake;
 mod law;
+pub(super) mod vitals;
 mod walk;
 
 use std::sync::Mutex;
@@ -13,7 +15,9 @@ use tokio::sync::watch;
 pub(super) use self::walk::walk;
 use super::LedgerEntry;
 use super::problem::Problem;
-use crate::run::{BatchOrder, Batches};
+use crate::run::{BatchOrder, Batches, Tuning};
+use crate::runbook::Health;
+use vitals::Vitals;
 
 /// A table to walk through for one attempt.
 #[derive(Clone, Copy)]
@@ -27,6 +31,8 @@ pub struct BatchJob<'a> {
     pub timeout: Option<Duration>,
     /// Why no batch may begin now; none: none ever has to wait.
     pub throttle: Option<&'a watch::Receiver<Option<String>>>,
+    /// The pace that people want of it now; none: nobody changes it.
+    pub tuning: Option<&'a watch::Receiver<Tuning>>,
     /// How far it is, for whoever wants to show it.
     pub board: &'a Mutex<Option<Batches>>,
 }
@@ -70,8 +76,11 @@ pub(super) enum Snag {
 /// What is about to be done, as far as the database can tell without doing it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Estimate {
+    /// Keys of the whole walk, and those that are left.
+    pub all: u64,
     pub keys: u64,
-    pub rows: u64,
+    /// Rows that will be written; none where only counting them would tell.
+    pub rows: Option<u64>,
 }
 
 /// A database in which a walk goes on. `'t`: the target's.
@@ -80,6 +89,8 @@ pub(super) trait Ground<'t>: Send {
     fn open(&mut self) -> BoxFuture<'_, Result<Checkpoint, Problem>>;
     /// What lies before the checkpoint; none where the database cannot tell.
     fn estimate<'a>(&'a mut self, from: &'a Checkpoint) -> BoxFuture<'a, Option<Estimate>>;
+    /// How the database fares, asked on a session of its own; none where there is nothing to ask.
+    fn vitals(&mut self, wanted: Health) -> BoxFuture<'_, Option<Vitals>>;
     /// One batch in one transaction, with its checkpoint. An error: it was taken back, or with [`Snag::Lost`] the
     /// checkpoint tells.
     fn batch(&mut self, size: u64) -> BoxFuture<'_, Result<Step, Problem>>;

@@ -4,13 +4,15 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::brake::{Brake, News};
 use super::law::{Pace, Sizer};
 use super::{BatchJob, Checkpoint, Estimate, Ground, Snag, Step};
 use crate::run::facts::Effect;
 use crate::run::words::count;
-use crate::run::{Batches, Chunk, Facts, Fault, Judge, Outcome};
+use crate::run::{Batches, Chunk, Facts, Fault, Judge, Outcome, Tuning};
 use crate::target::problem::Problem;
 use crate::target::watch::{Cause, Watch};
 use crate::target::words;
@@ -54,7 +56,11 @@ pub async fn walk(
         at: Checkpoint::default(),
         estimate: None,
         begun: 0,
-        next_chunk_ms: 0,
+        tuning: Tuning { size: job.order.size, pause_ms: job.order.pause_ms },
+        known_rows: 0,
+        brake: Brake::new(job.order.health),
+        chunk_ms: None,
+        turned: false,
         notices: Vec::new(),
     };
     let ended = walk.run(ground).await;
@@ -76,7 +82,14 @@ struct Walk<'a> {
     estimate: Option<Estimate>,
     /// Rows that were written before this attempt took it up.
     begun: u64,
-    next_chunk_ms: u64,
+    /// Rows that were written when the estimate was made.
+    known_rows: u64,
+    tuning: Tuning,
+    brake: Brake,
+    /// When the journal was last told how far it is.
+    chunk_ms: Option<u64>,
+    /// It began or ceased to wait since.
+    turned: bool,
     notices: Vec<String>,
 }
 
@@ -88,11 +101,11 @@ impl Walk<'_> {
             Err(problem) => return Err(self.watch.cause().map_or(Halt::Unopened(problem), Halt::Cause)),
         };
         self.begun = self.at.rows;
-        self.estimate = self.stoppable(ground.stopper(), ground.estimate(&self.at)).await?;
+        self.assess(ground).await?;
         self.show(None).await;
         let (mut locked, mut unmoved) = (0, 0);
         loop {
-            self.turn().await?;
+            self.turn(ground).await?;
             let began = Instant::now();
             let step = self.stoppable(ground.stopper(), ground.batch(self.sizer.size())).await?;
             let took = began.elapsed();
@@ -116,12 +129,12 @@ impl Walk<'_> {
                         return Err(Halt::Problem(Problem::own(words)));
                     }
                     if rows > 0 {
-                        self.rest(Duration::from_millis(self.job.order.pause_ms)).await?;
+                        self.pause().await?;
                     }
                 }
                 Ok(Step::Over(_)) => {}
                 Ok(Step::Busy) => {
-                    self.show(Some("another session is at work on the same checkpoint".to_owned())).await;
+                    self.show(Some((false, "another session is at work on the same checkpoint".to_owned()))).await;
                     self.rest(BUSY).await?;
                 }
                 Err(problem) => {
@@ -136,26 +149,115 @@ impl Walk<'_> {
     }
 
     /// Waits until a batch may begin.
-    async fn turn(&mut self) -> Result<(), Halt> {
-        let Some(throttle) = self.job.throttle else { return self.stopped() };
-        let mut throttle = throttle.clone();
+    async fn turn(&mut self, ground: &mut dyn Ground<'_>) -> Result<(), Halt> {
+        let mut throttle = self.job.throttle.cloned();
         loop {
             self.stopped()?;
-            let Some(why) = throttle.borrow_and_update().clone() else { return Ok(()) };
-            self.show(Some(why)).await;
-            tokio::select! {
-                biased;
-                cause = self.watch.fired() => return Err(Halt::Cause(cause)),
-                // Said again: a journal that was not due for it hears of it later.
-                () = sleep(BUSY) => {}
-                changed = throttle.changed() => {
-                    // Nobody judges it any more: the engine is about to end, and this attempt with it.
-                    if changed.is_err() {
-                        return Err(Halt::Cause(self.watch.fired().await));
+            self.retune();
+            self.look(ground).await?;
+            let own = throttle.as_mut().and_then(|throttle| throttle.borrow_and_update().clone());
+            let now = self.elapsed_ms();
+            let Some((name, why)) = self.brake.reason(own) else {
+                let news = self.brake.goes_on(now);
+                self.hear(news).await;
+                return Ok(());
+            };
+            let news = self.brake.waits(name, &why, now);
+            self.hear(news).await;
+            self.show(Some((true, why))).await;
+            self.until_news(throttle.as_mut()).await?;
+        }
+    }
+
+    /// A while, or until somebody says something new.
+    async fn until_news(&self, throttle: Option<&mut watch::Receiver<Option<String>>>) -> Result<(), Halt> {
+        let judged = async {
+            let changed = match throttle {
+                Some(throttle) => throttle.changed().await.is_ok(),
+                None => false,
+            };
+            // Nobody judges it any more: the engine is about to end, and this attempt with it.
+            if !changed {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            cause = self.watch.fired() => Err(Halt::Cause(cause)),
+            // Said again: a journal that was not due for it hears of it later.
+            () = sleep(BUSY) => Ok(()),
+            () = judged => Ok(()),
+        }
+    }
+
+    /// Takes over the pace that a person wants from now on.
+    fn retune(&mut self) {
+        let Some(tuning) = self.job.tuning.map(|tuning| *tuning.borrow()) else { return };
+        if tuning == self.tuning {
+            return;
+        }
+        if tuning.size != self.tuning.size {
+            self.sizer.retune(tuning.size);
+        }
+        self.tuning = tuning;
+        self.pace.changes();
+        self.turned = true;
+    }
+
+    /// How the database fares; a person who wants the end does not wait for its answer.
+    async fn look(&mut self, ground: &mut dyn Ground<'_>) -> Result<(), Halt> {
+        let now = self.elapsed_ms();
+        let said = tokio::select! {
+            biased;
+            cause = self.watch.fired() => return Err(Halt::Cause(cause)),
+            said = self.brake.look(ground, now) => said,
+        };
+        self.hear(News { said, turned: false }).await;
+        Ok(())
+    }
+
+    async fn hear(&mut self, news: News) {
+        if news.turned {
+            self.turned = true;
+            self.pace.changes();
+        }
+        for text in news.said {
+            // It may be closed early: the work goes on.
+            let _ = self.out.send(Chunk::Notice { severity: "NOTICE".to_owned(), text }).await;
+        }
+    }
+
+    /// What lies between two batches; another pace ends it early.
+    async fn pause(&self) -> Result<(), Halt> {
+        let mut tuning = self.job.tuning.cloned();
+        let retuned = async {
+            match &mut tuning {
+                Some(tuning) => {
+                    let now = self.tuning;
+                    if tuning.wait_for(|wanted| *wanted != now).await.is_err() {
+                        std::future::pending::<()>().await;
                     }
                 }
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            biased;
+            rested = self.rest(Duration::from_millis(self.tuning.pause_ms)) => rested,
+            () = retuned => Ok(()),
         }
+    }
+
+    /// What lies before it, as far as can be told.
+    async fn assess(&mut self, ground: &mut dyn Ground<'_>) -> Result<(), Halt> {
+        self.estimate = self.stoppable(ground.stopper(), ground.estimate(&self.at)).await?;
+        self.pace = Pace::default();
+        self.known_rows = self.at.rows;
+        Ok(())
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        ms(self.started.elapsed())
     }
 
     fn stopped(&self) -> Result<(), Halt> {
@@ -184,7 +286,7 @@ impl Walk<'_> {
 
     async fn did(&mut self, checkpoint: Checkpoint, keys: u64, rows: u64, took: Duration) {
         self.sizer.took(keys, ms(took));
-        self.pace.did(ms(self.started.elapsed()), keys, rows);
+        self.pace.did(self.elapsed_ms(), keys, rows);
         self.at = checkpoint;
         self.show(None).await;
     }
@@ -202,7 +304,7 @@ impl Walk<'_> {
             Snag::TooLong if self.sizer.split() => Ok(()),
             Snag::Locked if locked < ground.tries() => {
                 self.sizer.ease();
-                self.show(Some(problem.words())).await;
+                self.show(Some((false, problem.words()))).await;
                 self.rest(back_off(locked)).await
             }
             Snag::Lost => self.reopen(ground, problem).await,
@@ -215,11 +317,12 @@ impl Walk<'_> {
         let lost = Instant::now();
         let mut last = problem;
         for n in 1.. {
-            self.show(Some(format!("the session was lost: {}", last.words()))).await;
+            self.show(Some((false, format!("the session was lost: {}", last.words())))).await;
             self.rest(back_off(n)).await?;
             match self.stoppable(ground.stopper(), ground.open()).await? {
                 Ok(at) => {
                     self.at = at;
+                    self.assess(ground).await?;
                     self.show(None).await;
                     return Ok(());
                 }
@@ -257,28 +360,43 @@ impl Walk<'_> {
         Ok(Ok(left))
     }
 
-    /// Tells how far it is: the board always, the journal now and then.
-    async fn show(&mut self, pausing: Option<String>) {
-        let ms = ms(self.started.elapsed());
-        let of =
-            self.estimate.map(|estimate| self.begun.saturating_add(estimate.rows)).filter(|of| *of >= self.at.rows);
-        let batches = Batches {
+    /// Tells how far it is: the board always, the journal now and then, and where it begins or ceases to wait.
+    /// `pausing`: whether that is a signal's doing, and why.
+    async fn show(&mut self, pausing: Option<(bool, String)>) {
+        let ms = self.elapsed_ms();
+        let batches = self.batches(ms, pausing);
+        *self.job.board.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches.clone());
+        let after = if self.turned { CHUNK_MS } else { CHUNK_MS.max(ms / 100) };
+        if self.chunk_ms.is_none_or(|last| ms >= last.saturating_add(after)) {
+            self.chunk_ms = Some(ms);
+            self.turned = false;
+            // It may be closed early: the work goes on.
+            let _ = self.out.send(Chunk::Batch(Box::new(batches))).await;
+        }
+    }
+
+    fn batches(&self, ms: u64, pausing: Option<(bool, String)>) -> Batches {
+        let of = self.estimate.and_then(|estimate| Some(self.known_rows.saturating_add(estimate.rows?)));
+        let left = self.estimate.map(|estimate| estimate.keys);
+        let share = self.estimate.filter(|estimate| estimate.all > 0).and_then(|estimate| {
+            let done = estimate.all.checked_sub(self.pace.left(estimate.keys)?)?;
+            u16::try_from(u128::from(done) * 1_000 / u128::from(estimate.all)).ok()
+        });
+        let (throttled, pausing) = pausing.map_or((false, None), |(throttled, why)| (throttled, Some(why)));
+        Batches {
             n: self.at.n,
             size: self.sizer.size(),
             rows: self.at.rows,
-            of,
+            // A number that was passed was none.
+            of: of.filter(|of| *of >= self.at.rows),
+            permille: share,
             rate: self.pace.rate(),
-            left_ms: self.pace.left_ms(self.estimate.map(|estimate| estimate.keys)).filter(|_| pausing.is_none()),
+            left_ms: self.pace.left_ms(left).filter(|_| pausing.is_none()),
             reached: self.at.reached.clone(),
             high: self.at.high.clone(),
             pausing,
+            throttled,
             ms,
-        };
-        *self.job.board.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches.clone());
-        if ms >= self.next_chunk_ms {
-            self.next_chunk_ms = ms + CHUNK_MS.max(ms / 100);
-            // It may be closed early: the work goes on.
-            let _ = self.out.send(Chunk::Batch(Box::new(batches))).await;
         }
     }
 
@@ -286,7 +404,7 @@ impl Walk<'_> {
         Facts {
             affected: Some(self.at.rows),
             batches: Some(self.at.n),
-            notices: self.notices.clone(),
+            notices: self.notices.iter().cloned().chain(self.brake.summary()).collect(),
             ms: ms(self.started.elapsed()),
             ..Facts::default()
         }
@@ -343,9 +461,9 @@ impl Walk<'_> {
     /// `413 batches, 412,000 rows, up to key 412000`
     fn stands(&self) -> String {
         let reached = self.at.reached.as_ref().map(|key| format!(", up to key {key}")).unwrap_or_default();
-        let mine = match self.pace.rows() {
-            rows if rows < self.at.rows => format!(" ({} by this attempt)", count(rows)),
-            _ => String::new(),
+        let mine = match self.begun {
+            0 => String::new(),
+            begun => format!(" ({} by this attempt)", count(self.at.rows.saturating_sub(begun))),
         };
         format!("{} batches, {} rows{mine}{reached}", count(self.at.n), count(self.at.rows))
     }

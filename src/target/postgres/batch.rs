@@ -3,6 +3,8 @@
 //! row says once it can be locked again.
 
 mod considerate;
+mod estimate;
+mod vitals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +16,17 @@ use sqlx::postgres::PgRow;
 use sqlx::{Row, ValueRef};
 use tokio::time::{Instant, sleep};
 
-use self::considerate::{BLOCKED_OTHERS, considerate};
+use self::considerate::{BLOCKED_OTHERS, Cancels, considerate};
+use self::vitals::Pulse;
 use super::activity::Backend;
 use super::session::Session;
 use super::{Postgres, ledger, line};
 use crate::failpoint;
 use crate::run::BatchOrder;
 use crate::run::event::Direction;
+use crate::runbook::Health;
 use crate::runbook::batch::quoted;
+use crate::target::batch::vitals::Vitals;
 use crate::target::batch::{BatchJob, Checkpoint, Estimate, Ground, Snag, Step, answer, unproven};
 use crate::target::problem::Problem;
 use crate::target::raw;
@@ -72,6 +77,8 @@ pub(super) struct Table<'t> {
     names: Names,
     /// Whether the server has statistics of it.
     known: bool,
+    /// How the server fares, once it was asked.
+    pulse: Option<Pulse>,
     /// Where there is no checkpoint in the database: what this attempt knows.
     at: Checkpoint,
 }
@@ -106,6 +113,7 @@ impl<'t> Table<'t> {
             gave_way: false,
             names: Names::default(),
             known: false,
+            pulse: None,
             at: Checkpoint::default(),
         }
     }
@@ -292,14 +300,18 @@ impl<'t> Table<'t> {
         Ok(done.rows_affected())
     }
 
-    async fn explained(&mut self, from: &Checkpoint, high: &str, filtered: bool) -> Option<u64> {
-        let range = self.range(from.reached.as_deref(), filtered);
-        let sql = format!("explain (format json) select 1 from {} where {range}", self.names.table);
-        let plan = self.ask(&sql, &ends(high, from)).await.ok()?.into_iter().next()??;
-        let plan: serde_json::Value = serde_json::from_str(&plan).ok()?;
-        let rows = plan.get(0)?.get("Plan")?.get("Plan Rows")?.as_f64()?;
-        // An estimate: what overflows stops at the end of the scale.
-        Some(rows.max(0.0) as u64)
+    /// A cancel that came too late for its batch must not meet the next one. The server has sent the signal when it answers
+    /// a cancel, and a session heeds it at the latest with its next question: that one is spent on it.
+    async fn swallow(&mut self, cancels: Cancels) {
+        if cancels == Cancels::None {
+            return;
+        }
+        let Some(session) = self.session.as_mut() else { return };
+        match session.command("select 1").await {
+            Err(problem) if problem.lost => self.session = None,
+            // It was spent on the cancel, or on a transaction that had failed already.
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// The runbook's own question, by the protocol that brings values as text.
@@ -337,13 +349,12 @@ impl<'t> Ground<'t> for Table<'t> {
     }
 
     fn estimate<'a>(&'a mut self, from: &'a Checkpoint) -> BoxFuture<'a, Option<Estimate>> {
-        async move {
-            let high = from.high.clone().filter(|_| self.known)?;
-            let keys = self.explained(from, &high, false).await?;
-            let rows = self.explained(from, &high, true).await?;
-            Some(Estimate { keys, rows })
-        }
-        .boxed()
+        self.assessed(from).boxed()
+    }
+
+    fn vitals(&mut self, wanted: Health) -> BoxFuture<'_, Option<Vitals>> {
+        let target = self.target;
+        async move { Some(self.pulse.get_or_insert_with(|| Pulse::new(target)).feel(wanted).await) }.boxed()
     }
 
     fn batch(&mut self, size: u64) -> BoxFuture<'_, Result<Step, Problem>> {
@@ -352,12 +363,13 @@ impl<'t> Ground<'t> for Table<'t> {
             let (target, label, watch) = (self.target, self.label, self.watch);
             let committing = Arc::clone(&self.committing);
             committing.store(false, Ordering::Relaxed);
-            let step = considerate(target, label, watch, backend, &committing, self.work(size)).await;
+            let (step, cancels) = considerate(target, label, watch, backend, &committing, self.work(size)).await;
             self.gave_way = matches!(&step, Err(problem) if problem.is_code(BLOCKED_OTHERS));
             let step = step.map_err(|problem| match self.gave_way {
                 true => Problem { code: None, ..problem },
                 false => problem,
             });
+            self.swallow(cancels).await;
             match &step {
                 Ok(Step::Did { .. }) => {}
                 Ok(_) => self.session()?.roll_back().await?,

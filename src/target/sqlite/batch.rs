@@ -13,7 +13,9 @@ use super::gate::Gate;
 use super::{Sqlite, row};
 use crate::failpoint;
 use crate::run::{BatchOrder, limits};
+use crate::runbook::Health;
 use crate::runbook::batch::{parts, quoted};
+use crate::target::batch::vitals::Vitals;
 use crate::target::batch::{BatchJob, Checkpoint, Estimate, Ground, Snag, Step, answer, unproven};
 use crate::target::problem::Problem;
 use crate::target::{Key, raw};
@@ -251,6 +253,10 @@ impl<'t> Ground<'t> for Table<'t> {
 
     /// A file keeps no count of its rows, and counting them would read it whole.
     fn estimate<'a>(&'a mut self, _: &'a Checkpoint) -> BoxFuture<'a, Option<Estimate>> {
+        async move { None }.boxed()
+    }
+
+    fn vitals(&mut self, _: Health) -> BoxFuture<'_, Option<Vitals>> {
         async move { None }.boxed()
     }
 

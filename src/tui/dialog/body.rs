@@ -8,6 +8,7 @@ use crate::run::follow::acting;
 use crate::run::{clean, loss, plan, remedy, words};
 use crate::runbook::{StepId, Verb};
 use crate::tui::model::{Mode, Model};
+use crate::tui::pace;
 use crate::tui::pane::header;
 use crate::tui::pane::step::brief;
 use crate::tui::text;
@@ -29,6 +30,7 @@ pub fn title(model: &Model, form: &Form) -> String {
         Kind::Vote { role, go: true, .. } => format!("{}: go?", role_title(model, role)),
         Kind::Vote { role, go: false, .. } => format!("{}: NO-GO", role_title(model, role)),
         Kind::Answer { .. } => "An answer is needed".to_owned(),
+        Kind::Retune(attempt, _) => format!("Another pace for {}", clean::line(&attempt.to_string(), 60)),
         Kind::SignOff(_) => "Sign off before the time is over?".to_owned(),
         Kind::Release => "Let the run go on?".to_owned(),
         Kind::TakeOver(target) => format!("TAKE OVER {}?", clean::line(target, 40)),
@@ -71,6 +73,7 @@ pub fn said(model: &Model, form: &Form) -> Said {
             vec![(Ink::Warn, "A no-go holds the run. It is recorded with your name, the time and the reason.".to_owned())]
         }
         Kind::Answer { step, item } => answer(model, step, *item),
+        Kind::Retune(_, now) => pace::said(now),
         Kind::SignOff(_) => sign_off(model),
         Kind::Release => release(model),
         Kind::TakeOver(target) => take_over(model, target),

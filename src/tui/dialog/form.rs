@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::field::{Field, Rule};
 use crate::run::event::{Attempt, Claim};
-use crate::run::{Command, CommandVerb};
+use crate::run::{Command, CommandVerb, Tuning};
 use crate::runbook::StepId;
 use crate::tui::message::Out;
 use crate::tui::model::{ENTER_GUARD_MS, Mode, Model};
@@ -29,6 +29,8 @@ pub enum Kind {
         step: StepId,
         item: usize,
     },
+    /// Of this attempt, from this pace.
+    Retune(Attempt, Tuning),
     SignOff(String),
     Release,
     /// Of this target.
@@ -158,6 +160,12 @@ impl Form {
                 return Answer::Stay;
             }
         }
+        if let Kind::Retune(_, from) = &self.kind
+            && let Err(flaw) = from.typed(&self.text(0), &self.text(1))
+        {
+            self.error = Some(flaw);
+            return Answer::Stay;
+        }
         self.submit(model)
     }
 
@@ -190,6 +198,10 @@ impl Form {
             Kind::Answer { step, item } => {
                 CommandVerb::Tick { step: step.clone(), item: *item, answer: Some(self.text(0)) }
             }
+            Kind::Retune(attempt, from) => match from.typed(&self.text(0), &self.text(1)) {
+                Ok(to) => CommandVerb::Retune { attempt: attempt.clone(), from: *from, to },
+                Err(_) => return Answer::Stay,
+            },
             Kind::SignOff(phase) => CommandVerb::SignOff { phase: phase.clone(), reason: self.text(0) },
             Kind::Release => CommandVerb::Release,
             Kind::TakeOver(target) => CommandVerb::TakeOver { target: target.clone(), text: self.text(0) },
@@ -236,7 +248,9 @@ fn subject(model: &Model, kind: &Kind) -> String {
     let step = |id: &StepId| state.step(id).map_or(0, |run| run.changed).to_string();
     match kind {
         Kind::Retry(id) | Kind::Fix(id) | Kind::Skip(id) => step(id),
-        Kind::Cancel(attempt) | Kind::Leftover(attempt) | Kind::Settle(attempt) => step(&attempt.step),
+        Kind::Cancel(attempt) | Kind::Leftover(attempt) | Kind::Settle(attempt) | Kind::Retune(attempt, _) => {
+            step(&attempt.step)
+        }
         Kind::Vote { step, role, .. } => {
             format!("{:?}", state.step(step).map(|run| (&run.status, run.votes.get(role))))
         }

@@ -1,6 +1,7 @@
 //! The panes: each makes a sheet of lines, and one painter shows a window of it.
 
 pub mod alarm;
+mod batches;
 pub mod ending;
 pub mod fault;
 pub mod footer;

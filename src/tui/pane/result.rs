@@ -6,11 +6,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{Rest, Sheet, fault};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::facts::{Facts, Outcome, Verdict};
 use crate::run::output;
 use crate::run::state::{StepRun, StepStatus};
+use crate::run::{Batches, clean};
 use crate::runbook::Step;
 use crate::tui::message::Link;
 use crate::tui::model::{Model, Pane};
@@ -56,7 +56,10 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
     match run.status {
         StepStatus::Pending => {}
         StepStatus::Running | StepStatus::Undoing => {
-            say(Ink::Active, &at_work(model, step, run));
+            match batches(model, run) {
+                Some(batches) => super::batches::lines(model, &batches, spinner(model), run, width, &mut say),
+                None => say(Ink::Active, &at_work(model, step, run)),
+            }
             if let Some(waiting) = waiting(model, run) {
                 say(Ink::Warn, &format!("waiting for {waiting}"));
             }
@@ -99,11 +102,8 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if of > 0 {
         words.push(format!("statement {statement} of {of}"));
     }
-    let batches = progress.and_then(|progress| progress.batches.as_ref()).or(run.output.batches.as_ref());
-    match batches {
-        Some(batches) => words.push(batches.words()),
-        None if rows > 0 => words.push(text::plural(rows as usize, "row")),
-        None => {}
+    if rows > 0 {
+        words.push(text::plural(rows as usize, "row"));
     }
     if let Some(bytes) = progress.map(|progress| progress.bytes).filter(|bytes| *bytes > 0 && rows == 0) {
         words.push(text::plural(bytes as usize, "byte"));
@@ -123,6 +123,12 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     }
     let word = theme::word(&run.status);
     format!("{} {word} · {}", spinner(model), words.join(" · "))
+}
+
+/// How far a step in batches is: what moves where the engine tells it, else what is journaled.
+fn batches(model: &Model, run: &StepRun) -> Option<Batches> {
+    let live = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt)?.batches.as_deref());
+    live.or(run.output.batches.as_deref()).cloned()
 }
 
 /// A sign of life where motion is welcome, else the plain sign of running.

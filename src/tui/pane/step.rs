@@ -246,6 +246,7 @@ fn batch(page: &mut Page<'_>, order: &BatchOrder) {
     if let Some(throttle) = &order.throttle {
         page.field("throttle", Ink::Text, &clean::line(throttle, 400));
     }
+    page.field("health", Ink::Text, &crate::run::retune::health(&order.health));
     if let Some(complete) = &order.complete {
         page.field("complete", Ink::Text, &clean::line(complete, 400));
     }

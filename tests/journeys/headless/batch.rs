@@ -181,3 +181,45 @@ async fn in_doubt_while_the_server_is_away() {
     assert_eq!(cluster.psql(&db, "select count(*) || ' ' || min(n) || ' ' || max(n) from t"), format!("{ROWS} 1 1"));
     assert_eq!(started(&entries(&desk.run_dir()).await), ["fill", "fill (attempt 2)"]);
 }
+
+/// The pace is changed from a second terminal; whoever takes the run up keeps to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pace_from_a_second_terminal_survives_a_kill() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    desk.write("runbook.toml", &fill("").replace("pause = \"2ms\"", "pause = \"30m\""));
+    let rows = |wanted: &str| cluster.until(&db, "select rows from gonogo.checkpoint", wanted);
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
+    cluster.until(&db, "select (to_regclass('gonogo.checkpoint') is not null)::text", "true");
+    rows("10");
+    desk.run(&["retune", "last", "look", "--pause", "0"]).exits(6).says("does not work in batches now; fill does");
+    desk.run(&["retune", "last", "fill", "--batch", "many"]).exits(2).says("is no length of time");
+    desk.run(&["retune", "last", "fill", "--batch", "10"]).exits(6).says("keeps that pace already");
+    desk.run(&["retune", "last", "fill", "--batch", "20"]).exits(0).says("10 keys a batch → 20 keys a batch");
+    rows("30");
+    running.kill();
+    let running = desk.start(&["resume", "last", "--headless", "--yes"]);
+    rows("50");
+    desk.run(&["retune", "last", "fill", "--batch", "100", "--pause", "0"]).exits(0).says("pause 30m00 → 0 ms");
+    running.end().exits(0).says("retuned by ");
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+    assert_eq!(cluster.psql(&db, "select batch, rows from gonogo.checkpoint"), format!("6|{ROWS}"));
+    desk.run(&["retune", "last", "fill", "--batch", "100"]).exits(6).says("nothing does");
+    desk.run(&["audit"]).exits(0);
+}
+
+/// What stopped it is mended by hand, and nobody has a screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_step_is_tried_again_without_a_screen() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    let last = cluster.psql(&db, "select id from t order by id desc limit 1");
+    cluster.psql(&db, &format!("alter table t add constraint no check (id <> '{last}' or n = 0)"));
+    desk.write("runbook.toml", &fill(""));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    desk.run(&["resume", "last", "--headless", "--yes"]).exits(4);
+    assert_eq!(started(&entries(&desk.run_dir()).await), ["fill"], "--yes alone tries nothing again");
+    desk.run(&["resume", "last", "--headless", "--yes", "--retry"]).exits(4);
+    assert_eq!(started(&entries(&desk.run_dir()).await), ["fill", "fill (attempt 2)"], "once");
+    cluster.psql(&db, "alter table t drop constraint no");
+    desk.run(&["resume", "last", "--headless", "--yes", "--retry"]).exits(0);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+}

@@ -1,6 +1,7 @@
 //! Runs without a screen: their exit codes, their faults, their figures.
 
 mod approvals;
+mod backfill;
 mod batch;
 mod books;
 mod channels;

@@ -1,5 +1,6 @@
 //! Runs with a screen: a real terminal, keys, the engine behind it, and what remains when one of them goes away.
 
+mod backfill;
 mod demo;
 mod fault;
 mod lost;

@@ -1,0 +1,34 @@
+-- 001 taken back. No CASCADE: whatever else depends on these tables stops it.
+alter table public.ts_prediction_mapped
+  drop constraint ts_prediction_mapped_buyer_fkey,
+  drop column credit_cost,
+  drop column purchased_by_user_id,
+  drop column purchased_at;
+alter table public.customer_subscriptions
+  drop constraint customer_subscriptions_partner_fkey,
+  drop column partner_id,
+  drop column referral_code,
+  drop column referral_source;
+alter table public.customer_users
+  drop column google_id,
+  drop column apple_id,
+  drop column username,
+  drop column referral_code;
+
+drop table public.scheduled_notifications;
+drop table public.notification_templates;
+drop table public.blog_posts;
+drop table public.customer_daily_rewards;
+drop table public.match_comment_likes;
+drop table public.match_comments;
+drop table public.partner_analytics;
+drop table public.partners;
+drop table public.referrals;
+drop table public.customer_ad_views;
+drop table public.customer_credit_transactions;
+drop table public.customer_credits;
+drop table public.customer_badges;
+drop table public.badges;
+drop table public.customer_xp_transactions;
+drop table public.customer_xp;
+drop table public.customer_oauth_identities;
