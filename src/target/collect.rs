@@ -69,7 +69,7 @@ impl<'a> Collector<'a> {
             bytes_kept: 0,
             table_bytes: 0,
             notices: Vec::new(),
-            reading: Reading::new(job.asks, job.before),
+            reading: Reading::new(job),
         }
     }
 
@@ -204,7 +204,7 @@ impl<'a> Collector<'a> {
     /// The statement ended well; `count` is what its tag (or the driver) counted.
     pub async fn end(&mut self, shape: &Shape, count: u64) {
         self.flush().await;
-        if let Some((name, items)) = self.reading.taken() {
+        if let Some((name, items)) = self.reading.taken().filter(|_| self.n == self.of) {
             self.send(Chunk::Inventory { name, items }).await;
             self.show(self.reading.shown()).await;
         }

@@ -28,6 +28,8 @@ pub struct SqlJob<'a> {
     /// What is read off the answer, and the snapshot that it is compared with.
     pub asks: &'a Asks,
     pub before: Option<&'a [Item]>,
+    /// Takes secrets out of what is compared.
+    pub hide: Option<&'a (dyn Fn(&str) -> String + Sync)>,
     /// The run whose claim on the database the transaction looks after, where no row of the ledger does.
     pub fence: Option<&'a str>,
     /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
@@ -48,6 +50,7 @@ impl<'a> SqlJob<'a> {
             entry: None,
             asks: &Asks::Rows,
             before: None,
+            hide: None,
             fence: None,
             witness: None,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::SqlJob;
 use super::cell::Cell;
 use crate::run::inventory::{self, Change, Item};
 use crate::run::{Facts, Fault, limits};
@@ -32,6 +33,8 @@ pub(super) struct Reading<'a> {
     asks: &'a Asks,
     /// The snapshot to compare with.
     before: Option<&'a [Item]>,
+    /// Takes secrets out, as the journal does: what is compared went through the same.
+    hide: Option<&'a (dyn Fn(&str) -> String + Sync)>,
     lines: Vec<String>,
     items: Vec<Item>,
     bytes: usize,
@@ -44,8 +47,9 @@ pub(super) struct Shown {
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(asks: &'a Asks, before: Option<&'a [Item]>) -> Self {
-        Self { asks, before, lines: Vec::new(), items: Vec::new(), bytes: 0 }
+    pub fn new(job: &SqlJob<'a>) -> Self {
+        let SqlJob { asks, before, hide, .. } = *job;
+        Self { asks, before, hide, lines: Vec::new(), items: Vec::new(), bytes: 0 }
     }
 
     /// True where the rows are no result of the step, but what it is made of.
@@ -69,7 +73,8 @@ impl<'a> Reading<'a> {
             }
             Asks::Plan { .. } => {}
             Asks::Inventory(wanted) => {
-                let item = Item(text(0), text(1), text(2));
+                let hidden = |text: String| self.hide.map_or_else(|| text.clone(), |hide| hide(&text));
+                let item = Item(hidden(text(0)), hidden(text(1)), hidden(text(2)));
                 if !self.is_full() && !inventory::ignored(&item, &wanted.ignore) {
                     self.bytes += item.0.len() + item.1.len() + item.2.len();
                     self.items.push(item);
@@ -88,6 +93,13 @@ impl<'a> Reading<'a> {
                 ),
                 ..Fault::new(format!("there is more to take in than a snapshot holds ({} objects)", self.items.len()))
             });
+        }
+        let missing = wanted.schemas.iter().find(|schema| {
+            let named = |item: &Item| item.0 == "schema" && item.1.trim_matches('"') == schema.as_str();
+            !self.items.iter().any(named)
+        });
+        if let Some(schema) = missing {
+            return Some(Fault::new(format!("there is no schema `{schema}`, so there is nothing to take in")));
         }
         let other = wanted.compare.as_ref().filter(|_| self.before.is_none())?;
         Some(Fault {
