@@ -79,7 +79,8 @@ impl<'a> Collector<'a> {
         self.open = false;
         self.statement_rows = 0;
         self.statement_started = Instant::now();
-        let (n, of) = (self.n, self.of);
+        // What only prepares an inventory is no news.
+        let (n, of) = if self.reading.keeps_rows() { (1, 1) } else { (self.n, self.of) };
         self.send(Chunk::Statement { n, of }).await;
     }
 
@@ -208,6 +209,9 @@ impl<'a> Collector<'a> {
             self.send(Chunk::Inventory { name, items }).await;
             self.show(self.reading.shown()).await;
         }
+        if self.reading.keeps_rows() && self.n < self.of {
+            return;
+        }
         let affected = shape.affected(self.statement_rows, count);
         *self.affected.get_or_insert(0) += affected;
         let chunk =
@@ -234,8 +238,16 @@ impl<'a> Collector<'a> {
     pub fn judged(&self, judge: &Judge, facts: &Facts) -> std::result::Result<Option<Verdict>, Fault> {
         match self.reading.unfit() {
             Some(fault) => Err(fault),
-            None => judge(facts),
+            None => judge(facts).map(|verdict| verdict.map(|verdict| self.told(verdict))),
         }
+    }
+
+    /// The verdict with what differs, where that is why it is a no.
+    fn told(&self, mut verdict: Verdict) -> Verdict {
+        if let Some(differences) = self.reading.told().filter(|_| !verdict.passed) {
+            verdict.saw = format!("{differences}; {}", verdict.saw);
+        }
+        verdict
     }
 
     pub async fn notice(&mut self, notice: Notice) {

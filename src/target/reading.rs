@@ -28,6 +28,9 @@ const KINDS: &[&str] = &[
     "rows",
 ];
 
+/// Differences that a verdict names.
+const TOLD: usize = 12;
+
 /// How one attempt's answer is read, and what was read so far.
 pub(super) struct Reading<'a> {
     asks: &'a Asks,
@@ -118,6 +121,16 @@ impl<'a> Reading<'a> {
         self.before.map(|before| inventory::differences(before, &self.items))
     }
 
+    /// The first differences in one line; none where nothing is compared, or nothing differs.
+    pub fn told(&self) -> Option<String> {
+        let changes = self.changes().filter(|changes| !changes.is_empty())?;
+        let first: Vec<String> =
+            changes.iter().take(TOLD).map(|one| format!("{} {} {}", one.sign(), one.kind, one.name)).collect();
+        let more = changes.len().saturating_sub(TOLD);
+        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+        Some(format!("{}{rest}", first.join(", ")))
+    }
+
     /// What a person is shown of it.
     pub fn shown(&self) -> Shown {
         let text = |words: &str| Some(words.to_owned());
@@ -126,7 +139,11 @@ impl<'a> Reading<'a> {
                 names: ["", "kind", "object", "before", "after"].map(ToOwned::to_owned).to_vec(),
                 rows: changes
                     .into_iter()
-                    .map(|one| vec![text(one.sign()), Some(one.kind), Some(one.name), one.before, one.after])
+                    .map(|one| {
+                        let (before, after) = (one.before.clone(), one.after.clone());
+                        let detail = |detail: Option<String>| Some(detail.unwrap_or_default());
+                        vec![text(one.sign()), Some(one.kind), Some(one.name), detail(before), detail(after)]
+                    })
                     .collect(),
             },
             None => Shown {
