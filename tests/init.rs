@@ -34,6 +34,7 @@ fn a_folder_of_sql_becomes_a_window() {
         ("005_copy.sql", "\\copy a from 'a.csv'"),
         ("006_template.sql", "select '{{ x }}';"),
         ("007_lonely_down.sql", "drop table z;"),
+        ("008_count_after.sql", "update a set b = 3 where b is null; select count(*) from a;"),
         ("ünï.sql", "update a set b = 1;"),
         ("backup.sql", "update a set b = 2;"),
         ("empty.sql", "-- nothing\n"),
@@ -71,7 +72,10 @@ fn a_folder_of_sql_becomes_a_window() {
     assert!(matches!(step("sql/ünï.sql").undo, Undo::Unsaid));
     assert_eq!(step("sql/backup.sql").id.0, "backup-2", "the id of a step that is always there is taken");
     // A query is judged by a person until somebody writes what it must be.
-    assert!(step("sql/004_count.sql").expect.is_none());
+    assert!(step("sql/004_count.sql").expects_nothing && !step("sql/001_add.sql").expects_nothing);
+    assert!(step("sql/008_count_after.sql").expects_nothing, "a change that ends with a question asks too");
+    let backup = book.steps().find(|step| step.id.0 == "backup").unwrap();
+    assert!(matches!(&backup.verb, Verb::Backup(_)) && backup.expect.is_some(), "{backup:?}");
     let asked = |step: &runbook::Step| matches!(&step.verb, Verb::Checklist(items) if items.iter().any(|item| item.ask.contains("004_count")));
     assert!(book.steps().any(asked));
 

@@ -50,7 +50,7 @@ fn the_committed_schema_is_what_the_program_prints() {
 #[test]
 fn every_good_runbook_passes() {
     let mut files: Vec<PathBuf> =
-        ["runbooks", "tests/runbooks", "tests/schema"].iter().flat_map(|f| runbooks(f)).collect();
+        ["runbooks", "tests/runbooks", "tests/schema", "tests/lint"].iter().flat_map(|f| runbooks(f)).collect();
     files.retain(|file| gonogo::runbook::load(file, &Default::default()).is_ok());
     assert!(files.len() >= 5, "the good runbooks were not found: {files:?}");
     let output = validate(&files);
@@ -72,6 +72,12 @@ fn bad_runbooks_are_refused_where_a_schema_can_see_it() {
         "36-undo",
         "39-notify",
         "65-verify",
+        "68-migrations",
+        "68-snapshots",
+        "68-waivers",
+        "70-backup",
+        "70-channels",
+        "71-include",
     ];
     for name in bad {
         let folder = Path::new("tests/bad_runbooks").join(name);
@@ -91,7 +97,11 @@ fn one_mistake_is_enough() {
         fs::write(&file, text).unwrap();
         vec![file]
     };
+    let step = |verb: &str| GOOD.replace("wait = \"30s\"", verb);
     assert!(validate(&write(GOOD)).status.success());
+    for good in ["backup = \"a.dump\"", "restore = \"a.dump\"", "snapshot = \"a\"", "explain = \"select 1\""] {
+        assert!(validate(&write(&step(good))).status.success(), "{good}");
+    }
     let dated = GOOD.replace("[[phase]]", "[window]\nstarts = 2024-01-31T08:00:00Z\n[[phase]]");
     assert!(validate(&write(&dated)).status.success());
     for (mistake, at) in [
@@ -101,6 +111,21 @@ fn one_mistake_is_enough() {
         (GOOD.replace("\"a\"", "\"A b\""), "A b"),
         (GOOD.replace("format = 1", "format = 2"), "format"),
         (GOOD.replace("[[phase]]", "[[phases]]"), "phases"),
+        (GOOD.replace("id = \"migrate\"", "include = { file = \"p.toml\", sha256 = \"abc\" }"), "abc"),
+        (step("backup = { file = \"a.dump\", jobs = 4 }"), "jobs"),
+        (step("backup = \"a.dump\"\nproduces = \"a.dump\""), "valid under any of"),
+        (step("restore = { file = \"a.dump\", prove = \"read\" }"), "a.dump"),
+        (step("sql = \"select 1\"\nundo = { restore = \"a.dump\" }"), "a.dump"),
+        (step("sql = \"select 1\"\nundo = { backup = \"a.dump\" }"), "a.dump"),
+        (step("sql = \"select 1\"\nundo = { migrations = \"up\" }"), "up"),
+        (step("sql = \"select 1\"\nunrecord = true"), "unrecord"),
+        (step("snapshot = { name = \"a\", rows = \"all\" }"), "all"),
+        (step("explain = { sql = \"select 1\", analyse = true }"), "analyse"),
+        (step("migrations = { folder = \"m\", tool = \"sqitch\" }"), "sqitch"),
+        (step("batch = { table = \"a\", key = \"id\", delete = true, health = { lag = \"none\" } }"), "none"),
+        (format!("{GOOD}[[waive]]\nrule = \"a\"\nreason = \"b\"\nstep = \"a\"\nphase = \"migrate\"\n"), "too many"),
+        (format!("{GOOD}[channels]\nteam = {{ slack = \"env:A\", tells = [\"ends\"] }}\n"), "ends"),
+        (format!("{GOOD}[environments.staging]\nrehearsal = \"yes\"\n"), "yes"),
     ] {
         let output = validate(&write(&mistake));
         let words = String::from_utf8_lossy(&output.stdout).into_owned();

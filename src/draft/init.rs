@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::query;
 use super::write::{comment, literal, quote, slug, unused};
 use crate::runbook::sql::{self, Dialect};
 
@@ -46,9 +47,7 @@ pub fn runbook(answers: &Answers, schema: &str) -> String {
     out.push_str(PREPARE);
     out.push_str("[[phase]]\nid = \"migrate\"\n\n");
     let mut taken: BTreeSet<String> =
-        ["backup-folder", "backup", "backup-reads", "ready", "go", "changes", "answers", "checked"]
-            .map(String::from)
-            .into();
+        ["backup", "ready", "go", "changes", "answers", "checked"].map(String::from).into();
     let changes: Vec<&Part<'_>> = parts.iter().filter(|part| !part.only_reads).collect();
     for part in &changes {
         step(&mut out, part, &mut taken);
@@ -120,30 +119,12 @@ const PREPARE: &str = r#"[[phase]]
 id = "prepare"
 
 [[phase.step]]
-id    = "backup-folder"
-title = "A folder for the backup"
-run   = ["mkdir", "-p", "-m", "0700", "backups"]
-undo  = "none needed"
-
-[[phase.step]]
-id       = "backup"
-title    = "Take the backup"
-role     = "dba"
-run      = ["pg_dump", "--format=custom", "--lock-wait-timeout=30s", "--file", "{{ backup }}"]
-connect  = "main"
-produces = "{{ backup }}"
-expect   = "exit == 0 and file.size > 0"
-timeout  = "1h"
-undo     = "none needed"
-
-# A listing also succeeds on a dump that was cut off. Only a full read fails.
-[[phase.step]]
-id      = "backup-reads"
-title   = "Read the whole backup"
+id      = "backup"
+title   = "Take the backup, and read all of it"
 role    = "dba"
-run     = ["pg_restore", "--exit-on-error", "--file", "/dev/null", "{{ backup }}"]
+backup  = "{{ backup }}"                   # or { file = "{{ backup }}", prove = "restore" }: it is restored, too, and its rows counted
+expect  = "value > 0"                      # rows of all tables
 timeout = "1h"
-undo    = "none needed"
 
 [[phase.step]]
 id        = "ready"
@@ -183,8 +164,7 @@ lasts = "30m"                              # holds here, triggers armed, until t
 # id    = "restore"
 # title = "Restore the backup"
 # [[rollback.step]]
-# run     = ["pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error", "-d", "{{ target.main.database }}", "{{ backup }}"]
-# connect = "main"
+# restore = "{{ backup }}"                 # all of it in one transaction; stop the application first
 # loses   = "every write since the backup"
 
 [[followup]]
@@ -269,6 +249,11 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
     if !part.transaction {
         out.push_str("transaction = \"none\"                     # a statement in it cannot run in a transaction\n");
     }
+    if part.file.text.as_ref().is_ok_and(|text| query::asks(text)) {
+        let then = if part.only_reads { " Then the checklist below can go" } else { "" };
+        let _ =
+            writeln!(out, "expect = \"none\"                          # what must the answer be? value == 43.{then}");
+    }
     match part.undo {
         Some((down, true)) => {
             let _ = writeln!(out, "undo  = {{ file = {} }}", quote(&down.path));
@@ -284,15 +269,12 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
     out.push('\n');
 }
 
-/// Queries bring answers that only a person can judge until somebody writes what they must be.
+/// Queries bring answers that only a person can judge until somebody writes what must come back.
 fn verify(out: &mut String, parts: &[Part<'_>], taken: &mut BTreeSet<String>) {
     out.push_str("[[phase]]\nid = \"verify\"\n\n");
     let queries: Vec<&Part<'_>> = parts.iter().filter(|part| part.only_reads).collect();
     for part in &queries {
         step(out, part, taken);
-        // Beside the step's own keys.
-        out.truncate(out.trim_end().len());
-        out.push_str("\n# expect = \"value == 43\"                   # what must the answer be? Then the checklist below can go\n\n");
     }
     if queries.is_empty() {
         out.push_str(CHECKED);

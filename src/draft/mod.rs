@@ -3,6 +3,7 @@
 
 pub mod guide;
 pub mod init;
+mod query;
 mod write;
 
 pub use write::slug;

@@ -32,6 +32,8 @@ pub struct Step {
     pub help: Vec<String>,
     pub verb: Verb,
     pub expect: Option<String>,
+    /// Its SQL asks something.
+    pub asks: bool,
     /// It runs outside of a transaction.
     pub outside: bool,
     /// Lines of the guide, 1-based.

@@ -6,6 +6,7 @@ use super::blocks::{Block, Kind};
 use super::book::{Book, Followup, Part, Step, Verb};
 use super::fence::{self, Unit, Work};
 use super::words::{self, Topic};
+use crate::draft::query;
 use crate::draft::write::{slug, unused};
 use crate::runbook::sql::{self, Dialect};
 
@@ -312,7 +313,7 @@ impl Placer<'_> {
             .filter(|words| words.contains(char::is_alphanumeric))
             .cloned()
             .unwrap_or_else(|| self.name());
-        let mut outside = false;
+        let (mut outside, mut asks) = (false, false);
         let verb = match unit.work {
             Work::Left(why) => return self.leave(&unit.lines, &why),
             Work::Note => {
@@ -322,17 +323,19 @@ impl Placer<'_> {
             }
             Work::Prose(items) => Verb::Checklist(items.into_iter().map(|(text, _)| text).collect()),
             Work::Shell(text) => Verb::Shell(text),
-            Work::File(path) => match (self.read)(&path).map(|text| fits(&text)) {
-                Some(Ok(alone)) => {
-                    outside = alone;
-                    Verb::File(path)
+            Work::File(path) => {
+                match (self.read)(&path).map(|text| fits(&text).map(|alone| (alone, query::asks(&text)))) {
+                    Some(Ok(found)) => {
+                        (outside, asks) = found;
+                        Verb::File(path)
+                    }
+                    Some(Err(why)) => return self.leave(&unit.lines, &format!("{path}: {why}")),
+                    None => Verb::Psql(path),
                 }
-                Some(Err(why)) => return self.leave(&unit.lines, &format!("{path}: {why}")),
-                None => Verb::Psql(path),
-            },
+            }
             Work::Sql(text) => match fits(&text) {
                 Ok(alone) => {
-                    outside = alone;
+                    (outside, asks) = (alone, query::asks(&text));
                     Verb::Sql(text)
                 }
                 Err(why) => return self.leave(&unit.lines, &why),
@@ -343,7 +346,7 @@ impl Placer<'_> {
         self.add(title, verb, unit.lines, help);
         if let Some(step) = self.last_step() {
             step.expect = expect;
-            step.outside = outside;
+            (step.asks, step.outside) = (asks, outside);
         }
     }
 
@@ -363,7 +366,8 @@ impl Placer<'_> {
         }
         all_help.extend(help);
         let id = unused(&mut self.ids, &slug(&title), "step");
-        let step = Step { id, title, help: all_help, verb, expect: None, outside: false, lines, dead: None };
+        let step =
+            Step { id, title, help: all_help, verb, expect: None, asks: false, outside: false, lines, dead: None };
         let parts = if plan { &mut self.book.plans } else { &mut self.book.phases };
         if let Some(home) = parts.get_mut(part) {
             // The questions of a poll are asked before it.

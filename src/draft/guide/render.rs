@@ -172,6 +172,8 @@ fn step(step: &Step, book: &Book) -> Option<String> {
     }
     if let Some(expect) = &step.expect {
         let _ = writeln!(out, "expect = {}", quote(expect));
+    } else if step.asks {
+        out.push_str("expect = \"none\"                         # what must come back? value == 43\n");
     }
     if !step.help.is_empty() {
         let _ = writeln!(out, "help  = {}", label(&step.help.join("\n\n")));

@@ -2,7 +2,7 @@
 
 use crate::lint::desk::{Desk, Part};
 use crate::lint::rule::Rule;
-use crate::runbook::Verb;
+use crate::runbook::{Asks, Script, Verb};
 
 pub(super) static RULES: &[&Rule] = &[&WITHOUT_EXPECT, &HTTP];
 
@@ -25,6 +25,21 @@ pub(super) fn check(desk: &Desk<'_>) {
             continue;
         }
         match &step.verb {
+            Verb::Sql(Script { asks: Asks::Plan { .. }, .. }) => {
+                desk.step(
+                    &WITHOUT_EXPECT,
+                    act,
+                    &act.verb(),
+                    format!("`{}` shows a plan, and expects nothing", step.id),
+                );
+            }
+            // The first of two inventories is what the second is held against.
+            Verb::Sql(Script { asks: Asks::Inventory(inventory), .. }) => {
+                if let Some(other) = &inventory.compare {
+                    let message = format!("`{}` compares with `{other}`, and no difference would be wrong", step.id);
+                    desk.step(&WITHOUT_EXPECT, act, &act.verb(), message);
+                }
+            }
             Verb::Sql(_) if desk.sql.iter().any(|sql| sql.act == Some(n) && sql.asks()) => {
                 desk.step(&WITHOUT_EXPECT, act, &act.verb(), format!("`{}` asks, and expects nothing", step.id));
             }

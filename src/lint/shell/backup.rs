@@ -5,15 +5,21 @@ use super::psql;
 use super::words::{Cmd, Op, Tok};
 use crate::lint::desk::{Act, Desk, Part};
 use crate::lint::rule::Rule;
+use crate::runbook::dump::{Backup, DumpFormat, Prove};
 use crate::runbook::{PhaseKind, Seg, Verb};
 
 pub(super) static RULES: &[&Rule] =
-    &[&UNPROVEN, &LIST_PLAIN, &LATE, &AFTER_CHANGE, &BEFORE_STOP, &GOES_ON, &CLEAN, &LOSES, &OVER_LIVE];
+    &[&UNPROVEN, &PLAIN, &LIST_PLAIN, &LATE, &AFTER_CHANGE, &BEFORE_STOP, &GOES_ON, &CLEAN, &LOSES, &OVER_LIVE];
 
 static UNPROVEN: Rule = Rule::warning(
     "backup-unproven",
     "a dump that was cut short has a size and lists with exit 0: only reading it to its end proves that it is whole",
     "read all of it: pg_restore --exit-on-error -f /dev/null FILE; better: restore it somewhere and compare counts",
+);
+static PLAIN: Rule = Rule::warning(
+    "backup-plain",
+    "of a plain dump only the last line tells that it is whole, and tables cannot be taken out of it one by one",
+    "leave `format` out, or write format = \"directory\"; where it must be plain: prove = \"restore\"",
 );
 static LIST_PLAIN: Rule = Rule::error(
     "backup-list-of-plain",
@@ -59,18 +65,24 @@ static OVER_LIVE: Rule = Rule::error(
 pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
     let forward: Vec<&Line<'_>> = lines.iter().filter(|line| part(line) == Some(Part::Forward)).collect();
     let proven = forward.iter().any(|line| line.cmds.iter().any(|cmd| reads_all(line, cmd))) || verbs_prove(desk);
-    let plain = forward.iter().any(|line| dumps(line).any(is_plain));
-    let first = forward.iter().find(|line| dumps(line).next().is_some()).copied();
+    let plain = forward.iter().any(|line| dumps(line).any(is_plain))
+        || backups(desk).any(|(_, backup)| backup.format == DumpFormat::Plain);
+    let first = first(desk, &forward);
+    verbs(desk, first, &forward);
     for line in &forward {
         for cmd in dumps(line) {
             if !proven {
                 line.note(desk, &UNPROVEN, cmd, "no step reads this dump to its end");
             }
             // A second dump may well be of what came out.
-            if first.is_some_and(|first| std::ptr::eq(*line, first)) {
-                after_change(desk, line, cmd);
+            if let Some(act) = line.act.filter(|act| is(act, first))
+                && let Some(message) = after_change(desk, act)
+            {
+                line.note(desk, &AFTER_CHANGE, cmd, message);
             }
-            before_stop(desk, line, cmd, &forward);
+            if let Some(message) = line.act.and_then(|act| before_stop(desk, act, &forward)) {
+                line.note(desk, &BEFORE_STOP, cmd, message);
+            }
         }
         for cmd in line.cmds.iter().filter(|cmd| lists(cmd) && plain) {
             line.note(desk, &LIST_PLAIN, cmd, "pg_restore cannot list a plain dump");
@@ -83,6 +95,44 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
         restores(desk, line, &forward);
     }
     by_hand(desk);
+}
+
+/// Backups that gonogo takes itself: it proves them, so they only have to be taken in time.
+fn verbs(desk: &Desk<'_>, first: Option<&Act<'_>>, forward: &[&Line<'_>]) {
+    for (act, backup) in backups(desk) {
+        if let Some(message) = after_change(desk, act).filter(|_| is(act, first)) {
+            desk.step(&AFTER_CHANGE, act, &act.verb(), message);
+        }
+        if let Some(message) = before_stop(desk, act, forward) {
+            desk.step(&BEFORE_STOP, act, &act.verb(), message);
+        }
+        if backup.format == DumpFormat::Plain && backup.prove == Prove::Read {
+            let mut spot = act.verb();
+            spot.path.push(Seg::Key("format"));
+            desk.step(&PLAIN, act, &spot, "a plain dump, of which only the last line was looked at");
+        }
+    }
+}
+
+fn backups<'d>(desk: &'d Desk<'_>) -> impl Iterator<Item = (&'d Act<'d>, &'d Backup)> {
+    desk.forward().filter_map(|act| match &act.step.verb {
+        Verb::Backup(backup) => Some((act, backup.as_ref())),
+        _ => None,
+    })
+}
+
+/// The first step that takes a backup, by whichever means.
+fn first<'d>(desk: &'d Desk<'_>, forward: &[&Line<'_>]) -> Option<&'d Act<'d>> {
+    desk.forward().find(|act| {
+        let dumped =
+            forward.iter().any(|line| line.act.is_some_and(|of| is(act, Some(of))) && dumps(line).next().is_some());
+        dumped || matches!(act.step.verb, Verb::Backup(_))
+    })
+}
+
+/// True where both are the same step; ids are given once.
+fn is(act: &Act<'_>, other: Option<&Act<'_>>) -> bool {
+    other.is_some_and(|other| other.step.id == act.step.id)
 }
 
 /// A plan that is called a restore and has no command that could be looked at: a console, a verb.
@@ -122,9 +172,9 @@ fn reads_all(line: &Line<'_>, cmd: &Cmd) -> bool {
     restores || loads || last_line
 }
 
-/// True where a verb of gonogo's own takes or restores backups: it proves what it does.
+/// True where a step restores an archive: it reads all of it. A `backup` proves its own archive, and no other.
 fn verbs_prove(desk: &Desk<'_>) -> bool {
-    desk.forward().any(|act| matches!(act.step.verb.word(), "backup" | "restore"))
+    desk.forward().any(|act| matches!(act.step.verb, Verb::Restore(_)))
 }
 
 /// True where a step changes the database or stands in a migrate phase.
@@ -134,13 +184,11 @@ fn changes(act: &Act<'_>) -> bool {
     act.step.changes() && (!commands || migrates)
 }
 
-fn after_change(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd) {
-    let own = line.act.map(|act| &act.step.id);
-    let before = desk.forward().take_while(|act| Some(&act.step.id) != own);
-    let changed = before.into_iter().find(|act| changes(act) && !is_safety(act));
-    if let Some(act) = changed {
-        line.note(desk, &AFTER_CHANGE, cmd, format!("`{}` has changed something before", act.step.id));
-    }
+/// What has changed something before this backup, in words.
+fn after_change(desk: &Desk<'_>, own: &Act<'_>) -> Option<String> {
+    let mut before = desk.forward().take_while(|act| act.step.id != own.step.id);
+    let changed = before.find(|act| changes(act) && !is_safety(act))?;
+    Some(format!("`{}` has changed something before", changed.step.id))
 }
 
 /// What stops writers or makes room changes nothing that a backup would miss.
@@ -152,14 +200,18 @@ fn is_safety(act: &Act<'_>) -> bool {
     }
 }
 
-fn before_stop(desk: &Desk<'_>, line: &Line<'_>, cmd: &Cmd, forward: &[&Line<'_>]) {
-    let own = forward.iter().position(|other| std::ptr::eq(*other, line)).unwrap_or(0);
-    let stops = |line: &&&Line<'_>| line.cmds.iter().any(stops_service);
-    let earlier = forward.get(..=own).unwrap_or_default().iter().any(|line| stops(&line));
-    let later = forward.get(own + 1..).unwrap_or_default().iter().find(stops);
-    if let Some(stop) = later.and_then(|line| line.act).filter(|_| !earlier) {
-        line.note(desk, &BEFORE_STOP, cmd, format!("`{}` stops the writers only later", stop.step.id));
+/// What stops the writers only after this backup, in words.
+fn before_stop(desk: &Desk<'_>, own: &Act<'_>, forward: &[&Line<'_>]) -> Option<String> {
+    let stops = |act: &&Act<'_>| {
+        let mut lines = forward.iter().filter(|line| line.act.is_some_and(|of| is(act, Some(of))));
+        lines.any(|line| line.cmds.iter().any(stops_service))
+    };
+    let at = desk.forward().position(|act| is(act, Some(own)))?;
+    if desk.forward().take(at + 1).any(|act| stops(&act)) {
+        return None;
     }
+    let stop = desk.forward().skip(at + 1).find(stops)?;
+    Some(format!("`{}` stops the writers only later", stop.step.id))
 }
 
 fn stops_service(cmd: &Cmd) -> bool {

@@ -3,14 +3,17 @@
 use super::words::Words;
 use crate::lint::desk::{Act, Part, Spot};
 use crate::lint::finding::Subject;
+use crate::runbook::migrations::Part as FilePart;
 use crate::runbook::sql::{self, Dialect};
-use crate::runbook::{Probe, ProbeSource, Runbook, Script, Seg, Step, Verb};
+use crate::runbook::{Asks, Migrations, Places, Probe, ProbeSource, Runbook, Script, Seg, Step, Verb, Way};
 
 /// What a piece of SQL is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// What a step does.
     Script,
+    /// A query that is run for its plan.
+    Explained,
     /// A number that is measured again and again.
     Measure,
     /// What decides whether an effect is there.
@@ -57,8 +60,8 @@ impl Sql {
 
 pub fn gather(book: &Runbook, acts: &[Act<'_>]) -> Vec<Sql> {
     let mut all = Vec::new();
-    for (n, act) in acts.iter().enumerate() {
-        of_step(book, act, n, &mut all);
+    for n in 0..acts.len() {
+        of_step(book, acts, n, &mut all);
     }
     for (n, probe) in book.probes.iter().enumerate() {
         of_probe(book, probe, n, &mut all);
@@ -66,13 +69,25 @@ pub fn gather(book: &Runbook, acts: &[Act<'_>]) -> Vec<Sql> {
     all
 }
 
-fn of_step(book: &Runbook, act: &Act<'_>, n: usize, all: &mut Vec<Sql>) {
+fn of_step(book: &Runbook, acts: &[Act<'_>], n: usize, all: &mut Vec<Sql>) {
+    let Some(act) = acts.get(n) else { return };
     let dialect = dialect(book, act.step);
     let mut add = |text: &str, spot: Spot, role, transaction| {
         let made = made(text, dialect, spot, act.subject());
         all.extend(made.map(|sql| Sql { role, transaction, act: Some(n), part: act.part, ..sql }));
     };
     match &act.step.verb {
+        // What is only planned changes nothing, whatever it says.
+        Verb::Sql(Script { asks: Asks::Plan { analyze: false } | Asks::Inventory(_), .. }) => {}
+        Verb::Sql(script @ Script { asks: Asks::Plan { .. }, .. }) => {
+            add(&script.text, explained(book, act), Role::Explained, true);
+        }
+        Verb::Migrations(folder) => {
+            for file in files(folder, pending(acts, n)) {
+                let spot = Spot { file: Some(file.path.clone()), ..act.verb() };
+                add(&file.text, spot, Role::Script, file.transaction);
+            }
+        }
         Verb::Sql(script) => {
             add(&script.text, spot(act, script), Role::Script, script.transaction);
             for (key, role, beside) in
@@ -95,6 +110,43 @@ fn of_step(book: &Runbook, act: &Act<'_>, n: usize, all: &mut Vec<Sql>) {
         }
         _ => {}
     }
+}
+
+/// How many files the runbook says are pending; of an undo, its step does, which stands right before it.
+fn pending(acts: &[Act<'_>], n: usize) -> Option<u32> {
+    let is_undo = acts.get(n).is_some_and(|act| act.part == Part::Undo);
+    let forward = acts.get(if is_undo { n.checked_sub(1)? } else { n })?;
+    match &forward.step.verb {
+        Verb::Migrations(folder) => folder.expect_pending,
+        _ => None,
+    }
+}
+
+/// The files that a step may send: up to the last one it asks for, and of those the last `pending`, where that is known: what
+/// was applied long ago is nobody's hazard any more. What is repeated may always be sent.
+fn files(folder: &Migrations, pending: Option<u32>) -> Vec<&FilePart> {
+    let once: Vec<_> = folder.files.iter().filter(|one| !one.repeatable).collect();
+    let named = folder.to.as_ref().and_then(|to| once.iter().position(|one| one.version == *to));
+    let end = named.map_or(once.len(), |last| last + 1);
+    let count = pending.map_or(end, |pending| usize::try_from(pending).unwrap_or(usize::MAX));
+    let sent = once.get(end.saturating_sub(count)..end).unwrap_or_default().iter().copied();
+    match folder.way {
+        Way::Up => {
+            let again = folder.files.iter().filter(|one| one.repeatable && folder.to.is_none());
+            sent.chain(again).map(|one| &one.up).collect()
+        }
+        Way::Down => sent.rev().filter_map(|one| one.down.as_ref()).collect(),
+    }
+}
+
+/// Where the query of an `explain` stands: it may be a text, or in a table.
+fn explained(book: &Runbook, act: &Act<'_>) -> Spot {
+    let mut spot = act.spot("explain");
+    let inner = [spot.path.as_slice(), &[Seg::Key("sql")]].concat();
+    if Places::new(&book.source).at(&inner).is_some() {
+        spot.path = inner;
+    }
+    spot
 }
 
 fn spot(act: &Act<'_>, script: &Script) -> Spot {

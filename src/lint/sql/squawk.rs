@@ -148,7 +148,7 @@ fn is_proven(desk: &Desk<'_>, sql: &Sql, at: usize) -> bool {
     // The violation begins at the option: the column stands before it.
     let option = (0..words.len()).find(|n| words.span(*n, *n).start >= at).unwrap_or(0);
     let column = option.checked_sub(1).map(|n| words.get(n)).unwrap_or_default();
-    let earlier = desk.sql.iter().filter(|other| other.is_forward() && other.act < sql.act);
+    let earlier = before(desk, sql);
     let about: Vec<&Words> = earlier
         .flat_map(|other| &other.statements)
         .filter(|other| other.starts(&["alter", "table"]) && other.name(2).is_some_and(|(name, _)| name == table))
@@ -177,9 +177,14 @@ fn is_said(all: &[Violation], one: &Violation) -> bool {
     all.iter().any(|other| other.code != one.code && one.text_range.contains_range(other.text_range))
 }
 
-/// Tables that steps before this one make: nobody uses them yet.
+/// What goes forward before this: of earlier steps, and of the same step's earlier files.
+fn before<'d>(desk: &'d Desk<'_>, sql: &Sql) -> impl Iterator<Item = &'d Sql> {
+    desk.sql.iter().take_while(|other| !std::ptr::eq(*other, sql)).filter(|other| other.is_forward())
+}
+
+/// Tables that are made before this: nobody uses them yet.
 fn made_before(desk: &Desk<'_>, sql: &Sql) -> Vec<String> {
-    let earlier = desk.sql.iter().filter(|other| other.is_forward() && other.act < sql.act);
+    let earlier = before(desk, sql);
     earlier.flat_map(|other| other.statements.iter().filter_map(super::made)).collect()
 }
 

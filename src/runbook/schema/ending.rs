@@ -1,4 +1,4 @@
-//! What comes at the end: rollback plans, criteria, follow-ups. See `parse::ending`.
+//! What comes at the end: rollback plans, criteria, follow-ups, waivers. See `parse::ending`, `parse::waive`.
 
 use schemars::JsonSchema;
 
@@ -40,4 +40,25 @@ pub struct Followup {
     /// What is to be done.
     #[schemars(length(min = 1))]
     pub checklist: Option<Vec<Item>>,
+}
+
+/// A finding of the check that the author has seen and answers for. Without a place it is about the whole runbook.
+#[derive(JsonSchema)]
+// A rule, a reason, and one thing that it is about.
+#[schemars(deny_unknown_fields, extend("maxProperties" = 3))]
+pub struct Waiver {
+    /// The rule of the check: `sql-update-without-where`.
+    pub rule: Text,
+    /// Why this is right here. It is printed in the report.
+    pub reason: Text,
+    /// The step it is about.
+    pub step: Option<Text>,
+    /// The phase it is about.
+    pub phase: Option<Text>,
+    /// The probe it is about.
+    pub probe: Option<Text>,
+    /// The trigger it is about.
+    pub trigger: Option<Text>,
+    /// The file it is about: `sql/011.sql`.
+    pub file: Option<Text>,
 }

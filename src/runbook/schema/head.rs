@@ -1,10 +1,11 @@
-//! The head of a runbook: format, names, window, roles, variables, environments. See `parse::head`.
+//! The head of a runbook: format, names, window, roles, variables, channels, environments. See `parse::head`.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::ending::{Criterion, Followup, Rollback};
+use super::channels::Channel;
+use super::ending::{Criterion, Followup, Rollback, Waiver};
 use super::phases::Phase;
 use super::values::{DatabaseAddress, Id, Length, Text};
 use super::watch::{Probe, Trigger};
@@ -30,6 +31,9 @@ pub struct Runbook {
     /// Variables with their defaults: texts, numbers, true or false. `--set NAME=VALUE` overrides them.
     #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"}))]
     pub vars: Option<BTreeMap<String, Variable>>,
+    /// Named places where people are told.
+    #[schemars(extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}))]
+    pub channels: Option<BTreeMap<String, Channel>>,
     /// Where it can run: each environment has its databases.
     #[schemars(extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}))]
     pub environments: Option<BTreeMap<String, Environment>>,
@@ -46,6 +50,8 @@ pub struct Runbook {
     pub criterion: Option<Vec<Criterion>>,
     /// What remains to be done after the window.
     pub followup: Option<Vec<Followup>>,
+    /// Findings of the check that are meant, each with its reason.
+    pub waive: Option<Vec<Waiver>>,
 }
 
 /// When the window is.
@@ -80,12 +86,22 @@ pub enum Variable {
 pub struct Environment {
     /// The operator types the database's name before the first step; rehearsals are refused.
     pub protected: Option<bool>,
-    /// How many people must approve: 0 or 1 in this version.
-    #[schemars(range(min = 0, max = 1))]
+    /// How many different people must approve this very runbook before a live run is opened: two or more.
+    #[schemars(range(min = 0, max = 99))]
     pub approvals: Option<u32>,
+    /// `required`: a live run wants a rehearsal of this very runbook that came to its good end. Default `told`.
+    pub rehearsal: Option<Rehearsal>,
     /// Its databases by name. Steps that name none work on `main`.
     #[schemars(extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}))]
     pub targets: Option<BTreeMap<String, TargetEntry>>,
+}
+
+/// Whether a live run wants a rehearsal, or only says whether there was one.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Rehearsal {
+    Required,
+    Told,
 }
 
 /// A database: its address, or a table with `url` and how it is to be treated.

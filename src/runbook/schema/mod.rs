@@ -3,8 +3,12 @@
 //! The parser is written by hand and knows its keys by asking for them. `tests` compares what it asks for with what stands
 //! here, so a key that is added there and forgotten here (or the other way round) fails with its name.
 
+pub mod asks;
+pub mod channels;
+pub mod dump;
 pub mod ending;
 pub mod head;
+pub mod migrations;
 pub mod phases;
 pub mod steps;
 #[cfg(test)]

@@ -5,22 +5,41 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::asks::{Explain, Snapshot};
+use super::dump::{Backup, Restore};
+use super::migrations::{Migrations, Way};
 use super::values::{Argv, Expression, Id, InnerFile, Length, Sql, Text};
 use super::verbs::{Batch, Http, Item, Notify, Trouble, Verify};
 
 /// What a step may do: exactly one of them. A new verb is added here, and as a key of [`Keys`].
-pub(super) const VERBS: &[&str] =
-    &["checklist", "poll", "sql", "file", "batch", "run", "shell", "http", "wait", "notify"];
+pub(super) const VERBS: &[&str] = &[
+    "checklist",
+    "poll",
+    "sql",
+    "file",
+    "batch",
+    "migrations",
+    "run",
+    "shell",
+    "http",
+    "wait",
+    "notify",
+    "backup",
+    "restore",
+    "snapshot",
+    "explain",
+];
 /// Those that can take something back.
-pub(super) const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "run", "shell", "http"];
+pub(super) const UNDO_VERBS: &[&str] = &["sql", "file", "batch", "migrations", "run", "shell", "http", "restore"];
 /// Keys that belong to some verbs only.
 const BELONGS: &[(&str, &[&str])] = &[
-    ("target", &["sql", "file", "batch"]),
+    ("target", &["sql", "file", "batch", "migrations", "backup", "restore", "snapshot", "explain"]),
     ("connect", &["run", "shell"]),
     ("transaction", &["sql", "file"]),
     ("max_rows", &["sql", "file"]),
     ("probe", &["sql", "file"]),
     ("cleanup", &["sql", "file"]),
+    ("unrecord", &["sql", "file"]),
     ("throttle", &["batch"]),
     ("produces", &["run", "shell"]),
     ("verify", &["run", "shell", "http"]),
@@ -52,6 +71,8 @@ pub struct Keys {
     pub file: Option<InnerFile>,
     /// A large table worked through by ranges of its key.
     pub batch: Option<Batch>,
+    /// What is pending of another tool's migration files, with that tool's own books kept.
+    pub migrations: Option<Migrations>,
     /// A program and its arguments; an exit status other than 0 fails the step.
     pub run: Option<Argv>,
     /// A pipeline for bash, with errexit and pipefail.
@@ -62,6 +83,14 @@ pub struct Keys {
     pub wait: Option<Length>,
     /// Tells somebody.
     pub notify: Option<Notify>,
+    /// Takes an archive of the target and proves it before it gets its name.
+    pub backup: Option<Backup>,
+    /// Puts an archive in the place of everything that the target holds: all of it or nothing.
+    pub restore: Option<Restore>,
+    /// Takes the inventory of the target, and compares it with an earlier one.
+    pub snapshot: Option<Snapshot>,
+    /// Shows the plan of one query that only reads; `expect` asks it: `uses_index('idx')`, `ms < 100`.
+    pub explain: Option<Explain>,
     /// The database it works on; `main`, or the only one, without it.
     pub target: Option<Id>,
     /// Hands a target to the command: PG* variables and a private password file.
@@ -76,7 +105,7 @@ pub struct Keys {
     pub throttle: Option<Expression>,
     /// A file that must exist afterwards; its size and SHA-256 become facts.
     pub produces: Option<Text>,
-    /// Over the facts it brings home. False: the step failed.
+    /// Over the facts it brings home. False: the step failed. `none`: nothing is expected, which a query must say.
     pub expect: Option<Expression>,
     /// Rows it may write, over all statements. More: taken back before the commit.
     pub max_rows: Option<u32>,
@@ -100,6 +129,8 @@ pub struct Keys {
     pub verify: Option<Verify>,
     /// Known problems.
     pub trouble: Option<Vec<Trouble>>,
+    /// true: what `migrations` recorded is forgotten in the same transaction.
+    pub unrecord: Option<bool>,
     /// What this way back costs. It is shown before anybody agrees to it.
     pub loses: Option<Text>,
 }
@@ -147,7 +178,7 @@ impl JsonSchema for Step {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        cut(generator, "A step of a phase. What it does is said by exactly one verb.", &["loses"], VERBS)
+        cut(generator, "A step of a phase. What it does is said by exactly one verb.", &["loses", "unrecord"], VERBS)
     }
 }
 
@@ -158,8 +189,9 @@ impl JsonSchema for RollbackStep {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let words = "A step of a rollback plan. Without an id it is called after its plan.";
-        let mut schema = cut(generator, words, &["undo", "on_fail"], VERBS);
+        let mut schema = cut(generator, words, &["undo", "on_fail", "unrecord"], VERBS);
         schema.remove("required");
+        cost_of_a_restore(&mut schema);
         schema
     }
 }
@@ -174,6 +206,11 @@ impl JsonSchema for UndoStep {
         let without: Vec<&str> = NOT_IN_UNDO.iter().chain(human).copied().collect();
         let mut schema = cut(generator, "What takes a step back: exactly one verb.", &without, UNDO_VERBS);
         schema.remove("required");
+        cost_of_a_restore(&mut schema);
+        let down = generator.subschema_for::<Way>();
+        if let Some(Value::Object(keys)) = schema.get_mut("properties") {
+            keys.insert("migrations".into(), down.to_value());
+        }
         schema
     }
 }
@@ -193,6 +230,13 @@ fn cut(generator: &mut SchemaGenerator, words: &str, without: &[&str], verbs: &[
     }
     schema.insert("dependentSchemas".into(), Value::Object(belongs));
     schema
+}
+
+/// A way back that is a restore says what it costs.
+fn cost_of_a_restore(schema: &mut Schema) {
+    if let Some(Value::Object(belongs)) = schema.get_mut("dependentSchemas") {
+        belongs.insert("restore".into(), json!({ "required": ["loses"] }));
+    }
 }
 
 /// Exactly one of these keys.

@@ -71,18 +71,20 @@ pub enum Notify {
     To(NotifyTo),
 }
 
-/// Whom to tell: a webhook gets JSON with `text`, a command gets the text on its standard input.
+/// Whom to tell: a channel by its name, a webhook gets JSON with `text`, a command gets the text on its standard input.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, transform = one_receiver)]
 pub struct NotifyTo {
     /// What is said.
     pub text: Text,
+    /// One of `[channels]`.
+    pub channel: Option<Id>,
     pub webhook: Option<WebAddress>,
     pub command: Option<Argv>,
 }
 
 fn one_receiver(schema: &mut Schema) {
-    one_of(schema, &["webhook", "command"]);
+    one_of(schema, &["channel", "webhook", "command"]);
 }
 
 /// A large table worked through by ranges of its key, each in a transaction of its own. Has `set` or `delete`.
@@ -104,6 +106,8 @@ pub struct Batch {
     pub size: Option<Size>,
     /// Between two batches that wrote something.
     pub pause: Option<Length>,
+    /// The limits of the database's health beyond which no batch begins, or `off`.
+    pub health: Option<Health>,
     /// A query that must answer 0 at the end.
     pub complete: Option<Sql>,
     /// true says that `where` leaves out the rows that are done.
@@ -112,6 +116,49 @@ pub struct Batch {
 
 fn one_work(schema: &mut Schema) {
     one_of(schema, &["set", "delete"]);
+}
+
+/// Limits of the database's health, or `off`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Health {
+    Off(Off),
+    Limits(Limits),
+}
+
+/// What is switched off.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Off {
+    Off,
+}
+
+/// Beyond one of these no batch begins. Each may be `off`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Limits {
+    /// How far the slowest standby may be behind; default 10s.
+    pub lag: Option<LengthOrOff>,
+    /// Sessions of the database that wait for a lock; default 10.
+    pub lock_waiters: Option<CountOrOff>,
+    /// The age of the oldest transaction of the database; default 30m.
+    pub oldest_transaction: Option<LengthOrOff>,
+}
+
+/// A length of time, or `off`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum LengthOrOff {
+    Length(Length),
+    Off(Off),
+}
+
+/// A whole number, or `off`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum CountOrOff {
+    Count(#[schemars(range(min = 0, max = 100_000))] u32),
+    Off(Off),
 }
 
 /// A number of keys, a template over variables, or bounds of a size that follows the time batches take.
@@ -166,7 +213,7 @@ pub struct Trouble {
     pub matching: super::values::Pattern,
     pub cause: Option<Text>,
     pub fix: Option<Text>,
-    /// For the operator to read; it is not run.
+    /// Takes the problem away: an action where the step is `sql` or `file` itself, else for the operator to read.
     pub sql: Option<Text>,
 }
 

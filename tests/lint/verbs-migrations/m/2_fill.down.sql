@@ -1,0 +1,1 @@
+delete from a; -- FINDS: sql-update-without-where

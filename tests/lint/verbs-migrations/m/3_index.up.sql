@@ -1,0 +1,1 @@
+create index c_d on c (d);

@@ -1,0 +1,1 @@
+update a set b = 4;

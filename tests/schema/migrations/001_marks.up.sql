@@ -1,0 +1,1 @@
+create table marks (id bigint primary key);
