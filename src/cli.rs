@@ -1,8 +1,12 @@
 //! The command line: names, options, help. What a command does is `app`'s.
 
+mod check;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use check::{CheckArgs, Least};
 
 #[derive(Debug, Parser)]
 #[command(name = "gonogo", version, about, long_about = LONG, after_help = CODES, max_term_width = 100)]
@@ -333,45 +337,6 @@ pub struct FollowupsArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: Where,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct CheckArgs {
-    /// Runbooks: folders or files
-    #[arg(required_unless_present = "rules")]
-    pub files: Vec<PathBuf>,
-    #[arg(long)]
-    pub json: bool,
-    /// Also look at this environment, read-only: its servers, rights, objects, tools, probes
-    #[arg(long, value_name = "ENV")]
-    pub env: Option<String>,
-    /// With --env: override a variable of the runbook
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value, requires = "env")]
-    pub set: Vec<(String, String)>,
-    /// Print SARIF 2.1.0, for tools that collect findings
-    #[arg(long, conflicts_with = "json")]
-    pub sarif: bool,
-    /// Warnings fail the check too
-    #[arg(long)]
-    pub strict: bool,
-    /// Leave out notes, or warnings as well; JSON and SARIF have everything
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "note")]
-    pub least: Least,
-    /// List every rule: its id, why it is there, what to do instead
-    #[arg(long, conflicts_with_all = ["files", "sarif", "strict"])]
-    pub rules: bool,
-    #[command(flatten)]
-    pub shared: Shared,
-    #[command(flatten)]
-    pub place: Where,
-}
-
-/// The mildest findings that are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Least {
-    Note,
-    Warning,
-    Error,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -11,37 +11,7 @@
 
 begin;
 
--- Half of each page stays free: a row that is changed at every login finds room beside its old version, and no index changes.
-create table public.users (
-  id                       serial primary key,
-  clerk_id                 text not null,
-  email                    text not null,
-  username                 text not null,
-  subscription_tier        text not null default 'free',
-  subscription_status      text,
-  subscription_expires_at  timestamp(3),
-  created_at               timestamp(3) not null default current_timestamp,
-  updated_at               timestamp(3) not null
-) with (fillfactor = 50);
-
-create table public.daily_puzzles (
-  id             serial primary key,
-  puzzle_date    date not null,
-  variant        text not null,
-  difficulty     text not null,
-  puzzle         jsonb not null,
-  solution       jsonb not null,
-  quality_score  integer not null default 0,
-  created_at     timestamp(3) not null default current_timestamp
-);
-
-create table public.user_puzzle_completions (
-  id            serial primary key,
-  user_id       integer not null references public.users (id) on delete cascade,
-  puzzle_id     integer not null references public.daily_puzzles (id) on delete restrict,
-  seconds       integer not null,
-  completed_at  timestamp(3) not null default current_timestamp
-);
+\ir prisma/migrations/20251001000000_init/migration.sql
 
 insert into public.users (clerk_id, email, username, subscription_tier, subscription_status, created_at, updated_at)
 select 'user_' || n, 'player' || n || '@example.org', 'player' || n,
@@ -61,10 +31,24 @@ select 1 + n % of_five, 1 + (n % of_five + 7 * (n / of_five)) % 1000, 60 + n % 9
        timestamp '2025-06-01' + n * interval '3 seconds'
 from (values (:rows * 2 / 5)) as two (of_five), generate_series(0, of_five * 3 / 2 - 1) as n;
 
-create unique index users_clerk_id_key on public.users (clerk_id);
-create unique index users_email_key on public.users (email);
-create unique index users_username_key on public.users (username);
-create unique index daily_puzzles_puzzle_date_variant_difficulty_key on public.daily_puzzles (puzzle_date, variant, difficulty);
-create unique index user_puzzle_completions_user_id_puzzle_id_key on public.user_puzzle_completions (user_id, puzzle_id);
+\ir prisma/migrations/20251001000001_keys/migration.sql
+
+-- What Prisma knows: both migrations of long ago, with the checksums of their files.
+create table public._prisma_migrations (
+  id                   varchar(36) primary key not null,
+  checksum             varchar(64) not null,
+  finished_at          timestamptz,
+  migration_name       varchar(255) not null,
+  logs                 text,
+  rolled_back_at       timestamptz,
+  started_at           timestamptz not null default now(),
+  applied_steps_count  integer not null default 0
+);
+
+insert into public._prisma_migrations (id, checksum, finished_at, migration_name, started_at, applied_steps_count) values
+  ('6b0c4a52-31de-4f0e-9a53-0d3f1a6f7c11', 'beffedf3ad56b07143cf8ca6ed5bf9efb046137b9c33285d127545cb84f20c7b',
+   timestamptz '2025-10-01 00:00:01+00', '20251001000000_init', timestamptz '2025-10-01 00:00:00+00', 1),
+  ('6b0c4a52-31de-4f0e-9a53-0d3f1a6f7c12', '732517e20d7ab4b51ef52c440e48b3ad87c3eef362f19505808ea2bbaaaaa0f7',
+   timestamptz '2025-10-01 00:00:02+00', '20251001000001_keys', timestamptz '2025-10-01 00:00:01+00', 1);
 
 commit;

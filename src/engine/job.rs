@@ -187,7 +187,10 @@ impl Job {
         let target = self.target(target)?;
         let label = self.doors.label(&self.attempt);
         let witness = Journal { out: out.clone(), witnessed: Arc::clone(&self.witnessed) };
+        let redactor = self.doors.redactor().clone();
+        let hide = move |text: &str| redactor.text(text);
         let job = SqlJob {
+            hide: Some(&hide),
             timeout: self.step.timeout,
             counter: Some(&self.rows),
             entry: Some(&self.entry),

@@ -2,32 +2,12 @@
 
 use super::command::{Command, CommandVerb};
 use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment, Resolved};
-use super::facts::{Chunk, NoData, Outcome};
+use super::facts::Outcome;
+pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
 use super::{fault, follow, limits, prepare, remedy, retune};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
-
-/// What reaches the engine's one inbox.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    Command(Command),
-    Sample {
-        probe: String,
-        value: Result<f64, NoData>,
-        took_ms: u64,
-    },
-    Chunk {
-        attempt: Attempt,
-        chunk: Chunk,
-    },
-    Ended {
-        attempt: Attempt,
-        outcome: Outcome,
-    },
-    /// A fact of the engine itself: a target seen, a screen attached.
-    Fact(Event),
-}
 
 /// The events an input means. A refusal is an event too.
 pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Vec<Event> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchOrder;
 use super::dump::{BackupOrder, RestoreOrder};
+pub use super::ends::{Claim, End};
 use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
 use super::loss::Lost;
@@ -252,22 +253,6 @@ pub enum HoldCause {
         phase: String,
         missed: String,
     },
-}
-
-/// What a person says of an attempt that nobody can prove: a claim, never a proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Claim {
-    Done,
-    NotDone,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    Done,
-    Failed,
-    RolledBack,
 }
 
 /// Something that happened. Stored as it is; nobody converts live events to stored ones.

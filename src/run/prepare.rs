@@ -163,8 +163,11 @@ fn resolve_sql(
 
 /// What is sent: the script's own statements, or what brings its plan or the inventory.
 fn asked(own: Vec<Statement>, script: &Script, dialect: sql::Dialect) -> Result<Vec<Statement>, ExprError> {
-    let before =
-        |words: &str| own.iter().map(|one| Statement { sql: format!("{words} {}", one.sql), line: one.line }).collect();
+    // On a line of its own, so that the server's positions are those of the runbook's own text.
+    let before = |words: &str| {
+        let line = |one: &Statement| one.line.saturating_sub(1);
+        own.iter().map(|one| Statement { sql: format!("{words}\n{}", one.sql), line: line(one) }).collect()
+    };
     Ok(match (&script.asks, dialect) {
         (Asks::Rows, _) => own,
         (Asks::Plan { .. }, sql::Dialect::Sqlite) => before("explain query plan"),
@@ -174,7 +177,8 @@ fn asked(own: Vec<Statement>, script: &Script, dialect: sql::Dialect) -> Result<
             if let Some(why) = inventory::unfit(wanted, dialect) {
                 return Err(ExprError::Failed(why.to_owned()));
             }
-            vec![Statement { sql: inventory::query(wanted, dialect), line: script.line }]
+            let texts = inventory::queries(wanted, dialect);
+            texts.into_iter().map(|sql| Statement { sql, line: script.line }).collect()
         }
     })
 }

@@ -69,7 +69,7 @@ impl<'a> Collector<'a> {
             bytes_kept: 0,
             table_bytes: 0,
             notices: Vec::new(),
-            reading: Reading::new(job.asks, job.before),
+            reading: Reading::new(job),
         }
     }
 
@@ -79,7 +79,8 @@ impl<'a> Collector<'a> {
         self.open = false;
         self.statement_rows = 0;
         self.statement_started = Instant::now();
-        let (n, of) = (self.n, self.of);
+        // What only prepares an inventory is no news.
+        let (n, of) = if self.reading.keeps_rows() { (1, 1) } else { (self.n, self.of) };
         self.send(Chunk::Statement { n, of }).await;
     }
 
@@ -204,9 +205,12 @@ impl<'a> Collector<'a> {
     /// The statement ended well; `count` is what its tag (or the driver) counted.
     pub async fn end(&mut self, shape: &Shape, count: u64) {
         self.flush().await;
-        if let Some((name, items)) = self.reading.taken() {
+        if let Some((name, items)) = self.reading.taken().filter(|_| self.n == self.of) {
             self.send(Chunk::Inventory { name, items }).await;
             self.show(self.reading.shown()).await;
+        }
+        if self.reading.keeps_rows() && self.n < self.of {
+            return;
         }
         let affected = shape.affected(self.statement_rows, count);
         *self.affected.get_or_insert(0) += affected;
@@ -234,8 +238,16 @@ impl<'a> Collector<'a> {
     pub fn judged(&self, judge: &Judge, facts: &Facts) -> std::result::Result<Option<Verdict>, Fault> {
         match self.reading.unfit() {
             Some(fault) => Err(fault),
-            None => judge(facts),
+            None => judge(facts).map(|verdict| verdict.map(|verdict| self.told(verdict))),
         }
+    }
+
+    /// The verdict with what differs, where that is why it is a no.
+    fn told(&self, mut verdict: Verdict) -> Verdict {
+        if let Some(differences) = self.reading.told().filter(|_| !verdict.passed) {
+            verdict.saw = format!("{differences}; {}", verdict.saw);
+        }
+        verdict
     }
 
     pub async fn notice(&mut self, notice: Notice) {

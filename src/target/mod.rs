@@ -12,6 +12,7 @@ pub mod desk;
 mod direct;
 mod error;
 pub mod inspect;
+mod job;
 mod label;
 mod migrate;
 mod notice;
@@ -27,7 +28,6 @@ mod watch;
 mod words;
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -39,6 +39,7 @@ pub use self::batch::BatchJob;
 pub use self::claim::{Claim, Memory, Refusal};
 pub use self::direct::{Ruling, left};
 pub use self::error::TargetError;
+pub use self::job::SqlJob;
 pub use self::migrate::{MigrateJob, Standing, standing};
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};
@@ -50,55 +51,8 @@ use self::shape::Shape;
 use self::sqlite::Sqlite;
 use crate::run::dump::Counters;
 use crate::run::event::{Direct, Fingerprint, Grip, Statement};
-use crate::run::inventory::Item;
 use crate::run::{Chunk, Fault, Judge, Outcome};
-use crate::runbook::{Asks, TargetSpec};
-
-/// A script to run for one attempt.
-#[derive(Clone, Copy)]
-pub struct SqlJob<'a> {
-    /// The attempt in words; with the target's base it names the session on the server.
-    pub label: &'a str,
-    /// In the order they run; each a single statement.
-    pub statements: &'a [Statement],
-    /// All in one transaction, or each by itself.
-    pub transaction: bool,
-    /// Outside of a transaction: what decides it when nobody sees the end, and what only clears away.
-    pub direct: &'a Direct,
-    /// Time for the whole job, connecting included.
-    pub timeout: Option<Duration>,
-    /// Counts rows as they arrive, kept or not: what a progress line shows between two chunks.
-    pub counter: Option<&'a AtomicU64>,
-    /// Its row in the ledger; none: the attempt of no run, which nobody resolves.
-    pub entry: Option<&'a LedgerEntry>,
-    /// What is read off the answer, and the snapshot that it is compared with.
-    pub asks: &'a Asks,
-    pub before: Option<&'a [Item]>,
-    /// The run whose claim on the database the transaction looks after, where no row of the ledger does.
-    pub fence: Option<&'a str>,
-    /// Asked before COMMIT is sent; none: nobody keeps a journal of it.
-    pub witness: Option<&'a dyn Witness>,
-}
-
-impl<'a> SqlJob<'a> {
-    /// A script without limits, proofs and progress of its own.
-    pub fn plain(label: &'a str, statements: &'a [Statement], transaction: bool) -> Self {
-        const NOTHING: &Direct = &Direct { question: None, cleanup: Vec::new(), cleaning: 0, fixing: 0 };
-        Self {
-            label,
-            statements,
-            transaction,
-            direct: NOTHING,
-            timeout: None,
-            counter: None,
-            entry: None,
-            asks: &Asks::Rows,
-            before: None,
-            fence: None,
-            witness: None,
-        }
-    }
-}
+use crate::runbook::TargetSpec;
 
 /// A session that works (or idles) under an attempt's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

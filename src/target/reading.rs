@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::SqlJob;
 use super::cell::Cell;
 use crate::run::inventory::{self, Change, Item};
 use crate::run::{Facts, Fault, limits};
@@ -27,11 +28,16 @@ const KINDS: &[&str] = &[
     "rows",
 ];
 
+/// Differences that a verdict names.
+const TOLD: usize = 12;
+
 /// How one attempt's answer is read, and what was read so far.
 pub(super) struct Reading<'a> {
     asks: &'a Asks,
     /// The snapshot to compare with.
     before: Option<&'a [Item]>,
+    /// Takes secrets out, as the journal does: what is compared went through the same.
+    hide: Option<&'a (dyn Fn(&str) -> String + Sync)>,
     lines: Vec<String>,
     items: Vec<Item>,
     bytes: usize,
@@ -44,8 +50,9 @@ pub(super) struct Shown {
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(asks: &'a Asks, before: Option<&'a [Item]>) -> Self {
-        Self { asks, before, lines: Vec::new(), items: Vec::new(), bytes: 0 }
+    pub fn new(job: &SqlJob<'a>) -> Self {
+        let SqlJob { asks, before, hide, .. } = *job;
+        Self { asks, before, hide, lines: Vec::new(), items: Vec::new(), bytes: 0 }
     }
 
     /// True where the rows are no result of the step, but what it is made of.
@@ -69,7 +76,8 @@ impl<'a> Reading<'a> {
             }
             Asks::Plan { .. } => {}
             Asks::Inventory(wanted) => {
-                let item = Item(text(0), text(1), text(2));
+                let hidden = |text: String| self.hide.map_or_else(|| text.clone(), |hide| hide(&text));
+                let item = Item(hidden(text(0)), hidden(text(1)), hidden(text(2)));
                 if !self.is_full() && !inventory::ignored(&item, &wanted.ignore) {
                     self.bytes += item.0.len() + item.1.len() + item.2.len();
                     self.items.push(item);
@@ -89,6 +97,13 @@ impl<'a> Reading<'a> {
                 ..Fault::new(format!("there is more to take in than a snapshot holds ({} objects)", self.items.len()))
             });
         }
+        let missing = wanted.schemas.iter().find(|schema| {
+            let named = |item: &Item| item.0 == "schema" && item.1.trim_matches('"') == schema.as_str();
+            !self.items.iter().any(named)
+        });
+        if let Some(schema) = missing {
+            return Some(Fault::new(format!("there is no schema `{schema}`, so there is nothing to take in")));
+        }
         let other = wanted.compare.as_ref().filter(|_| self.before.is_none())?;
         Some(Fault {
             hint: Some("run the step that takes it, or skip this one with a reason".to_owned()),
@@ -106,6 +121,16 @@ impl<'a> Reading<'a> {
         self.before.map(|before| inventory::differences(before, &self.items))
     }
 
+    /// The first differences in one line; none where nothing is compared, or nothing differs.
+    pub fn told(&self) -> Option<String> {
+        let changes = self.changes().filter(|changes| !changes.is_empty())?;
+        let first: Vec<String> =
+            changes.iter().take(TOLD).map(|one| format!("{} {} {}", one.sign(), one.kind, one.name)).collect();
+        let more = changes.len().saturating_sub(TOLD);
+        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+        Some(format!("{}{rest}", first.join(", ")))
+    }
+
     /// What a person is shown of it.
     pub fn shown(&self) -> Shown {
         let text = |words: &str| Some(words.to_owned());
@@ -114,7 +139,11 @@ impl<'a> Reading<'a> {
                 names: ["", "kind", "object", "before", "after"].map(ToOwned::to_owned).to_vec(),
                 rows: changes
                     .into_iter()
-                    .map(|one| vec![text(one.sign()), Some(one.kind), Some(one.name), one.before, one.after])
+                    .map(|one| {
+                        let (before, after) = (one.before.clone(), one.after.clone());
+                        let detail = |detail: Option<String>| Some(detail.unwrap_or_default());
+                        vec![text(one.sign()), Some(one.kind), Some(one.name), detail(before), detail(after)]
+                    })
                     .collect(),
             },
             None => Shown {

@@ -31,8 +31,9 @@ insert into app.child (parent_id) select n from generate_series(1, 10) as n;";
 
 async fn taken(cluster: &Cluster, db: &str, wanted: &Inventory, before: Option<&[Item]>) -> (Vec<Item>, Ran) {
     let target = open(cluster, db).await;
-    let text = inventory::query(wanted, Dialect::Postgres);
-    let (statements, asks) = (script(&[&text]), Asks::Inventory(Box::new(wanted.clone())));
+    let texts = inventory::queries(wanted, Dialect::Postgres);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (statements, asks) = (script(&texts), Asks::Inventory(Box::new(wanted.clone())));
     let job = SqlJob { asks: &asks, before, ..SqlJob::plain("snapshot", &statements, true) };
     let (out, mut chunks) = mpsc::channel(1000);
     let outcome = target.run(&job, &out, &|_: &_| Ok(None), CancellationToken::new()).await;
@@ -132,5 +133,55 @@ async fn what_is_ignored_or_elsewhere_is_no_difference() {
     assert!(before.iter().all(|item| !item.1.contains("public")), "{before:?}");
     cluster.psql(&db, "insert into app.a values (1); drop table public.b");
     let (_, ran) = taken(cluster, &db, &narrow, Some(&before)).await;
+    assert_eq!(ran.facts().value, Some(serde_json::json!(0)), "{:?}", ran.facts().table);
+}
+
+/// What cannot be seen, and what is not there, is no inventory.
+#[tokio::test]
+async fn hidden_rows_and_missing_schemas_are_told() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let db = cluster.create_db();
+    let nobody = Inventory { schemas: vec!["nowhere".to_owned()], ..wanted() };
+    let (_, ran) = taken(cluster, &db, &nobody, None).await;
+    assert!(ran.fault().summary.contains("there is no schema `nowhere`"), "{:?}", ran.outcome);
+    cluster.psql(
+        "postgres",
+        "do $$ begin create role inventory_blind login; exception when duplicate_object then null; end $$",
+    );
+    cluster.psql(
+        &db,
+        "create table t (id integer); insert into t values (1); alter table t enable row level security;
+         grant select on t to inventory_blind",
+    );
+    let url = cluster.url(&db).replace("postgres@", "inventory_blind@");
+    let target = super::open_url(url).await.unwrap();
+    let texts = inventory::queries(&wanted(), Dialect::Postgres);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (statements, asks) = (script(&texts), Asks::Inventory(Box::new(wanted())));
+    let job = SqlJob { asks: &asks, ..SqlJob::plain("snapshot", &statements, true) };
+    let (out, _chunks) = mpsc::channel(1000);
+    let outcome = target.run(&job, &out, &|_: &_| Ok(None), CancellationToken::new()).await;
+    let ran = Ran { chunks: Vec::new(), outcome };
+    assert!(ran.failed().summary.contains("row-level security"), "{:?}", ran.outcome);
+}
+
+/// What the journal hides is hidden before it is compared.
+#[tokio::test]
+async fn secrets_are_no_difference() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let db = cluster.create_db();
+    cluster.psql(&db, "create table t (id integer, token text default 'hush')");
+    let (before, _) = taken(cluster, &db, &wanted(), None).await;
+    let hide = |text: &str| text.replace("hush", "***");
+    let journaled: Vec<Item> = before.iter().map(|Item(a, b, c)| Item(hide(a), hide(b), hide(c))).collect();
+    let target = open(cluster, &db).await;
+    let texts = inventory::queries(&wanted(), Dialect::Postgres);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (statements, asks) = (script(&texts), Asks::Inventory(Box::new(wanted())));
+    let before = Some(journaled.as_slice());
+    let job = SqlJob { asks: &asks, before, hide: Some(&hide), ..SqlJob::plain("snapshot", &statements, true) };
+    let (out, _chunks) = mpsc::channel(1000);
+    let outcome = target.run(&job, &out, &|_: &_| Ok(None), CancellationToken::new()).await;
+    let ran = Ran { chunks: Vec::new(), outcome };
     assert_eq!(ran.facts().value, Some(serde_json::json!(0)), "{:?}", ran.facts().table);
 }

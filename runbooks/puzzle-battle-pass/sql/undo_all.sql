@@ -7,3 +7,6 @@ drop function if exists public.count_puzzle_completion();
 alter table public.users drop column if exists total_puzzles_completed;
 drop table if exists public.user_battle_pass_progress;
 drop table if exists public.battle_pass_seasons;
+-- Prisma forgets both migrations as well, so that its next "deploy" applies them again.
+update public._prisma_migrations set rolled_back_at = now()
+where migration_name in ('20251108123456_add_battle_pass_tables', '20251108130000_count_puzzles') and rolled_back_at is null;

@@ -18,11 +18,16 @@ pub fn unfit(wanted: &Inventory, dialect: Dialect) -> Option<&'static str> {
         .then_some("a snapshot of SQLite knows neither rows nor schemas: write rows = \"none\"")
 }
 
-/// The query whose rows are the items, in their order.
-pub fn query(wanted: &Inventory, dialect: Dialect) -> String {
-    if dialect == Dialect::Sqlite {
-        return include_str!("sqlite.sql").trim_end().to_owned();
+/// What is sent: the last of the statements is the query whose rows are the items, in their order.
+pub fn queries(wanted: &Inventory, dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::Sqlite => vec![include_str!("sqlite.sql").trim_end().to_owned()],
+        // Rows that a policy hides are no rows that are not there: a role that may not see them is told so.
+        Dialect::Postgres => vec!["set local row_security = off".to_owned(), postgres(wanted)],
     }
+}
+
+fn postgres(wanted: &Inventory) -> String {
     let literal = |text: &String| format!("'{}'", text.replace('\'', "''"));
     let schemas: Vec<String> = wanted.schemas.iter().map(literal).collect();
     include_str!("postgres.sql")
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn options_stand_in_the_query() {
         let wanted = Inventory { schemas: vec!["o'k".to_owned()], data: true, ..Inventory::default() };
-        let text = query(&wanted, Dialect::Postgres);
+        let text = queries(&wanted, Dialect::Postgres).pop().unwrap();
         assert!(
             text.contains("array['o''k']::text[] as schemas, true::boolean as counted") && !text.contains("{data}")
         );

@@ -91,10 +91,11 @@ with option as (
     union all
     select format('%s.%I', t.name, c.attname), a.* from tab as t join pg_catalog.pg_attribute as c on c.attrelid = t.oid and c.attnum > 0, aclexplode(c.attacl) as a
     union all
-    select format('schema %I', s.nspname), a.* from space as s, aclexplode(s.nspacl) as a where a.grantee <> s.nspowner
+    select format('schema %I', s.nspname), a.* from space as s, aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) as a where a.grantee <> s.nspowner
     union all
     select format('%I.%I(%s)', s.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), a.*
-    from pg_catalog.pg_proc as p join space as s on s.oid = p.pronamespace, aclexplode(p.proacl) as a where a.grantee <> p.proowner
+    from pg_catalog.pg_proc as p join space as s on s.oid = p.pronamespace, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a where a.grantee <> p.proowner
+      and not exists (select from own where own.classid = 'pg_catalog.pg_proc'::regclass and own.objid = p.oid)
   ) as g
   group by g.name, g.grantee
   union all

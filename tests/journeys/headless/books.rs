@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use gonogo::run::command::CommandVerb;
 use gonogo::run::{Entry, Event, Outcome};
 use support::headless::{Desk, Ran};
 use support::postgres::Cluster;
 
 use super::desk;
-use super::story::{parsed, started};
+use super::story::{Voice, entries, outcome, parsed, started};
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(name)
@@ -99,7 +100,7 @@ pub(super) fn undone(entries: &[Entry]) -> Vec<String> {
 /// The backup that the last leg of a rehearsal took, named after the run.
 pub(super) fn backup(desk: &Desk, suffix: &str) -> PathBuf {
     let name = desk.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
-    desk.path(&format!("backups/{name}{suffix}.dump"))
+    desk.path(&format!("backups/{name}{suffix}.dump.leg2"))
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn no_late_write_is_lost_by_the_swap_or_by_the_way_back() {
     assert_eq!(cluster.psql(&db, all), after, "the way back kept what was written since");
 }
 
-/// A manager of one service for `cody-versioned`: the service is a session that writes a row every now and then.
+/// A manager of one service: a session on the database that works every now and then.
 const MANAGER: &str = r#"#!/usr/bin/env bash
 set -euo pipefail
 pid="$HOME/$2.pid"
@@ -183,7 +184,11 @@ esac
 const SERVICE: &str = r#"#!/usr/bin/env bash
 echo $$ >"$1"
 while [ -e "$0" ]; do
-  echo 'insert into activity default values; select pg_sleep(0.2);'
+  cat "$HOME/work.sql"
+  for n in {1..30}; do echo 'GET /api/matches 200 12ms'; done >>"$HOME/logs/access.log"
+  for n in {1..6}; do echo 'POST /api/auth/google 200 9ms'; done >>"$HOME/logs/access.log"
+  echo 'info: tick' >>"$HOME/logs/app.log"
+  sleep 0.2
 done | psql -X -q -o /dev/null "$(cat "$HOME/url")"
 "#;
 
@@ -194,18 +199,60 @@ fn executable(desk: &Desk, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A desk with a running service on a database with the fixture.
-fn served(cluster: &Cluster) -> (Desk, String) {
-    let db = fixture(cluster, &folder("cody-versioned").join("fixture.sql"));
+/// A desk with a running service on a database with a runbook's fixture; `work`: what the service does there.
+fn served(cluster: &Cluster, book: &str, service: &str, work: &str) -> (Desk, String) {
+    let db = fixture(cluster, &folder(book).join("fixture.sql"));
     let desk = desk().with("STAGING_DATABASE_URL", cluster.url(&db));
     desk.write("url", &cluster.url(&db));
+    desk.write("work.sql", work);
+    desk.write("logs/access.log", "");
+    desk.write("logs/app.log", "");
     executable(&desk, "service", SERVICE);
-    let manager = executable(&desk, "manager", MANAGER);
-    let mut start = Command::new(&manager);
-    start.args(["start", "cody2025"]).env("HOME", desk.path(""));
-    assert!(start.status().unwrap().success());
+    executable(&desk, "manager", MANAGER);
+    manage(&desk, "start", service);
     (desk, db)
 }
+
+fn manage(desk: &Desk, what: &str, service: &str) {
+    let mut manager = Command::new(desk.path("manager"));
+    assert!(manager.args([what, service]).env("HOME", desk.path("")).status().unwrap().success());
+}
+
+/// The shipped answers without those of one checklist: the run is held there.
+fn answers_without(desk: &Desk, book: &str, checklist: &str) -> PathBuf {
+    let all = std::fs::read_to_string(folder(book).join("answers.toml")).unwrap();
+    let kept: Vec<&str> = all.lines().filter(|line| !line.starts_with(&format!("\"{checklist}\""))).collect();
+    assert!(kept.len() < all.lines().count(), "{checklist} asks nothing");
+    desk.write("answers.toml", &kept.join("\n"))
+}
+
+/// Runs to the checklist that nobody answers, then goes back by the plan `restore`; `asks`: its step that wants an answer.
+async fn back_by(desk: &Desk, book: &str, checklist: &str, asks: Option<&str>, more: &[&str]) -> Vec<Entry> {
+    let answers = answers_without(desk, book, checklist);
+    let book = folder(book);
+    let args = ["run", text(&book), "--env", "staging", "--headless", "--yes", "--answers", text(&answers)];
+    desk.run(&[args.as_slice(), more].concat()).exits(4);
+    let run = desk.run_dir();
+    let engine = desk.start(&["engine", text(&run)]);
+    let mut voice = Voice::at(&run).await;
+    voice.ready().await;
+    voice.say(CommandVerb::Rollback { plan: Some("restore".to_owned()), reason: "users complain".to_owned() }).await;
+    if let Some(step) = asks {
+        voice.until(step, |event| matches!(event, Event::StepStarted { attempt, .. } if attempt.step.0 == step)).await;
+        let answer = Some("the old one".to_owned());
+        voice.say(CommandVerb::Tick { step: step.into(), item: 0, answer }).await;
+    }
+    engine.end().exits(5);
+    entries(&run).await
+}
+
+fn was_done(entries: &[Entry], step: &str) {
+    let ended = outcome(entries, step);
+    assert!(matches!(ended, Outcome::Done { .. }), "{step}: {ended:#?}");
+}
+
+/// What the application of `cody-versioned` writes.
+const ACTIVITY: &str = "insert into activity default values;\n";
 
 /// Everything but what the application itself has written meanwhile.
 fn quiet(lines: Vec<String>) -> Vec<String> {
@@ -215,10 +262,9 @@ fn quiet(lines: Vec<String>) -> Vec<String> {
 #[test]
 fn a_version_is_applied_taken_back_and_applied_again() {
     let Some(cluster) = support::postgres::shared() else { return };
-    let (desk, db) = served(cluster);
+    let (desk, db) = served(cluster, "cody-versioned", "cody2025", ACTIVITY);
     let before = quiet(dump(cluster, &db));
-    let manager = desk.path("manager");
-    let set = format!("manager={}", text(&manager));
+    let set = format!("manager={}", text(&desk.path("manager")));
     let ran = go(&desk, "rehearse", "cody-versioned", &["--set", &set, "--set", "monitor=5s"]);
     let entries = parsed(&ran.out);
     all_went_well(&entries);
@@ -227,7 +273,52 @@ fn a_version_is_applied_taken_back_and_applied_again() {
     same(&before, &quiet(dump(cluster, &restored(cluster, &backup(&desk, "")))));
     let current = "select string_agg(schema_version_version, ' ') from schema_versions where schema_version_is_current";
     assert_eq!(cluster.psql(&db, current), "1.1.0");
-    assert!(Command::new(&manager).args(["stop", "cody2025"]).env("HOME", desk.path("")).status().unwrap().success());
+    manage(&desk, "stop", "cody2025");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backup_of_the_window_is_a_way_back_too() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let (desk, db) = served(cluster, "cody-versioned", "cody2025", ACTIVITY);
+    let before = quiet(dump(cluster, &db));
+    let set = format!("manager={}", text(&desk.path("manager")));
+    let all = back_by(&desk, "cody-versioned", "tried", None, &["--set", &set, "--set", "monitor=5s"]).await;
+    for step in ["restore-backup", "restore-same", "restore-version", "restore-start"] {
+        was_done(&all, step);
+    }
+    manage(&desk, "stop", "cody2025");
+    same(&before, &quiet(dump(cluster, &db)));
+}
+
+#[test]
+fn phase_1_goes_there_back_and_there_again() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let (desk, db) = served(cluster, "goalgpt-phase1", "goalgpt", "select count(*) from badges;\nselect 1;\n");
+    let before = dump(cluster, &db);
+    let set = format!("manager={}", text(&desk.path("manager")));
+    let ran = go(&desk, "rehearse", "goalgpt-phase1", &["--set", &set, "--set", "monitor=15s"]);
+    let all = parsed(&ran.out);
+    all_went_well(&all);
+    ran.exits(0);
+    assert_eq!(undone(&all), ["start", "indexes", "m002", "m001", "stop"]);
+    same(&before, &dump(cluster, &restored(cluster, &backup(&desk, ""))));
+    let codes = "select count(distinct referral_code) from customer_users where referral_code ~ '^GOAL-[A-Z2-9]{6}$'";
+    assert_eq!(cluster.psql(&db, codes), "50016");
+    manage(&desk, "stop", "goalgpt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn phase_1_is_restored_to_the_last_row() {
+    let Some(cluster) = support::postgres::shared() else { return };
+    let (desk, db) = served(cluster, "goalgpt-phase1", "goalgpt", "select 1;\n");
+    let before = dump(cluster, &db);
+    let set = format!("manager={}", text(&desk.path("manager")));
+    let more = ["--set", &set, "--set", "monitor=15s"];
+    let all = back_by(&desk, "goalgpt-phase1", "observations", Some("restore-release"), &more).await;
+    was_done(&all, "restore-same");
+    was_done(&all, "restore-running");
+    same(&before, &dump(cluster, &db));
+    manage(&desk, "stop", "goalgpt");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use support::sitter::Sitter;
 use super::{book, desk, desk_with_database};
 
 fn step(id: &str, sql: &str) -> String {
-    format!("[[phase.step]]\nid = \"{id}\"\nsql = '''{sql}'''\nundo = \"none needed\"\n\n")
+    let expect = if sql.starts_with("select") { "expect = \"none\"\n" } else { "" };
+    format!("[[phase.step]]\nid = \"{id}\"\nsql = '''{sql}'''\n{expect}undo = \"none needed\"\n\n")
 }
 
 /// The findings of the one runbook: `level about: what`.

@@ -80,6 +80,7 @@ fn a_difference_that_is_not_expected_fails_and_is_shown() {
         "{}",
         ran.out
     );
+    assert!(ran.out.contains("+ column public.t.note, ~ data public.t, + index public.t_name"), "{}", ran.out);
     assert!(ran.out.contains("not as expected"), "{}", ran.out);
 }
 

@@ -66,7 +66,9 @@ async fn at_any_place() {
         desk.write("runbook.toml", &kind.step("", "expect = \"value == 3\"\nretries = 1"));
         killed(&desk, &RUN, place, nth);
         let ran = desk.run(&RESUME);
-        assert_eq!(ran.code, Some(0), "{} at {place} {nth}\n{}\n{}", kind.tool, ran.out, ran.err);
+        // How many entries share an append is the machine's affair: the last may have been among them.
+        let over = ran.err.contains("has ended (every step done)");
+        assert!(ran.code == Some(0) || over, "{} at {place} {nth}\n{}\n{}", kind.tool, ran.out, ran.err);
         assert_eq!(kind.applied(cluster, &db), kind.versions, "{} at {place} {nth}", kind.tool);
         assert_eq!(tables(cluster, &db), ["t1", "t2", "t3"], "{} at {place} {nth}", kind.tool);
         desk.run(&["audit"]).exits(0);
