@@ -229,3 +229,13 @@ proptest! {
         read(&import);
     }
 }
+
+/// A tick before a statement is no answer, and a query of a guide without an expectation says that it has none.
+#[test]
+fn ticks_leave_titles_and_open_questions_are_said() {
+    let import =
+        imported("# Move\n\n## Migration\n\n```sql\n-- ✅ SAFE: nothing waits\nselect count(*) from orders;\n```\n");
+    let book = read(&import);
+    let step = book.steps().find(|step| step.title == "SAFE: nothing waits").unwrap();
+    assert!(step.expects_nothing && step.expect.is_none());
+}

@@ -307,12 +307,9 @@ impl Placer<'_> {
     fn unit(&mut self, unit: Unit) {
         let mut help: Vec<String> =
             unit.lead.iter().skip(1).chain(&unit.said).filter(|words| !words.is_empty()).cloned().collect();
-        let title = unit
-            .lead
-            .first()
-            .filter(|words| words.contains(char::is_alphanumeric))
-            .cloned()
-            .unwrap_or_else(|| self.name());
+        // A tick before a statement would stand as an answer in the step's title.
+        let said = unit.lead.first().map(|words| words::unticked(words).0);
+        let title = said.filter(|words| words.contains(char::is_alphanumeric)).unwrap_or_else(|| self.name());
         let (mut outside, mut asks) = (false, false);
         let verb = match unit.work {
             Work::Left(why) => return self.leave(&unit.lines, &why),

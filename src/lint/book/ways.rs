@@ -58,7 +58,7 @@ pub(super) fn check(desk: &Desk<'_>) {
 fn drops_cascade(cure: &str) -> bool {
     let cure = cure.to_lowercase();
     let behind = cure.find("drop ").and_then(|at| cure.get(at..)).unwrap_or_default();
-    behind.contains("cascade") && !["not ", "never ", "without "].iter().any(|no| behind.contains(no))
+    behind.contains("cascade") && !["not ", "never ", "without ", "would "].iter().any(|no| behind.contains(no))
 }
 
 fn is_harmless(text: &str) -> bool {

@@ -136,7 +136,9 @@ fn sessions(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     let Some(n) = words.find(&["pg_stat_activity"]) else { return };
     let spot = sql.spot.part(words.span(n, n));
     let active = (0..words.len()).any(|n| words.seq(n, &["state", "="]) && words.get(n + 2) == "active");
-    let narrowed = active || words.has(&["state"]) || words.has(&["wait_event_type"]) || words.has(&["xact_start"]);
+    // The server's own processes have no such state, or no name of an application.
+    let narrowed =
+        active || ["state", "wait_event_type", "xact_start", "application_name"].iter().any(|one| words.has(&[one]));
     if active && !words.has(&["pg_backend_pid"]) {
         desk.note(&ACTIVE, &sql.subject, &spot, "this counts itself, and misses sessions idle in transaction");
     } else if !narrowed && !words.has(&["backend_type"]) && !words.has(&["join"]) {

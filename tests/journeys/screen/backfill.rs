@@ -70,7 +70,10 @@ fn a_million_users_while_they_play() {
     let args = ["run", book.to_str().unwrap(), "--env", "staging", "--headless", "--yes", "--answers"];
     let more = [answers.to_str().unwrap(), "--set", "monitor=2s", "--set", "oldest_transaction=1s"];
     let engine = scene.desk.start(&[args.as_slice(), &more].concat());
-    scene.until("the migration", |event| is_done(event, "migration"));
+    // Each part has the whole of the patience: the machine may be slow.
+    for step in ["integrity-before", "snapshot-before", "backup", "migration"] {
+        scene.until(step, |event| is_done(event, step));
+    }
 
     // Somebody at a second terminal looks on, and sets the pace.
     let mut screen = scene.open(&["attach", "last"]);
@@ -99,7 +102,6 @@ fn a_million_users_while_they_play() {
     super::Operator::answer(&mut screen, "Another pace for backfill", "0");
     screen.shows("(20,000 keys)");
 
-    // Each part has the whole of the patience: the machine may be slow.
     for part in [400, 600, 800] {
         scene.until("its next part", |event| share(event) >= part);
     }
