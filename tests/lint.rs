@@ -384,3 +384,18 @@ fn a_dump_that_was_cut_lists_and_cannot_be_read() {
     let ends: Vec<String> = ran.out.lines().map(parsed).filter(ended).map(word).collect();
     assert_eq!(ends, ["backup done", "cut done", "listed done", "read failed"]);
 }
+
+/// What is nested deeper than anybody writes it by hand ends in findings, not in the end of the program.
+#[test]
+fn deep_nesting_is_survived() {
+    let deep = |open: &str, inner: &str, close: &str, n: usize| format!("{}{inner}{}", open.repeat(n), close.repeat(n));
+    for sql in [
+        format!("select {}", deep("(", "1", ")", 6_000)),
+        format!("select 'x'{}", " || 'x'".repeat(10_000)),
+        format!("select {} true", "not ".repeat(6_000)),
+    ] {
+        let book = CUT.split("[[phase.step]]").next().unwrap().to_owned();
+        let step = format!("[[phase.step]]\nid = \"deep\"\nsql = \"\"\"{sql}\"\"\"\nexpect = \"none\"\n");
+        desk(&format!("{book}{step}")).run(&["check", "runbook.toml"]).exits(0);
+    }
+}

@@ -62,6 +62,22 @@ pub async fn read_whole(tools: &Tools, path: &Path, format: DumpFormat) -> Resul
     })
 }
 
+/// True where a plain archive makes large objects.
+pub fn has_large_objects(path: &Path) -> Result<bool, Failure> {
+    let failed = |error: io::Error| Failure::Io { what: format!("{} cannot be read", path.display()), error };
+    let mut lines = io::BufReader::new(File::open(path).map_err(failed)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if io::BufRead::read_until(&mut lines, b'\n', &mut line).map_err(failed)? == 0 {
+            return Ok(false);
+        }
+        if line.starts_with(b"SELECT pg_catalog.lo_create(") || line.starts_with(b"SELECT pg_catalog.lo_open(") {
+            return Ok(true);
+        }
+    }
+}
+
 fn complete(path: &Path) -> Result<(), Failure> {
     let end = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;

@@ -130,15 +130,26 @@ async fn list(
     format: DumpFormat,
 ) -> Result<Option<PathBuf>, Failure> {
     if format == DumpFormat::Plain {
-        return Ok(None);
+        return archive::has_large_objects(path)?.then(large_objects).map_or(Ok(None), Err);
     }
     let args = ["--list".to_owned(), path.display().to_string()];
     let all = process::output(&tools.program("pg_restore"), &args).await?;
+    if script::lists_large_objects(&all) {
+        return Err(large_objects());
+    }
     let mut kept = server.kept_schemas.clone();
     kept.push("gonogo".to_owned());
     let file = desk.private("in-list");
     std::fs::write(&file, script::without_schemas(&all, &kept)).map_err(Failure::io("the list cannot be written"))?;
     Ok(Some(file))
+}
+
+/// Their part of an archive begins and commits transactions of its own, in the middle of ours.
+fn large_objects() -> Failure {
+    Failure::said(
+        "the archive holds large objects, and those cannot be restored in one transaction with the rest",
+        "nothing was touched; restore it by hand into another database: createdb NAME, pg_restore --exit-on-error -d NAME",
+    )
 }
 
 /// A session of `psql` that is fed as the work goes on.

@@ -31,9 +31,12 @@ pub fn opening(lock_timeout_ms: u64) -> String {
     format!(
         "begin;\nset local statement_timeout = 0;\nset local idle_in_transaction_session_timeout = 0;\n\
          set local lock_timeout = {lock_timeout_ms};\n\
-         select '{SESSION}' || pg_catalog.pg_backend_pid();\n{LOCKS}select '{LOCKED}';\n"
+         select '{SESSION}' || pg_catalog.pg_backend_pid();\n{OURS}{LOCKS}select '{LOCKED}';\n"
     )
 }
+
+/// Ends with the transaction: an archive that commits by itself is found out.
+const OURS: &str = "set local gonogo.restore = 'ours';\n";
 
 const LOCKS: &str = concat!(
     "do $gonogo$ declare t text; begin for t in select pg_catalog.format('%I.%I', n.nspname, c.relname) ",
@@ -83,12 +86,24 @@ pub const DROPS: &str = concat!(
 
 /// Counts every table, and says the number of the transaction. What is not read here is not committed.
 pub const CLOSING: &str = concat!(
-    "\nselect pg_catalog.format('select %L || count(*) || '' '' || %L from only %I.%I', 'gonogo-rows ', \
+    "\ndo $gonogo$ begin if pg_catalog.current_setting('gonogo.restore', true) is distinct from 'ours' then \
+       raise exception 'the archive ended the transaction by itself: part of it is committed' \
+         using hint = 'look at the database before anything else; restore it by hand'; end if; end $gonogo$;\n",
+    "select pg_catalog.format('select %L || count(*) || '' '' || %L from only %I.%I', 'gonogo-rows ', \
        pg_catalog.format('%I.%I', n.nspname, c.relname), n.nspname, c.relname) ",
     tables!(),
     " and c.relkind = 'r' and c.relpersistence in ('p', 'u') order by 1\n\\gexec\n\
      select 'gonogo-ready ' || pg_catalog.pg_current_xact_id();\n"
 );
+
+/// True where the list of an archive names large objects.
+pub fn lists_large_objects(list: &str) -> bool {
+    let is_blob = |line: &str| {
+        let entry = line.splitn(4, ' ').nth(3).unwrap_or_default();
+        ["BLOB ", "BLOBS ", "BLOB METADATA "].iter().any(|kind| format!("{entry} ").starts_with(kind))
+    };
+    list.lines().any(|line| !line.starts_with(';') && is_blob(line))
+}
 
 /// The lines of an archive's list that are not restored: schemas that stay.
 pub fn without_schemas(list: &str, kept: &[String]) -> String {
@@ -102,6 +117,17 @@ pub fn without_schemas(list: &str, kept: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_objects_are_found_in_a_list() {
+        let none = "; BLOB x\n5; 1259 16385 TABLE public BLOB postgres\n6; 0 16385 TABLE DATA public BLOBS postgres\n";
+        assert!(!lists_large_objects(none));
+        for entry in
+            ["7; 2613 16400 BLOB - 16400 postgres\n", "8; 0 0 BLOBS - BLOBS \n", "9; 2613 1 BLOB METADATA - 1 p\n"]
+        {
+            assert!(lists_large_objects(&format!("{none}{entry}")), "{entry}");
+        }
+    }
 
     #[test]
     fn schemas_that_stay_are_left_out_of_the_list() {

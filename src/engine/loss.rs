@@ -12,7 +12,7 @@ use crate::run::{Event, RunState};
 use crate::runbook::{Runbook, StepId};
 
 /// Between two looks: a journal is no place for every row.
-const LOOK: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// When it was last looked at.
 #[derive(Debug, Default)]

@@ -20,8 +20,25 @@ use desk::Desk;
 
 use crate::runbook::Runbook;
 
+/// Parsers of SQL and shell go down into what is nested, and drop it in the same way: files of the size that is read at
+/// all must not end the program.
+const STACK: usize = 2 << 30;
+
 /// Everything that the rules find in a runbook, waived findings marked. The order is that of the files.
 pub fn lint(runbook: &Runbook) -> Findings {
+    std::thread::scope(|scope| {
+        // Only what is used of it is taken.
+        let deep = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || everything(runbook));
+        match deep.map(|thread| thread.join()) {
+            Ok(Ok(findings)) => findings,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // A machine that grants no such stack still has its own.
+            Err(_) => everything(runbook),
+        }
+    })
+}
+
+fn everything(runbook: &Runbook) -> Findings {
     let desk = Desk::new(runbook);
     let lines = shell::gather(&desk);
     book::check(&desk);

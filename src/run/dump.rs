@@ -139,6 +139,8 @@ fn named(file: &str, context: &Context) -> Result<String, ExprError> {
     let file = expr::render(file, Place::Text, context)?;
     match file.contains('\0') {
         true => Err(ExprError::Failed("the name of a file cannot hold a NUL byte".to_owned())),
+        // No name becomes an option of a program.
+        false if file.starts_with('-') => Ok(format!("./{file}")),
         false => Ok(file),
     }
 }

@@ -166,13 +166,18 @@ fn asked(own: Vec<Statement>, script: &Script, dialect: sql::Dialect) -> Result<
     // On a line of its own, so that the server's positions are those of the runbook's own text.
     let before = |words: &str| {
         let line = |one: &Statement| one.line.saturating_sub(1);
-        own.iter().map(|one| Statement { sql: format!("{words}\n{}", one.sql), line: line(one) }).collect()
+        own.iter().map(|one| Statement { sql: format!("{words}\n{}", one.sql), line: line(one) }).collect::<Vec<_>>()
+    };
+    // A query may call a function that writes: the server refuses it.
+    let safely = |words: &str| {
+        let read_only = Statement { sql: "set transaction read only".to_owned(), line: script.line };
+        [read_only].into_iter().chain(before(words)).collect()
     };
     Ok(match (&script.asks, dialect) {
         (Asks::Rows, _) => own,
         (Asks::Plan { .. }, sql::Dialect::Sqlite) => before("explain query plan"),
-        (Asks::Plan { analyze: true }, _) => before("explain (analyze, buffers)"),
-        (Asks::Plan { analyze: false }, _) => before("explain"),
+        (Asks::Plan { analyze: true }, _) => safely("explain (analyze, buffers)"),
+        (Asks::Plan { analyze: false }, _) => safely("explain"),
         (Asks::Inventory(wanted), dialect) => {
             if let Some(why) = inventory::unfit(wanted, dialect) {
                 return Err(ExprError::Failed(why.to_owned()));

@@ -80,7 +80,7 @@ impl<'a> Collector<'a> {
         self.statement_rows = 0;
         self.statement_started = Instant::now();
         // What only prepares an inventory is no news.
-        let (n, of) = if self.reading.keeps_rows() { (1, 1) } else { (self.n, self.of) };
+        let (n, of) = if self.reading.is_plain() { (self.n, self.of) } else { (1, 1) };
         self.send(Chunk::Statement { n, of }).await;
     }
 
@@ -209,7 +209,7 @@ impl<'a> Collector<'a> {
             self.send(Chunk::Inventory { name, items }).await;
             self.show(self.reading.shown()).await;
         }
-        if self.reading.keeps_rows() && self.n < self.of {
+        if !self.reading.is_plain() && self.n < self.of {
             return;
         }
         let affected = shape.affected(self.statement_rows, count);

@@ -55,6 +55,11 @@ impl<'a> Reading<'a> {
         Self { asks, before, hide, lines: Vec::new(), items: Vec::new(), bytes: 0 }
     }
 
+    /// True where the answer is what it is.
+    pub fn is_plain(&self) -> bool {
+        self.asks.is_rows()
+    }
+
     /// True where the rows are no result of the step, but what it is made of.
     pub fn keeps_rows(&self) -> bool {
         matches!(self.asks, Asks::Inventory(_))

@@ -90,6 +90,13 @@ async fn every_kind_of_change_is_named() {
         ("insert into app.parent values (11, 'n')", "~ data app.parent|~ rows app.parent"),
         ("update app.parent set name = 'm' where id = 11", "~ data app.parent"),
         ("create extension pgcrypto", "+ extension pgcrypto"),
+        ("create rule gone as on insert to app.parent do instead nothing", "+ rule app.parent.gone"),
+        ("create statistics app.nd (ndistinct) on id, name from app.parent", "+ statistics app.nd"),
+        (
+            "insert into app.child (parent_id) values (1)",
+            "~ data app.child|~ position app.child_id_seq|~ rows app.child",
+        ),
+        ("refresh materialized view app.sums", "~ data app.sums"),
         ("analyze; refresh materialized view app.sums", ""),
     ] {
         let (before, ran) = taken(cluster, &db, &wanted(), None).await;

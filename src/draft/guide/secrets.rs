@@ -17,6 +17,10 @@ const PATTERNS: &[(&str, &str)] = &[
         r"()(\b(?:gh[pousr]_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|xox[abpr]-[A-Za-z0-9-]{10,}|sk[-_](?:live_)?[A-Za-z0-9]{16,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}))",
     ),
     (
+        "a password of a command",
+        r#"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|;&]*\s-p)([^\s'"$<{-][^\s'"]*)"#,
+    ),
+    (
         "a value called a secret",
         r#"(?i)(\b[a-z0-9_]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|token)["']?\s*[=:]\s*["']?)([^\s"'$<{*`][^\s"'`,;]{3,})"#,
     ),
@@ -83,6 +87,7 @@ mod tests {
         for (line, kept) in [
             ("psql postgres://app:hunter2@db1/app", "psql postgres://app:REMOVED-SECRET@db1/app"),
             ("export PGPASSWORD=hunter22", "export PGPASSWORD=REMOVED-SECRET"),
+            ("mysql -u root -pSuperS3cret shop", "mysql -u root -pREMOVED-SECRET shop"),
             ("-H 'Authorization: Bearer abcdefgh12345'", "-H 'Authorization: Bearer REMOVED-SECRET'"),
             ("token: ghp_abcdefghij0123456789", "token: REMOVED-SECRET"),
         ] {

@@ -82,6 +82,12 @@ with option as (
   where (y.typtype in ('e', 'd', 'r') or (y.typtype = 'c' and exists (select from pg_catalog.pg_class as c where c.oid = y.typrelid and c.relkind = 'c')))
     and not exists (select from own where own.classid = 'pg_catalog.pg_type'::regclass and own.objid = y.oid)
   union all
+  select 'rule', format('%s.%I', r.name, w.rulename), pg_get_ruledef(w.oid)
+  from rel as r join pg_catalog.pg_rewrite as w on w.ev_class = r.oid where w.rulename <> '_RETURN'
+  union all
+  select 'statistics', format('%I.%I', s.nspname, x.stxname), pg_get_statisticsobjdef(x.oid)
+  from pg_catalog.pg_statistic_ext as x join space as s on s.oid = x.stxnamespace
+  union all
   select 'extension', format('%I', e.extname), e.extversion from pg_catalog.pg_extension as e
   union all
   select 'grant', format('%s to %s', g.name, case g.grantee when 0 then 'public' else pg_get_userbyid(g.grantee) end),
@@ -100,13 +106,13 @@ with option as (
   group by g.name, g.grantee
   union all
   select 'rows', t.name, (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from only %s', t.name), false, true, '')))[1]::text
-  from tab as t, option as o where t.relkind = 'r' and o.counted
+  from rel as t, option as o where (t.relkind = 'r' or (t.relkind = 'm' and t.relispopulated)) and o.counted
   union all
   select 'rows (estimated)', t.name, greatest(t.reltuples, 0)::bigint::text
   from tab as t, option as o where t.relkind = 'r' and o.estimated
   union all
   select 'data', t.name, (xpath('/row/n/text()', query_to_xml(
            format('select coalesce(sum(hashtextextended(to_jsonb(t)::text, 0)::numeric), 0) as n from only %s as t', t.name), false, true, '')))[1]::text
-  from tab as t, option as o where t.relkind = 'r' and o.summed
+  from rel as t, option as o where (t.relkind = 'r' or (t.relkind = 'm' and t.relispopulated)) and o.summed
 )
 select kind, name, coalesce(detail, '') as detail from line order by kind collate "C", name collate "C", detail collate "C"

@@ -473,3 +473,20 @@ async fn a_restore_whose_commit_nobody_saw_answered_is_asked_of_the_server() {
     assert_eq!(facts.value, Some(459.into()));
     assert_eq!((schema(&cluster, &db), cluster.psql(&db, ROWS)), before);
 }
+
+/// Large objects bring transactions of their own: refused before anything is touched, in every format.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_are_not_restored_in_parts() {
+    for format in ["custom", "directory", "plain"] {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        cluster.psql(&db, "create table t (id int); insert into t values (1); select lo_from_bytea(0, 'hello')");
+        let steps = format!(
+            "{}[[phase.step]]\nid = \"change\"\nsql = \"insert into t values (2)\"\n\
+             [[phase.step]]\nid = \"back\"\nrestore = \"{{{{ steps['backup'].file.path }}}}\"\n",
+            backup(&format!("backup = {{ file = \"b.dump\", format = \"{format}\" }}"))
+        );
+        let ran = go(&desk, &steps).exits(4);
+        assert!(ran.out.contains("large objects") && ran.out.contains("nothing was touched"), "{format}: {}", ran.out);
+        assert_eq!(cluster.psql(&db, "select count(*) from t"), "2", "{format}");
+    }
+}

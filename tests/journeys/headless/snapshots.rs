@@ -114,3 +114,22 @@ fn a_file_has_an_inventory_too() {
     desk.write("runbook.toml", text);
     desk.run(&ARGS).exits(0);
 }
+
+/// What a query calls may write: not here.
+#[test]
+fn an_explained_query_writes_nothing() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(
+        &db,
+        "create table t (id integer); insert into t values (1), (2); create sequence s;
+         create function wipe() returns bigint language sql as 'with d as (delete from t returning 1) select count(*) from d'",
+    );
+    for query in ["select wipe()", "select nextval('s')"] {
+        let step = format!("[[phase.step]]\nid = \"plan\"\nexplain = \"{query}\"\nexpect = \"value >= 0\"\n");
+        desk.write("runbook.toml", &book(&step));
+        let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+        assert!(ran.out.contains("in a read-only transaction"), "{}", ran.out);
+    }
+    assert_eq!(cluster.psql(&db, "select count(*) from t"), "2");
+    assert_eq!(cluster.psql(&db, "select is_called from s"), "f");
+}
