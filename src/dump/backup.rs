@@ -86,8 +86,9 @@ async fn postgres(desk: &Desk<'_>, order: &BackupOrder, part: &Path) -> Result<H
     let args = dump_args(order, part, &snapshot.id, &left_out);
     let dumping = process::start(&tools.program("pg_dump"), &args, Stdio::null(), Stdio::null())?;
     let (dumped, counted) = tokio::join!(dumping.end(), snapshot.count());
-    dumped?;
+    // A table that cannot be counted ends the snapshot, and pg_dump would only complain of that.
     let mut tables = counted?;
+    dumped?;
     tables.retain(|table| !left_out.contains(&table.name));
     let (taken, counters) = (snapshot.taken.clone(), snapshot.counters.clone());
     snapshot.close().await;

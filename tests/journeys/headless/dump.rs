@@ -490,3 +490,16 @@ async fn large_objects_are_not_restored_in_parts() {
         assert_eq!(cluster.psql(&db, "select count(*) from t"), "2", "{format}");
     }
 }
+
+/// The reason is the server's own, not what it did to pg_dump.
+#[test]
+fn a_table_that_may_not_be_read_is_named() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(
+        "postgres",
+        "do $$ begin create role backup_reader login; exception when duplicate_object then null; end $$",
+    );
+    cluster.psql(&db, "create table open_to_all (id int); create table hidden_rows (id int); grant select on open_to_all to backup_reader");
+    let desk = desk.with("DB", cluster.url(&db).replace("postgres@", "backup_reader@"));
+    go(&desk, &backup("backup = \"b.dump\"")).exits(4).says("permission denied for table hidden_rows");
+}
