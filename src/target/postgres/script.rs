@@ -371,9 +371,10 @@ impl Attempt<'_> {
     }
 
     /// The row is written before the first statement that may write. `set transaction` must come before any other, and
-    /// what only reads needs no row: should it write all the same, `Proof::check` writes one then.
+    /// what only reads needs no row: should it write all the same, `Proof::check` writes one then. A plan is
+    /// asked for in a transaction that may not write, and an inventory has nothing to write.
     fn wants_row(&self, sql: &str) -> bool {
-        !Shape::of(sql).sets_transaction() && !sql::only_reads(sql)
+        self.job.asks.is_rows() && !Shape::of(sql).sets_transaction() && !sql::only_reads(sql)
     }
 
     async fn statement(&mut self, sql: &str) -> Result<(), Problem> {
