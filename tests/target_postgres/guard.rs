@@ -90,8 +90,9 @@ async fn work_whose_guard_is_gone_keeps_newcomers_out() {
     let script = [wait];
     let work = run_direct(&one, &script);
     let look = async {
-        let working =
-            "select count(*) from pg_stat_activity where application_name = 'gonogo r1 step' and state = 'active'";
+        // Its own statement, not what comes before it: by then the session holds its key.
+        let working = "select count(*) from pg_stat_activity where application_name = 'gonogo r1 step' \
+                       and state = 'active' and query like 'do $$%'";
         until(cluster, &db, working, "1").await;
         cluster.psql(
             &db,
