@@ -121,7 +121,7 @@ fn one_mistake_is_enough() {
         (step("sql = \"select 1\"\nunrecord = true"), "unrecord"),
         (step("snapshot = { name = \"a\", rows = \"all\" }"), "all"),
         (step("explain = { sql = \"select 1\", analyse = true }"), "analyse"),
-        (step("migrations = { folder = \"m\", tool = \"sqitch\" }"), "sqitch"),
+        (step("migrations = { folder = \"m\", tool = \"liquibase\" }"), "liquibase"),
         (step("batch = { table = \"a\", key = \"id\", delete = true, health = { lag = \"none\" } }"), "none"),
         (format!("{GOOD}[[waive]]\nrule = \"a\"\nreason = \"b\"\nstep = \"a\"\nphase = \"migrate\"\n"), "too many"),
         (format!("{GOOD}[channels]\nteam = {{ slack = \"env:A\", tells = [\"ends\"] }}\n"), "ends"),

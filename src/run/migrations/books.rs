@@ -1,5 +1,6 @@
 //! The tables in which the tools keep what is applied: how each is made, read and written, in SQL of our own.
 
+use super::registry::Registry;
 use super::{MigrationOrder, OrderedFile};
 use crate::runbook::batch::{parts, quoted};
 use crate::runbook::migrations::{Tool, crc32};
@@ -30,6 +31,13 @@ impl<'o> Book<'o> {
 
     fn postgres(&self) -> bool {
         self.dialect == Dialect::Postgres
+    }
+
+    /// Where the bookkeeping is sqitch's.
+    fn registry(&self) -> Registry<'_> {
+        let schema = self.table.rsplit_once('.').map_or("sqitch", |(schema, _)| schema);
+        let committer = self.order.committer.as_deref().unwrap_or("gonogo");
+        Registry::new(schema, &self.order.files, committer)
     }
 
     /// A question whose first cell is `true` where the table is there.
@@ -74,6 +82,7 @@ impl<'o> Book<'o> {
             }
             (Tool::GolangMigrate, true) => "version bigint not null primary key, dirty boolean not null",
             (Tool::GolangMigrate, false) => "version uint64, dirty bool",
+            (Tool::Sqitch, _) => return self.registry().create(),
             (Tool::Plain, true) => {
                 "version bigint primary key, name text not null, checksum text not null, applied_at timestamptz"
             }
@@ -98,7 +107,8 @@ impl<'o> Book<'o> {
         all
     }
 
-    /// Its rows, oldest first: version, checksum, and one of `done`, `started`, `gone`, `baseline`.
+    /// Its rows, oldest first: version, checksum, one of `done`, `started`, `gone`, `baseline`, and a name where the
+    /// version is none that people know.
     pub fn read(&self) -> String {
         let table = &self.table;
         match (self.order.tool, self.postgres()) {
@@ -124,6 +134,7 @@ impl<'o> Book<'o> {
             (Tool::GolangMigrate, _) => format!(
                 "select cast(version as text), null, case when dirty then 'started' else 'done' end from {table} limit 1"
             ),
+            (Tool::Sqitch, _) => self.registry().read(),
             (Tool::Plain, _) => format!(
                 "select cast(version as text), checksum, case when applied_at is null then 'started' else 'done' end \
                  from {table} order by version"
@@ -140,7 +151,7 @@ impl<'o> Book<'o> {
     /// [`Self::finish`]. Nothing where the tool knows no such state.
     pub fn begin(&self, file: &OrderedFile) -> Vec<String> {
         match self.order.tool {
-            Tool::Dbmate => Vec::new(),
+            Tool::Dbmate | Tool::Sqitch => Vec::new(),
             _ => self.written(file, false),
         }
     }
@@ -174,6 +185,7 @@ impl<'o> Book<'o> {
                 self.history(&version, file, done)
             }
             (Tool::GolangMigrate, _) => return self.only_version(&file.version, !done),
+            (Tool::Sqitch, _) => return self.registry().deployed(file),
             (Tool::Plain, _) => {
                 let at = if done { self.now() } else { "null" };
                 format!(
@@ -222,7 +234,7 @@ impl<'o> Book<'o> {
                 "update {table} set finished_at = clock_timestamp(), applied_steps_count = 1 \
                  where migration_name = {version} and finished_at is null and rolled_back_at is null"
             ),
-            (Tool::Dbmate | Tool::GolangMigrate, _) => return self.record(file),
+            (Tool::Dbmate | Tool::GolangMigrate | Tool::Sqitch, _) => return self.record(file),
             (Tool::Flyway, _) => format!(
                 "update {table} set \"success\" = true, \"execution_time\" = {} \
                  where \"installed_rank\" = (select max(\"installed_rank\") from {table} where \"script\" = {}) \
@@ -240,7 +252,7 @@ impl<'o> Book<'o> {
     pub fn unbegin(&self, file: &OrderedFile, previous: Option<&str>) -> Vec<String> {
         let (table, version) = (&self.table, self.text(&file.version));
         match self.order.tool {
-            Tool::Dbmate => Vec::new(),
+            Tool::Dbmate | Tool::Sqitch => Vec::new(),
             Tool::Prisma => vec![format!(
                 "update {table} set rolled_back_at = clock_timestamp() \
                  where migration_name = {version} and finished_at is null and rolled_back_at is null"
@@ -265,6 +277,7 @@ impl<'o> Book<'o> {
                 format!("delete from {table} where version = {}", file.version)
             }
             (Tool::Dbmate, _) => format!("delete from {table} where version = {version}"),
+            (Tool::Sqitch, _) => return self.registry().reverted(file),
             (Tool::Prisma, _) => format!(
                 "update {table} set rolled_back_at = clock_timestamp() \
                  where migration_name = {version} and rolled_back_at is null"
@@ -286,7 +299,7 @@ impl<'o> Book<'o> {
             Tool::Plain => vec![format!("update {table} set applied_at = null where version = {}", file.version)],
             Tool::GolangMigrate => self.only_version(&file.version, true),
             // Neither knows such a state: the journal alone does.
-            Tool::Dbmate | Tool::Flyway | Tool::Prisma => Vec::new(),
+            Tool::Dbmate | Tool::Flyway | Tool::Prisma | Tool::Sqitch => Vec::new(),
         }
     }
 
@@ -296,6 +309,7 @@ impl<'o> Book<'o> {
         match self.order.tool {
             Tool::Sqlx => vec![0x3d32_ad9e * i64::from(crc32([database.as_bytes()]))],
             Tool::Prisma => vec![72_707_369],
+            Tool::Sqitch => vec![75_474_063],
             Tool::Flyway => {
                 let name = format!("\"{}\".\"{}\"", schema.replace('"', "\"\""), table.replace('"', "\"\""));
                 vec![FLYWAY + i64::from(java_hash(&name))]

@@ -2,6 +2,7 @@
 
 mod books;
 mod plan;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use super::event::{Direction, Statement};
 use super::facts::Facts;
 use super::state::RunState;
 use super::words::{duration, plural};
-use crate::runbook::migrations::{Migration, Migrations, Part, Tool, Way};
+use crate::runbook::migrations::{Migration, Migrations, Part, Planned, Tool, Way};
 use crate::runbook::sql::Dialect;
 use crate::runbook::{Step, Undo, Verb};
 
@@ -38,6 +39,9 @@ pub struct MigrationOrder {
     /// The versions that were pending when the step first began; none: it never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Vec<String>>,
+    /// Whom the bookkeeping names as the one who applies, where it names somebody: `user@host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committer: Option<String>,
 }
 
 /// One of its files.
@@ -57,6 +61,12 @@ pub struct OrderedFile {
     /// What leads back, and whether in a transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down: Option<(String, bool)>,
+    /// What is asked before it counts as applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
+    /// What sqitch's plan says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
 }
 
 impl OrderedFile {
@@ -70,7 +80,14 @@ impl OrderedFile {
             repeatable: file.repeatable,
             transaction: file.up.transaction,
             down: file.down.as_ref().map(|down| (down.path.clone(), down.transaction)),
+            verify: file.verify.as_ref().map(|verify| verify.path.clone()),
+            planned: file.planned.clone(),
         }
+    }
+
+    /// What people call it: its version, or the name of a change whose version is an id.
+    pub fn known_as(&self) -> &str {
+        if self.planned.is_some() { &self.name } else { &self.version }
     }
 }
 
@@ -85,6 +102,7 @@ impl MigrationOrder {
             expect_pending: migrations.expect_pending,
             files: migrations.files.iter().map(OrderedFile::new).collect(),
             since,
+            committer: None,
         }
     }
 
@@ -95,6 +113,7 @@ impl MigrationOrder {
             (Way::Down, _) => format!("takes back what this step applied of {folder} ({tool}), last first"),
             (Way::Up, Some(to)) => {
                 let files = plural(self.files.len() as u64, "file");
+                let to = self.files.iter().find(|file| file.version == *to).map_or(to.as_str(), OrderedFile::known_as);
                 format!("what is pending of {files} of {tool} in {folder}, up to {}", clean::line(to, 200))
             }
             (Way::Up, None) => {
@@ -132,7 +151,7 @@ impl MigrationOrder {
         let row = |file: &OrderedFile| {
             let text = |text: &str| Value::String(text.to_owned());
             let took = ms.get(&file.version).map_or(Value::Null, |ms| Value::from(*ms));
-            let cells = [("version", text(&file.version)), ("name", text(&file.script)), ("ms", took)];
+            let cells = [("version", text(file.known_as())), ("name", text(&file.script)), ("ms", took)];
             cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>()
         };
         let table: Vec<_> = files.iter().filter_map(|n| self.files.get(*n)).map(row).collect();
@@ -182,7 +201,8 @@ impl FileTurn {
 /// The order of an attempt: an undo, and a retry, are about what was pending when the step first began.
 pub fn order(state: &RunState, step: &Step, migrations: &Migrations) -> MigrationOrder {
     let since = state.steps.get(&step.id).and_then(|run| run.migrating.clone());
-    MigrationOrder::new(migrations, since)
+    let committer = (migrations.tool == Tool::Sqitch).then(|| state.opened.by.clone());
+    MigrationOrder { committer, ..MigrationOrder::new(migrations, since) }
 }
 
 /// What an undo sends after its own statements, so that the tool forgets what the step recorded.

@@ -11,6 +11,8 @@ pub struct Row {
     pub version: String,
     pub checksum: Option<String>,
     pub state: State,
+    /// What people call it, where the version is no word of theirs.
+    pub name: Option<String>,
 }
 
 /// What the bookkeeping says of a file.
@@ -148,8 +150,13 @@ fn known(order: &MigrationOrder, index: &Index<'_>, files: &Files<'_>) -> Result
     let table = order.table();
     for row in index.rows.iter().filter(|row| row.state == State::Done && row.version != "-1") {
         let Some(file) = files.get(&order_key(order.tool, &row.version)) else {
+            let what = match &row.name {
+                Some(name) => format!("{name} ({:.8}) is applied (says {table}), and the plan", row.version),
+                None => format!("{} is applied (says {table}), and there is no such file", row.version),
+            };
+            let rest = if row.name.is_some() { " has no such change" } else { "" };
             return refused(
-                format!("{} is applied (says {table}), and there is no such file in {}", row.version, order.folder),
+                format!("{what} in {}{rest}", order.folder),
                 "is it the right folder, the right branch, the right database? Bring the file back, or take its row out by the \
                  tool's own means",
             );
@@ -180,7 +187,7 @@ fn up(order: &MigrationOrder, index: &Index<'_>) -> Result<Plan, Refused> {
 /// Files that are older than the last applied one.
 fn late(order: &MigrationOrder, index: &Index<'_>, turns: &[usize]) -> Result<Vec<String>, Refused> {
     let done = |file: &OrderedFile| !file.repeatable && index.state(file) == State::Done;
-    let newest = order.files.iter().enumerate().rfind(|(_, file)| done(file)).map(|(n, file)| (n, &file.version));
+    let newest = order.files.iter().enumerate().rfind(|(_, file)| done(file)).map(|(n, file)| (n, file.known_as()));
     let Some((newest, version)) = newest else { return Ok(Vec::new()) };
     let late = turns.iter().filter(|n| **n < newest).filter_map(|n| order.files.get(*n));
     let mut notes = Vec::new();

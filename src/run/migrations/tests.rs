@@ -12,6 +12,8 @@ fn order(tool: Tool, versions: &[&str]) -> MigrationOrder {
         repeatable: version.starts_with("R__"),
         transaction: true,
         down: Some(("down.sql".to_owned(), true)),
+        verify: None,
+        planned: None,
     };
     MigrationOrder {
         folder: "migrations".to_owned(),
@@ -22,11 +24,12 @@ fn order(tool: Tool, versions: &[&str]) -> MigrationOrder {
         expect_pending: None,
         files: versions.iter().map(file).collect(),
         since: None,
+        committer: None,
     }
 }
 
 fn row(version: &str, state: State) -> Row {
-    Row { version: version.to_owned(), checksum: Some("C0FFEE".to_owned()), state }
+    Row { version: version.to_owned(), checksum: Some("C0FFEE".to_owned()), state, name: None }
 }
 
 fn turns(order: &MigrationOrder, rows: &[Row]) -> Vec<String> {

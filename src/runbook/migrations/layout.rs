@@ -1,10 +1,12 @@
 //! The layouts of the tools: from the files of a folder to migrations in order.
 
+use std::ops::Range;
+
 use sha2::{Digest, Sha256, Sha384};
 
 use super::name::{self, FlywayName};
 use super::part::{self, Part};
-use super::{Migration, Tool, order_key, sum};
+use super::{Migration, Tool, order_key, sqitch, sum};
 
 /// A file of the folder.
 #[derive(Clone, Debug)]
@@ -21,17 +23,23 @@ pub struct File {
 pub struct Flaw {
     /// The file it is about; none: the folder.
     pub path: Option<String>,
+    /// Where in it, in bytes.
+    pub at: Range<usize>,
     pub message: String,
     pub hint: String,
 }
 
 impl Flaw {
-    fn of(file: &File, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { path: Some(file.path.clone()), message: message.into(), hint: hint.into() }
+    pub(super) fn of(file: &File, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::at(file, 0..0, message, hint)
     }
 
-    fn folder(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { path: None, message: message.into(), hint: hint.into() }
+    pub(super) fn at(file: &File, at: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { path: Some(file.path.clone()), at, message: message.into(), hint: hint.into() }
+    }
+
+    pub(super) fn folder(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { path: None, at: 0..0, message: message.into(), hint: hint.into() }
     }
 }
 
@@ -41,8 +49,8 @@ impl Flaw {
 /// It is none that is known, or it may be that of several.
 pub fn guess(files: &[File]) -> Result<Tool, Flaw> {
     let any = |test: &dyn Fn(&File) -> bool| files.iter().any(test);
-    if any(&|file| file.name == "sqitch.plan") {
-        return Err(sqitch());
+    if any(&|file| file.name == sqitch::PLAN) {
+        return Ok(Tool::Sqitch);
     }
     if any(&|file| prisma_name(file).is_some()) {
         return Ok(Tool::Prisma);
@@ -70,40 +78,36 @@ pub fn guess(files: &[File]) -> Result<Tool, Flaw> {
     })
 }
 
-/// sqitch keeps who planned, who committed and SHA-1 ids of a plan in its registry.
-pub(super) fn sqitch() -> Flaw {
-    Flaw::folder(
-        "this is a sqitch project: its registry names people and ids of its plan, which this program does not write",
-        "let sqitch do it: run = [\"sqitch\", \"deploy\", \"--verify\"] with connect = \"…\"",
-    )
-}
-
 /// The migrations of a folder, in the order in which the tool applies them.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
 pub fn read(tool: Tool, files: &[File]) -> Result<Vec<Migration>, Vec<Flaw>> {
-    if files.iter().any(|file| file.name == "sqitch.plan") {
-        return Err(vec![sqitch()]);
-    }
     let mut flaws = Vec::new();
     let mut all = match tool {
         Tool::Sqlx | Tool::GolangMigrate | Tool::Plain => numbered(tool, files, &mut flaws),
         Tool::Prisma => prisma(files),
         Tool::Dbmate => dbmate(files, &mut flaws),
         Tool::Flyway => flyway(files, &mut flaws),
+        Tool::Sqitch => sqitch::read(files, &mut flaws),
     };
-    if tool == Tool::Dbmate {
-        all.sort_by(|a, b| a.script.cmp(&b.script));
-    } else {
-        all.sort_by_cached_key(|one| order_key(tool, &one.version));
+    match tool {
+        Tool::Dbmate => all.sort_by(|a, b| a.script.cmp(&b.script)),
+        // The plan is the order.
+        Tool::Sqitch => {}
+        _ => all.sort_by_cached_key(|one| order_key(tool, &one.version)),
     }
     for pair in all.windows(2) {
         if let [a, b] = pair
             && order_key(tool, &a.version) == order_key(tool, &b.version)
         {
             let message = format!("{} and {} have the same version, {}", a.script, b.script, b.version);
-            flaws.push(Flaw { path: Some(b.up.path.clone()), message, hint: "give one of them another".into() });
+            flaws.push(Flaw {
+                path: Some(b.up.path.clone()),
+                at: 0..0,
+                message,
+                hint: "give one of them another".into(),
+            });
         }
     }
     if all.is_empty() && flaws.is_empty() {
@@ -117,7 +121,7 @@ fn sha256(text: &str) -> String {
     sum::hex(&Sha256::digest(text.as_bytes()))
 }
 
-fn migration(file: &File, version: String, name: String, checksum: Option<String>, up: Part) -> Migration {
+pub(super) fn migration(file: &File, version: String, name: String, checksum: Option<String>, up: Part) -> Migration {
     Migration {
         version,
         name,
@@ -127,6 +131,8 @@ fn migration(file: &File, version: String, name: String, checksum: Option<String
         repeatable: false,
         up,
         down: None,
+        verify: None,
+        planned: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod layout;
 mod name;
 mod part;
+mod sqitch;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::layout::{File, Flaw, guess, read};
 pub use self::name::{accepts, order_key};
 pub use self::part::Part;
+pub use self::sqitch::{Planned, Stamp, Tag};
 pub use self::sum::{crc32, hex};
 
 /// Files of one folder, and bytes of all of them.
@@ -29,6 +31,7 @@ pub enum Tool {
     Dbmate,
     Flyway,
     GolangMigrate,
+    Sqitch,
     Plain,
 }
 
@@ -39,6 +42,7 @@ impl Tool {
         ("dbmate", Self::Dbmate),
         ("flyway", Self::Flyway),
         ("golang-migrate", Self::GolangMigrate),
+        ("sqitch", Self::Sqitch),
         ("plain", Self::Plain),
     ];
 
@@ -54,6 +58,7 @@ impl Tool {
             Self::Prisma => "_prisma_migrations",
             Self::Dbmate | Self::GolangMigrate => "schema_migrations",
             Self::Flyway => "flyway_schema_history",
+            Self::Sqitch => "sqitch.changes",
             Self::Plain => "schema_versions",
         }
     }
@@ -65,7 +70,7 @@ impl Tool {
 
     /// True where its bookkeeping can be kept in SQLite.
     pub fn knows_sqlite(self) -> bool {
-        !matches!(self, Self::Prisma | Self::Flyway)
+        !matches!(self, Self::Prisma | Self::Flyway | Self::Sqitch)
     }
 }
 
@@ -97,7 +102,7 @@ pub enum Way {
 /// One file, or a pair of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// As the tool's table names it; `R__name` for what Flyway repeats.
+    /// As the tool's table names it; `R__name` for what Flyway repeats, the change's id for sqitch.
     pub version: String,
     /// The words behind the version, as the tool's table has them.
     pub name: String,
@@ -111,6 +116,10 @@ pub struct Migration {
     pub repeatable: bool,
     pub up: Part,
     pub down: Option<Part>,
+    /// What is asked before it counts as applied; nothing of it stays.
+    pub verify: Option<Part>,
+    /// What sqitch's plan says of it.
+    pub planned: Option<Planned>,
 }
 
 impl Migrations {
@@ -123,7 +132,11 @@ impl Migrations {
     pub fn words(&self) -> String {
         let files = if self.files.len() == 1 { "file" } else { "files" };
         let mut words = format!("{} {files} of {} in {}", self.files.len(), self.tool.word(), self.folder);
-        if let Some(to) = &self.to {
+        let label = |to: &String| {
+            let planned = self.files.iter().find(|file| file.version == *to && file.planned.is_some());
+            planned.map_or_else(|| to.clone(), |file| file.name.clone())
+        };
+        if let Some(to) = self.to.as_ref().map(label) {
             let _ = write!(words, ", up to {to}");
         }
         words

@@ -1,10 +1,10 @@
 //! Names of migration files: which belong to a folder, what they say, how they follow each other.
 
-use super::Tool;
+use super::{Tool, sqitch};
 
 /// True for a file that is read: SQL, and what says how SQL is run. `name`: from the tool's folder.
 pub fn accepts(name: &str) -> bool {
-    name.ends_with(".sql") || name.ends_with(".sql.conf") || name == "sqitch.plan"
+    name.ends_with(".sql") || name.ends_with(".sql.conf") || name == sqitch::PLAN
 }
 
 /// `0012_add_x.up.sql` as number, words and the way it leads; none: it is no such name.
@@ -71,7 +71,7 @@ fn version(text: &str) -> Option<String> {
 /// are the same.
 pub fn order_key(tool: Tool, version: &str) -> (Vec<u64>, String) {
     let by_text = (Vec::new(), version.to_owned());
-    if matches!(tool, Tool::Prisma | Tool::Dbmate) {
+    if matches!(tool, Tool::Prisma | Tool::Dbmate | Tool::Sqitch) {
         return by_text;
     }
     // What is repeated comes behind everything that has a number.

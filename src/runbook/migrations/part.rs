@@ -16,7 +16,7 @@ impl Part {
     /// `text`: the whole file. A transaction that the file itself begins first and commits last is the one it runs in.
     pub fn new(path: &str, text: &str, transaction: bool) -> Self {
         let text = text.strip_prefix('\u{feff}').map_or_else(|| text.to_owned(), |rest| format!("   {rest}"));
-        let text = if transaction { without_own_transaction(&text) } else { text };
+        let text = if transaction { without_own_transaction(&text, COMMITS) } else { text };
         Self { path: path.to_owned(), text, transaction }
     }
 
@@ -26,6 +26,12 @@ impl Part {
             !all.is_empty() && all.iter().all(|piece| sql::outside_only(&piece.sql, Dialect::Postgres).is_some())
         });
         Self::new(path, text, !alone)
+    }
+
+    /// A script that only asks: however it ends its own transaction, nothing of it is to stay.
+    pub(super) fn asking(path: &str, text: &str) -> Self {
+        let part = Self::new(path, text, true);
+        Self { text: without_own_transaction(&part.text, ROLLBACKS), ..part }
     }
 
     /// Its statements with their lines in the file.
@@ -61,12 +67,15 @@ fn spared(c: char, keep: bool) -> impl Iterator<Item = char> {
     std::iter::repeat_n(shown, times)
 }
 
-fn without_own_transaction(text: &str) -> String {
+const BEGINS: &[&str] = &["begin", "begin transaction", "begin work", "start transaction"];
+const COMMITS: &[&str] = &["commit", "commit transaction", "commit work", "end", "end transaction"];
+const ROLLBACKS: &[&str] = &["rollback", "rollback transaction", "rollback work", "abort"];
+
+/// `ends`: how the transaction that is taken out ends.
+fn without_own_transaction(text: &str, ends: &[&str]) -> String {
     let Ok(all) = statements(text, Dialect::Postgres) else { return text.to_owned() };
     let ([first, .., last], true) = (all.as_slice(), all.len() >= 2) else { return text.to_owned() };
-    if !(is(first, &["begin", "begin transaction", "begin work", "start transaction"])
-        && is(last, &["commit", "commit transaction", "commit work", "end", "end transaction"]))
-    {
+    if !(is(first, BEGINS) && is(last, ends)) {
         return text.to_owned();
     }
     let own = [first, last].map(|piece| piece.offset..piece.offset + piece.sql.len());

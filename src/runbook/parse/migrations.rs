@@ -67,13 +67,6 @@ struct Asked {
 
 fn asked(table: &Reader<'_, '_>) -> Option<Asked> {
     let folder = table.need_text("folder", "folder = \"migrations\"");
-    if let Some(node) = table.node("tool")
-        && matches!(node.value, DeValue::String(text) if text.as_ref() == "sqitch")
-    {
-        let message = "sqitch's registry names people and ids of its plan, which this program does not write";
-        table.refuse("tool", message, "let sqitch do it: run = [\"sqitch\", \"deploy\", \"--verify\"]");
-        return None;
-    }
     let tool = values::one_of(table, "tool", Tool::ALL);
     let to = table.need_or_none("to");
     let name = table.need_or_none("table");
@@ -107,7 +100,7 @@ impl Asked {
             Some(text) => Some(last(notes, text, tool, &all)?),
             None => None,
         };
-        let parts = all.iter().flat_map(|one| [Some(&one.up), one.down.as_ref()]).flatten();
+        let parts = all.iter().flat_map(|one| [Some(&one.up), one.down.as_ref(), one.verify.as_ref()]).flatten();
         parts.for_each(|part| judge(notes, part, tool, dialects));
         Some(Migrations { folder, tool, to, table, expect_pending: self.expect_pending, way: Way::Up, files: all })
     }
@@ -116,7 +109,7 @@ impl Asked {
 fn complain<T>(notes: &Notes<'_>, folder: &Located, flaws: &[Flaw]) -> Option<T> {
     for flaw in flaws {
         let file = flaw.path.as_ref().and_then(|path| notes.known_file(path));
-        notes.within(file.as_ref().unwrap_or(folder), 0..0, flaw.message.clone(), flaw.hint.clone());
+        notes.within(file.as_ref().unwrap_or(folder), flaw.at.clone(), flaw.message.clone(), flaw.hint.clone());
     }
     None
 }
@@ -127,6 +120,14 @@ fn table_name(notes: &Notes<'_>, text: &Located, tool: Tool) -> Option<String> {
         return None;
     }
     let name = notes.resolve(text)?;
+    if tool == Tool::Sqitch && !is_registry(&name) {
+        notes.at(
+            text,
+            format!("`{name}` is not a registry of sqitch"),
+            "write its schema and `changes`: table = \"sqitch.changes\"",
+        );
+        return None;
+    }
     let fits = batch::quoted(&name).is_some() && batch::parts(&name).is_some_and(|parts| parts.len() <= 2);
     if !fits {
         notes.at(text, format!("`{name}` is not the name of a table"), "as in SQL: table = \"app.schema_versions\"");
@@ -134,14 +135,26 @@ fn table_name(notes: &Notes<'_>, text: &Located, tool: Tool) -> Option<String> {
     fits.then(|| name.trim().to_owned())
 }
 
+/// sqitch's registry is a schema of several tables, named here by the one that says what is applied.
+fn is_registry(name: &str) -> bool {
+    matches!(batch::parts(name).as_deref(), Some([_, table]) if table == "changes")
+}
+
 /// The version that `to` names, as its file has it.
 fn last(notes: &Notes<'_>, text: &Located, tool: Tool, all: &[migrations::Migration]) -> Option<String> {
     let wanted = notes.resolve(text)?;
     let key = migrations::order_key(tool, wanted.trim());
-    let found = all.iter().find(|one| !one.repeatable && migrations::order_key(tool, &one.version) == key);
+    let is_meant = |one: &&migrations::Migration| match &one.planned {
+        Some(planned) => planned.tags.iter().map(|tag| &tag.name).chain([&one.name]).any(|name| *name == wanted.trim()),
+        None => !one.repeatable && migrations::order_key(tool, &one.version) == key,
+    };
+    let found = all.iter().find(is_meant);
     if found.is_none() {
         let last = all.iter().rev().find(|one| !one.repeatable);
-        let hint = last.map_or_else(String::new, |last| format!("the last one is {}", last.version));
+        let name = |last: &migrations::Migration| {
+            if last.planned.is_some() { last.name.clone() } else { last.version.clone() }
+        };
+        let hint = last.map_or_else(String::new, |last| format!("the last one is {}", name(last)));
         notes.at(text, format!("there is no file of version `{wanted}`"), hint);
     }
     found.map(|one| one.version.clone())
@@ -182,7 +195,7 @@ fn outside(tool: Tool) -> &'static str {
         Tool::Sqlx | Tool::Plain => "leave it out, or write `-- no-transaction` as the file's first line",
         Tool::Dbmate => "leave it out, or write `-- migrate:up transaction:false`",
         Tool::Flyway => "give it a file of its own, or write executeInTransaction=false into FILE.sql.conf",
-        Tool::Prisma | Tool::GolangMigrate => "leave it out, or give it a file of its own",
+        Tool::Prisma | Tool::GolangMigrate | Tool::Sqitch => "leave it out, or give it a file of its own",
     }
 }
 

@@ -20,9 +20,9 @@ pub struct MigrationsTable {
     pub folder: InnerFile,
     /// Whose files they are. Guessed where the layout is that of one tool only.
     pub tool: Option<Tool>,
-    /// The last version to be applied; without it, all.
+    /// The last version to be applied (for sqitch: a change or an `@tag`); without it, all.
     pub to: Option<Text>,
-    /// The tool's table, where it was given another name. Not for Prisma.
+    /// The tool's table, where it was given another name (for sqitch: `registry.changes`). Not for Prisma.
     pub table: Option<Text>,
     /// How many files must be pending; with more or fewer, none is applied.
     pub expect_pending: Option<u32>,
@@ -38,6 +38,7 @@ pub enum Tool {
     Flyway,
     #[schemars(rename = "golang-migrate")]
     GolangMigrate,
+    Sqitch,
     Plain,
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Ended {
 /// What is sent for a file.
 struct Texts {
     own: Vec<Statement>,
+    /// What is asked behind them; nothing of it stays.
+    verify: Vec<Statement>,
     /// With them in their transaction.
     record: Vec<String>,
     /// Outside of a transaction: before, after, and where nothing came of it.
@@ -49,7 +51,9 @@ impl Walk<'_> {
         let Some((file, part)) = files.and_then(|(file, text)| Some((file, part(text, order.way)?))) else {
             return Ended::Not(words::broke(Fault::new("the file is not in the run's own copy of the runbook")));
         };
-        let texts = match self.texts(turn.index, file, part) {
+        let asking = migrations.files.get(turn.index).and_then(|text| text.verify.as_ref());
+        let asking = asking.filter(|_| order.way == Way::Up);
+        let texts = match self.texts(turn.index, file, part, asking) {
             Ok(texts) => texts,
             Err(why) => return Ended::Not(words::broke(Fault { place: part.path.clone(), ..Fault::new(why) })),
         };
@@ -68,18 +72,23 @@ impl Walk<'_> {
             }
             Err(outcome) => {
                 self.say(turn, file, part, FileState::Failed, ms).await;
-                Ended::Not(placed(outcome, part, &texts.own))
+                Ended::Not(placed(outcome, part, asking, &texts))
             }
         }
     }
 
-    fn texts(&self, index: usize, file: &OrderedFile, part: &Part) -> Result<Texts, String> {
-        let pieces = part.statements(self.target.dialect()).map_err(|problem| problem.to_string())?;
-        let own = pieces.into_iter().map(|piece| Statement { sql: piece.sql, line: piece.line }).collect();
+    fn texts(&self, index: usize, file: &OrderedFile, part: &Part, asking: Option<&Part>) -> Result<Texts, String> {
+        let of = |part: &Part| {
+            let pieces = part.statements(self.target.dialect()).map_err(|problem| problem.to_string())?;
+            let statements = pieces.into_iter().map(|piece| Statement { sql: piece.sql, line: piece.line });
+            Ok::<Vec<_>, String>(statements.collect())
+        };
+        let (own, verify) = (of(part)?, asking.map(of).transpose()?.unwrap_or_default());
         let (book, before) = (self.book, previous(self.job.order, index));
         Ok(match self.job.order.way {
             Way::Up => Texts {
                 own,
+                verify,
                 record: book.record(file),
                 begin: book.begin(file),
                 finish: book.finish(file),
@@ -87,6 +96,7 @@ impl Walk<'_> {
             },
             Way::Down => Texts {
                 own,
+                verify,
                 record: book.forget(file, before),
                 begin: book.begin_back(file),
                 finish: book.forget(file, before),
@@ -114,8 +124,29 @@ impl Walk<'_> {
     /// All in one transaction, the row in the tool's table last.
     async fn together(&self, texts: &Texts) -> Result<Facts, Outcome> {
         let record = texts.record.iter().map(|sql| Statement { sql: sql.clone(), line: 1 });
-        let all: Vec<Statement> = texts.own.iter().cloned().chain(record).collect();
+        let all: Vec<Statement> = texts.own.iter().cloned().chain(texts.asked()).chain(record).collect();
         self.sent(&all, texts.own.len(), true).await
+    }
+
+    /// Behind a file outside of a transaction.
+    async fn verified(&self, texts: &Texts) -> Result<(), Outcome> {
+        let asked: Vec<Statement> = texts.asked().collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let placed = |fault: Fault| Fault {
+            statement: fault.statement.and_then(|n| n.checked_add(u32::try_from(texts.own.len()).ok()?)),
+            safe: "all statements of the file are done; as they are not verified, the tool's table does not say so"
+                .to_owned(),
+            hint: Some("take them back by hand, or mend what its verify script asks for, then retry".to_owned()),
+            effect: Effect::Possible,
+            ..fault
+        };
+        match self.sent(&asked, 0, true).await {
+            Ok(_) => Ok(()),
+            Err(Outcome::Failed { fault, .. } | Outcome::Broke { fault }) => Err(words::failed(placed(*fault), None)),
+            Err(other) => Err(other),
+        }
     }
 
     /// Each statement by itself. Until the last is done the tool calls the database dirty, where it knows such a thing; where
@@ -130,6 +161,7 @@ impl Walk<'_> {
         match facts {
             Ok(facts) => {
                 failpoint::hit("target.migrate.alone");
+                self.verified(texts).await?;
                 match self.send("its row in the bookkeeping", texts.finish.clone()).await {
                     Ok(()) => Ok(facts),
                     Err(outcome) => Err(unrecorded(outcome)),
@@ -160,6 +192,23 @@ impl Walk<'_> {
     }
 }
 
+impl Texts {
+    /// What is asked between two marks of a transaction: whatever it does is gone behind the second.
+    fn asked(&self) -> impl Iterator<Item = Statement> {
+        let mark = |sql: &str| (!self.verify.is_empty()).then(|| Statement { sql: sql.to_owned(), line: 1 });
+        let before = mark("savepoint gonogo_verify");
+        let after = mark("rollback to savepoint gonogo_verify");
+        before.into_iter().chain(self.verify.iter().cloned()).chain(after)
+    }
+
+    /// The statement (1-based) of those that were sent, where it is one of a file's, and whether it is one that asks.
+    fn find(&self, n: u32) -> Option<(&Statement, bool)> {
+        let at = (n as usize).checked_sub(1)?;
+        let asking = || self.verify.get(at.checked_sub(self.own.len() + 1)?).map(|statement| (statement, true));
+        self.own.get(at).map(|statement| (statement, false)).or_else(asking)
+    }
+}
+
 /// Nothing of a file outside of a transaction is there.
 fn is_harmless(outcome: &Outcome) -> bool {
     match outcome {
@@ -181,14 +230,19 @@ fn unrecorded(outcome: Outcome) -> Outcome {
 }
 
 /// The fault at its place in the file, and not as one of a script of the runbook's own.
-fn placed(outcome: Outcome, part: &Part, own: &[Statement]) -> Outcome {
+fn placed(outcome: Outcome, part: &Part, asking: Option<&Part>, texts: &Texts) -> Outcome {
     let change = |fault: Fault| {
-        let statement = fault.statement.and_then(|n| own.get((n as usize).checked_sub(1)?));
-        let line = statement.map(|statement| {
+        let statement = fault.statement.and_then(|n| texts.find(n));
+        let part = asking.filter(|_| statement.is_some_and(|(_, asks)| asks)).unwrap_or(part);
+        let line = statement.map(|(statement, _)| {
             let before = fault.position.unwrap_or(1).saturating_sub(1) as usize;
             let breaks = statement.sql.chars().take(before).filter(|c| *c == '\n').count();
             statement.line.saturating_add(u32::try_from(breaks).unwrap_or(0))
         });
+        let summary = match statement {
+            Some((_, true)) => format!("its verify script: {}", fault.summary),
+            _ => fault.summary.clone(),
+        };
         let place = line.map_or_else(|| part.path.clone(), |line| format!("{}:{line}", part.path));
         let left = fault.residue.join("; ");
         let hint = match (fault.hint.clone(), left.is_empty()) {
@@ -201,7 +255,7 @@ fn placed(outcome: Outcome, part: &Part, own: &[Statement]) -> Outcome {
                     .join("; "),
             ),
         };
-        Fault { place, hint, statement: None, position: None, residue: Vec::new(), ..fault }
+        Fault { summary, place, hint, statement: None, position: None, residue: Vec::new(), ..fault }
     };
     match outcome {
         Outcome::Failed { fault, facts, verdict } => {

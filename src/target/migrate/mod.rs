@@ -100,13 +100,14 @@ impl Keeper {
 fn row(cells: Vec<Option<String>>) -> Option<Row> {
     let mut cells = cells.into_iter();
     let (version, checksum, state) = (cells.next()??, cells.next()?, cells.next()??);
+    let name = cells.next().flatten();
     let state = match state.as_str() {
         "done" => State::Done,
         "started" => State::Started,
         "baseline" => State::Baseline,
         _ => State::Gone,
     };
-    Some(Row { version, checksum, state })
+    Some(Row { version, checksum, state, name })
 }
 
 impl Target {

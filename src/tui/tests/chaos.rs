@@ -113,6 +113,8 @@ fn files(text: &str) -> MigrationOrder {
         repeatable: false,
         up: Part::new(text, text, true),
         down: None,
+        verify: None,
+        planned: None,
     };
     let migrations = Migrations {
         folder: text.to_owned(),

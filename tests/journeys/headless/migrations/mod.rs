@@ -3,6 +3,7 @@
 
 mod cut;
 mod refusals;
+mod sqitch_itself;
 mod sqlite;
 mod sqlx_itself;
 mod tools;
@@ -93,6 +94,16 @@ const KINDS: &[Kind] = &[
                   where finished_at is not null and rolled_back_at is null order by migration_name",
         versions: ["20240101000000_first", "20240102000000_second", "20240103000000_third"],
     },
+    Kind {
+        tool: "sqitch",
+        files: [
+            ("deploy/first.sql", "BEGIN;\ncreate table t1 (id int);\nCOMMIT;"),
+            ("deploy/second.sql", "BEGIN;\ncreate table t2 (id int);\nCOMMIT;"),
+            ("deploy/third.sql", "create table t3 (id int);"),
+        ],
+        applied: "select change from sqitch.changes order by committed_at",
+        versions: ["first", "second", "third"],
+    },
 ];
 
 fn kind(tool: &str) -> &'static Kind {
@@ -104,6 +115,11 @@ impl Kind {
     fn write(&self, desk: &Desk, count: usize) {
         for (name, text) in &self.files[..count] {
             desk.write(&format!("migrations/{name}"), text);
+        }
+        if self.tool == "sqitch" {
+            let stamp = "2026-03-14T10:00:00Z Ada Engineer <ada@example.test>";
+            let lines: String = self.versions[..count].iter().map(|name| format!("{name} {stamp}\n")).collect();
+            desk.write("migrations/sqitch.plan", &format!("%project=shop\n\n{lines}"));
         }
     }
 

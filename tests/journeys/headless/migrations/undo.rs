@@ -19,6 +19,9 @@ fn write_downs(kind: &Kind, desk: &Desk) {
             "flyway" => {
                 desk.write(&format!("migrations/{}", name.replacen('V', "U", 1)), &down);
             }
+            "sqitch" => {
+                desk.write(&format!("migrations/{}", name.replace("deploy", "revert")), &down);
+            }
             // It stands in the same file.
             _ => {}
         }

@@ -1,0 +1,2 @@
+\set name users -- WRONG
+create table users (id int);
