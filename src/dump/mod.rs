@@ -22,6 +22,9 @@ use crate::target::desk::DeskError;
 
 pub use archive::manifest;
 
+/// What is safe where a restore failed.
+const NOTHING_COMMITTED: &str = "nothing was committed: the database is as it was";
+
 /// Why a worker could not even begin.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -109,11 +112,11 @@ pub async fn work(text: &str, env: &BTreeMap<String, String>) -> Result<bool, Wo
             }
             "the database was only read; the unfinished archive is removed"
         }
-        Work::Restore(_) => "nothing was committed: the database is as it was",
+        Work::Restore(_) => NOTHING_COMMITTED,
     };
     let Err(failure) = result else { return Ok(true) };
     say_error(&failure.to_string());
-    if !matches!(failure, Failure::Open(_)) && !is_finishing(&desk) {
+    if !matches!(failure, Failure::Open(_)) && !is_recorded(&desk) {
         let fault = Box::new(failure.fault(safe));
         // Without a record the engine says what it knows: the exit status, and that nothing was finished.
         let _ = desk.record(&Record::Failed { fault });
@@ -128,12 +131,12 @@ async fn act(desk: &Desk<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A restore whose COMMIT may be on its way: only the server can say what became of it.
-fn is_finishing(desk: &Desk<'_>) -> bool {
+/// A restore whose COMMIT may be on its way: only the server can say what became of it. Or one whose end is recorded.
+fn is_recorded(desk: &Desk<'_>) -> bool {
     let restores = matches!(desk.order.work, Work::Restore(_));
     let record = fs::read(desk.private(RECORD)).ok();
     let record: Option<Record> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    restores && matches!(record, Some(Record::Finishing { .. }))
+    restores && matches!(record, Some(Record::Finishing { .. } | Record::Failed { .. }))
 }
 
 /// The shim ends us by TERM; a terminal or a person may use others.

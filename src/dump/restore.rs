@@ -23,9 +23,8 @@ use crate::target::desk::{self, Server};
 const LOOK: Duration = Duration::from_millis(500);
 
 pub async fn run(desk: &Desk<'_>, order: &RestoreOrder) -> Result<(), Failure> {
-    if desk::sqlite_file(desk.env).is_some() {
-        let hint = "stop what uses the file, and put the copy in its place";
-        return Err(Failure::said("a restore of SQLite is not built yet", hint));
+    if let Some(database) = desk::sqlite_file(desk.env) {
+        return sqlite(desk, order, database).await;
     }
     let Some(server_desk) = desk::Desk::of(desk.env)? else {
         return Err(Failure::said("the environment names no database", ""));
@@ -48,15 +47,39 @@ pub async fn run(desk: &Desk<'_>, order: &RestoreOrder) -> Result<(), Failure> {
     if let Some(known) = order.backup.as_ref().filter(|_| order.check_rows) {
         same_rows(known, &tables)?;
     }
-    let facts = Box::new(Facts {
+    let facts = facts(&tables, file);
+    desk.record(&Record::Finishing { xid: Some(xid), facts: facts.clone() })?;
+    session.commit().await?;
+    desk.record(&Record::Done { facts })
+}
+
+fn facts(tables: &[TableRows], file: FileFact) -> Box<Facts> {
+    Box::new(Facts {
         value: Some(tables.iter().map(|table| table.rows).sum::<u64>().into()),
         rows: Some(tables.len() as u64),
         table: tables.iter().map(|table| row(table, None)).collect(),
         file: Some(file),
         ..Facts::default()
-    });
-    desk.record(&Record::Finishing { xid: Some(xid), facts: facts.clone() })?;
-    session.commit().await?;
+    })
+}
+
+/// The copy's content in the place of the file's own, by the file's own transaction.
+async fn sqlite(desk: &Desk<'_>, order: &RestoreOrder, database: &str) -> Result<(), Failure> {
+    let path = PathBuf::from(&order.file);
+    let file = same_file(order, &path).await?;
+    let replaced = desk::replace(database, &path, Duration::from_millis(order.lock_timeout_ms)).await?;
+    say("the copy was read whole; everything is in its place");
+    if let Some(known) = order.backup.as_ref().filter(|_| order.check_rows) {
+        same_rows(known, &replaced.tables)?;
+    }
+    let facts = facts(&replaced.tables, file);
+    desk.record(&Record::Finishing { xid: None, facts: facts.clone() })?;
+    if let Err(error) = replaced.commit().await {
+        // A file's COMMIT that is refused did nothing.
+        let fault = Box::new(Failure::from(error).fault(super::NOTHING_COMMITTED));
+        desk.record(&Record::Failed { fault: fault.clone() })?;
+        return Err(Failure::said(fault.summary, ""));
+    }
     desk.record(&Record::Done { facts })
 }
 

@@ -72,7 +72,14 @@ impl Over<'_> {
             None => self.not_done(known, READ_ONLY, TAKEN_BACK),
             Some(Record::Finishing { xid, facts }) => match (self.work, xid) {
                 (Work::Restore(_), Some(xid)) => self.by_number(xid, *facts, known).await,
-                _ => self.by_name(*facts, known),
+                (Work::Restore(_), None) => Outcome::Unknown {
+                    known: format!(
+                        "{}; its COMMIT was about to be sent, and a file does not tell whose it was; a restore of the same \
+                         copy may be done again",
+                        known.words
+                    ),
+                },
+                (Work::Backup(_), _) => self.by_name(*facts, known),
             },
         }
     }

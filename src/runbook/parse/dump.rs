@@ -73,10 +73,6 @@ pub(super) fn restore(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only
             (target, check_rows)
         }
     };
-    if dialects(known, only, target.as_deref()).contains(&Dialect::Sqlite) {
-        let message = "a `restore` of SQLite is not built yet: its target is a file";
-        table.refuse("restore", message, "stop what uses the file and put the copy in its place with `run`");
-    }
     Some(Read { verb: Verb::Restore(Box::new(Restore { file: file.text, check_rows })), target })
 }
 

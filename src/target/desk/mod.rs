@@ -2,10 +2,12 @@
 //! ([`super::Target::connect_env`]), asked what an archive must hold.
 
 mod postgres;
+mod replace;
 mod snapshot;
 mod sqlite;
 
 pub use postgres::{Desk, Server};
+pub use replace::{Replaced, replace};
 pub use snapshot::Snapshot;
 pub use sqlite::{Copy, copy, sqlite_file};
 

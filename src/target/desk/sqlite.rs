@@ -37,7 +37,12 @@ pub async fn copy(from: &str, to: &Path, patience: Duration) -> Result<Copy, Des
     let vacuum = sqlx::query("vacuum into ?").bind(to.display().to_string()).execute(&mut conn).await;
     vacuum.map_err(said("the copy could not be made"))?;
     let _ = conn.close().await;
-    let mut copy = open(to, patience).await?;
+    Ok(Copy { tables: checked(to, patience).await?, taken })
+}
+
+/// Reads a copy whole; the rows of its tables.
+pub(super) async fn checked(copy: &Path, patience: Duration) -> Result<Vec<TableRows>, DeskError> {
+    let mut copy = open(copy, patience).await?;
     let checked = sqlx::query("pragma integrity_check").fetch_all(&mut copy).await;
     let read = |rows: Vec<SqliteRow>| rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>();
     let verdict = checked.and_then(read).map_err(said("the copy could not be checked"))?;
@@ -47,10 +52,10 @@ pub async fn copy(from: &str, to: &Path, patience: Duration) -> Result<Copy, Des
     }
     let tables = count(&mut copy).await?;
     let _ = copy.close().await;
-    Ok(Copy { tables, taken })
+    Ok(tables)
 }
 
-async fn count(conn: &mut SqliteConnection) -> Result<Vec<TableRows>, DeskError> {
+pub(super) async fn count(conn: &mut SqliteConnection) -> Result<Vec<TableRows>, DeskError> {
     let sql = "select name, '\"' || replace(name, '\"', '\"\"') || '\"' from sqlite_schema \
                where type = 'table' and name not like 'sqlite\\_%' escape '\\' and name not like 'gonogo\\_%' escape '\\' \
                order by name";
@@ -67,17 +72,18 @@ async fn count(conn: &mut SqliteConnection) -> Result<Vec<TableRows>, DeskError>
     Ok(rows)
 }
 
-async fn open(path: &Path, patience: Duration) -> Result<SqliteConnection, DeskError> {
+pub(super) async fn open(path: &Path, patience: Duration) -> Result<SqliteConnection, DeskError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(patience)
+        .foreign_keys(false)
         .statement_cache_capacity(0)
         .log_statements(LevelFilter::Off)
         .log_slow_statements(LevelFilter::Off, Duration::ZERO);
     SqliteConnection::connect_with(&options).await.map_err(said("the file cannot be opened"))
 }
 
-fn said(what: &str) -> impl FnOnce(sqlx::Error) -> DeskError {
+pub(super) fn said(what: &str) -> impl FnOnce(sqlx::Error) -> DeskError {
     let what = what.to_owned();
     move |error| DeskError::of(what)(Problem::of_sqlite(error))
 }

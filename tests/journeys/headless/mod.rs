@@ -10,6 +10,7 @@ mod codes;
 mod crash;
 mod direct;
 mod dump;
+mod dump_file;
 mod failover;
 mod faults;
 mod gap;
