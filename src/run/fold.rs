@@ -166,6 +166,7 @@ impl RunState {
 
     fn leg_started(&mut self, leg: u32) {
         self.leg = leg;
+        self.first_leg.clone_from(&self.snapshots);
         for step in self.steps.values_mut() {
             *step = StepRun {
                 tries: step.tries,

@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, RunState, StepRun, StepStatus};
-use super::{GONOGO, coverage, limits, loss, prepare, triggers, words};
+use super::{GONOGO, coverage, legs, limits, loss, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
@@ -248,7 +248,8 @@ fn done_words(book: &Runbook, state: &RunState) -> String {
         book.steps().filter(|step| matches!(state.status(&step.id), StepStatus::Failed | StepStatus::Broke)).count();
     match passed_over {
         0 if state.opened.mode == Mode::Rehearsal => {
-            "rehearsed forward, back and forward again; the database is left migrated".to_owned()
+            let proof = legs::compared(state).map(|words| format!("; {words}")).unwrap_or_default();
+            format!("rehearsed forward, back and forward again; the database is left migrated{proof}")
         }
         0 => "every step done".to_owned(),
         1 => "done; 1 failed step was passed over (on_fail = continue)".to_owned(),

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod input;
 pub mod inventory;
 pub mod judge;
+mod legs;
 pub mod limits;
 pub mod loss;
 pub mod migrations;

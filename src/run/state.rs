@@ -38,6 +38,8 @@ pub struct RunState {
     pub notes: Vec<Note>,
     /// The last snapshot of each name.
     pub snapshots: BTreeMap<String, Arc<Vec<Item>>>,
+    /// Those of the first leg of a rehearsal, while it is in its second.
+    pub first_leg: BTreeMap<String, Arc<Vec<Item>>>,
     pub criteria: BTreeMap<String, (Option<bool>, String)>,
     /// How many screens each person has here, watching ones included.
     pub screens: BTreeMap<String, u32>,

@@ -92,6 +92,16 @@ pub(super) fn all_went_well(entries: &[Entry]) {
     assert!(open.is_empty(), "{open:#?}");
 }
 
+/// The run's own word that its way back led to where it began: a snapshot of everything, the same in both legs.
+pub(super) fn proven(entries: &[Entry]) {
+    let reason = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::RunEnded { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let reason = reason.unwrap_or_default();
+    assert!(reason.contains("the same in both legs") && !reason.contains("NOT the same"), "{reason}");
+}
+
 /// The steps that were undone, in their order.
 pub(super) fn undone(entries: &[Entry]) -> Vec<String> {
     started(entries).into_iter().filter_map(|step| step.strip_prefix("undo of ").map(ToOwned::to_owned)).collect()
@@ -227,7 +237,7 @@ fn answers_without(desk: &Desk, book: &str, checklist: &str) -> PathBuf {
 }
 
 /// Runs to the checklist that nobody answers, then goes back by the plan `restore`; `asks`: its step that wants an answer.
-async fn back_by(desk: &Desk, book: &str, checklist: &str, asks: Option<&str>, more: &[&str]) -> Vec<Entry> {
+pub(super) async fn back_by(desk: &Desk, book: &str, checklist: &str, asks: Option<&str>, more: &[&str]) -> Vec<Entry> {
     let answers = answers_without(desk, book, checklist);
     let book = folder(book);
     let args = ["run", text(&book), "--env", "staging", "--headless", "--yes", "--answers", text(&answers)];
@@ -246,7 +256,7 @@ async fn back_by(desk: &Desk, book: &str, checklist: &str, asks: Option<&str>, m
     entries(&run).await
 }
 
-fn was_done(entries: &[Entry], step: &str) {
+pub(super) fn was_done(entries: &[Entry], step: &str) {
     let ended = outcome(entries, step);
     assert!(matches!(ended, Outcome::Done { .. }), "{step}: {ended:#?}");
 }
@@ -300,6 +310,7 @@ fn phase_1_goes_there_back_and_there_again() {
     let all = parsed(&ran.out);
     all_went_well(&all);
     ran.exits(0);
+    proven(&all);
     assert_eq!(undone(&all), ["start", "indexes", "m002", "m001", "stop"]);
     same(&before, &dump(cluster, &restored(cluster, &backup(&desk, ""))));
     let codes = "select count(distinct referral_code) from customer_users where referral_code ~ '^GOAL-[A-Z2-9]{6}$'";

@@ -72,6 +72,27 @@ fn a_change_is_named_and_its_way_back_proven() {
     assert!(report.contains("snapshot") && report.contains("explain"), "{report}");
 }
 
+/// A rehearsal says what its snapshots prove.
+#[test]
+fn both_legs_are_compared() {
+    let undo = "update t set name = 'a' where id = 1; alter table t drop column note; drop index t_name";
+    for (undo, words) in [
+        (undo, "the same in both legs: snapshots after, before, same"),
+        (
+            "alter table t drop column note; drop index t_name",
+            "NOT the same in both legs: snapshot before (~ data public.t)",
+        ),
+    ] {
+        let Some((desk, _)) = prepared() else { return };
+        let text = BOOK
+            .replace("drop index t_name; update t set name = 'a' where id = 1; alter table t drop column note", undo);
+        desk.write("runbook.toml", &book(&text));
+        let ran = desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+        assert!(ran.out.contains(words), "{}", ran.out);
+        assert!(desk.run(&["report"]).exits(0).out.contains("the same in both legs"));
+    }
+}
+
 #[test]
 fn a_difference_that_is_not_expected_fails_and_is_shown() {
     let Some((desk, _)) = prepared() else { return };
