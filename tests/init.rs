@@ -103,6 +103,45 @@ fn an_empty_folder_will_do_and_a_runbook_is_never_overwritten() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
 }
 
+/// Links are followed as the language follows them: what leads out of the folder, or nowhere, is named and left out.
+#[test]
+fn links_to_sql_are_followed_inside_of_the_folder_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let window = folder.path().join("it's a window");
+    let sql = window.join("sql");
+    fs::create_dir_all(&sql).unwrap();
+    fs::create_dir(window.join("shared")).unwrap();
+    fs::write(window.join("shared/real.sql"), "update a set b = 1 where c;").unwrap();
+    fs::write(folder.path().join("outside.sql"), "update a set b = 2 where c;").unwrap();
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, sql.join(name)).unwrap();
+    link("../shared/real.sql", "1_inside.sql");
+    link("../../outside.sql", "2_outside.sql");
+    link("../gone.sql", "3_nowhere.sql");
+    link("../shared", "4_folder.sql");
+    link("5_circle.sql", "5_circle.sql");
+    let output = gonogo(&["init", "it's a window", "--from", "sql", "--yes"], folder.path());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let book = load(&window.join("runbook.toml"));
+    let files: Vec<String> = book.source.files.keys().cloned().collect();
+    assert_eq!(files, ["sql/1_inside.sql"]);
+    let text = fs::read_to_string(window.join("runbook.toml")).unwrap();
+    let left_out = text.split("# Left out:").nth(1).unwrap();
+    for words in [
+        "sql/2_outside.sql: a link that leads out of the runbook's folder",
+        "sql/3_nowhere.sql: a link that leads nowhere",
+        "sql/4_folder.sql: a link to what is no file",
+        "sql/5_circle.sql: a link that leads nowhere",
+    ] {
+        assert!(left_out.contains(words), "{words}: {left_out}");
+    }
+    // What comes next can be typed as it is said.
+    let next = said.lines().find_map(|line| line.strip_prefix("next: read it, then ")).unwrap();
+    let first = next.split(" and gonogo ").next().unwrap().replacen("gonogo", env!("CARGO_BIN_EXE_gonogo"), 1);
+    let ran = Command::new("sh").args(["-c", &first]).current_dir(folder.path()).output().unwrap();
+    assert!(ran.status.success(), "{first}: {ran:?}");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_words() {
     let folder = tempfile::tempdir().unwrap();

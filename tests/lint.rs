@@ -292,6 +292,32 @@ fn a_protected_environment_wants_a_runbook_without_errors() {
     assert!(report.contains("## Waivers") && report.contains("only to be read aloud"), "{report}");
 }
 
+/// Phases of another file: findings about them name that file and its line, in every form.
+#[test]
+fn what_is_included_is_found_in_its_own_file() {
+    let case = Path::new(FOLDER).join("rule-included");
+    let part = case.join("parts/shared.toml").display().to_string();
+    let text = fs::read_to_string(&part).unwrap();
+    let line = text.lines().position(|line| line.contains("update notes")).unwrap() + 1;
+    let said = |form: &str| {
+        let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo"));
+        let whole = fs::canonicalize(&case).unwrap().display().to_string();
+        let args: Vec<&str> = ["check", &whole].into_iter().chain((!form.is_empty()).then_some(form)).collect();
+        desk.run(&args).exits(3).out
+    };
+    assert!(said("").contains(&format!("{part}:{line}:")), "{}", said(""));
+    let about = |one: &&Value| one["rule"] == "sql-update-without-where" || one["ruleId"] == "sql-update-without-where";
+    let findings = &parsed(&said("--json"))[0]["findings"];
+    let found: Vec<&Value> = findings.as_array().unwrap().iter().filter(about).collect();
+    assert!(found[1]["file"].as_str().unwrap().ends_with(&part), "{found:?}");
+    assert_eq!((&found[1]["line"], &found[1]["end_line"]), (&json!(line), &json!(line)));
+    let results = &parsed(&said("--sarif"))["runs"][0]["results"];
+    let found: Vec<&Value> = results.as_array().unwrap().iter().filter(about).collect();
+    let place = &found[1]["locations"][0]["physicalLocation"];
+    assert!(place["artifactLocation"]["uri"].as_str().unwrap().ends_with(&part), "{place}");
+    assert_eq!(place["region"]["startLine"], line);
+}
+
 /// Foreign text in findings reaches no terminal as it is, and no runbook brings the lint down.
 #[test]
 fn odd_runbooks_are_looked_at_all_the_same() {

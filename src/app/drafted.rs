@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::app::{Stop, code};
+use crate::run::clean;
 use crate::runbook::schema;
 
 /// The name of a runbook in its folder.
@@ -44,6 +45,14 @@ pub fn write(folder: &Path, text: &str, schema_file: Option<PathBuf>) -> Result<
         create(&path, &schema::text())?;
     }
     Ok(file)
+}
+
+/// A draft's path as it can be typed behind a command.
+pub fn typed(file: &Path) -> String {
+    let path = clean::line(&file.to_string_lossy(), 400);
+    // What begins so is taken for an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    clean::word(&path)
 }
 
 pub fn folder(path: &Path) -> Result<(), Stop> {

@@ -56,8 +56,8 @@ fn beside(folder: &Path, path: &str) -> Option<String> {
 
 fn summary(account: &Account, guide: &str, file: &Path) {
     let n = |count: usize, word: &str| plural(count as u64, word);
-    let file = clean::line(&file.to_string_lossy(), 400);
-    say(&format!("{file}: a draft of {}", clean::line(guide, 200)));
+    let shown = clean::line(&file.to_string_lossy(), 400);
+    say(&format!("{shown}: a draft of {}", clean::line(guide, 200)));
     let steps: usize = account.steps.values().sum();
     let verbs: Vec<String> = account.steps.iter().map(|(verb, count)| format!("{count} {verb}")).collect();
     say(&format!("  {} in {}: {}", n(steps, "step"), n(account.phases + account.plans, "part"), verbs.join(", ")));
@@ -85,5 +85,6 @@ fn summary(account: &Account, guide: &str, file: &Path) {
         account.used(),
         account.left()
     ));
-    say(&format!("next: read {file}, then gonogo check {file}"));
+    let typed = drafted::typed(file);
+    say(&format!("next: read {typed}, then gonogo check {typed}"));
 }

@@ -55,7 +55,8 @@ pub fn init(args: &InitArgs) -> Done {
             return Ok(code::BAD_RUNBOOK);
         }
     }
-    say(&format!("next: read it, then gonogo check {shown} and gonogo plan {shown} --env {}", answers.environment));
+    let typed = drafted::typed(&file);
+    say(&format!("next: read it, then gonogo check {typed} and gonogo plan {typed} --env {}", answers.environment));
     Ok(code::DONE)
 }
 
@@ -142,7 +143,9 @@ fn files(folder: &Path, from: &str) -> Result<Vec<SqlFile>, Stop> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| drafted::cannot("read", &path, &error))?;
-        if entry.path().extension().is_some_and(|end| end == "sql") && entry.path().is_file() {
+        // A link is looked at, wherever it leads: it is used, or named with the reason why not.
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if entry.path().extension().is_some_and(|end| end == "sql") && (is_link || entry.path().is_file()) {
             let name = entry.file_name().into_string().map_err(|name| {
                 let words = format!("{} has a name that is not UTF-8; rename it", path.join(name).display());
                 Stop::new(code::USAGE, words)
@@ -161,7 +164,7 @@ fn files(folder: &Path, from: &str) -> Result<Vec<SqlFile>, Stop> {
     let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
     Ok(names
         .into_iter()
-        .map(|name| SqlFile { text: text(&path.join(&name)), path: format!("{prefix}{name}") })
+        .map(|name| SqlFile { text: text(&whole(folder), &path.join(&name)), path: format!("{prefix}{name}") })
         .collect())
 }
 
@@ -178,8 +181,16 @@ fn inside(folder: &Path, from: &str) -> Result<PathBuf, Stop> {
     })
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// The text of a file that lies in `folder`. Err: why it cannot be used, in a few words.
+fn text(folder: &Path, path: &Path) -> Result<String, String> {
+    let found = path.canonicalize().map_err(|_| "a link that leads nowhere".to_owned())?;
+    if !found.starts_with(folder) {
+        return Err("a link that leads out of the runbook's folder, where it could not be read".into());
+    }
     let about = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !about.is_file() {
+        return Err("a link to what is no file".into());
+    }
     if about.len() > RUNBOOK_BYTES {
         return Err(format!("larger than {} MiB: let a `run` step load it", RUNBOOK_BYTES >> 20));
     }

@@ -1,10 +1,9 @@
 //! A new runbook: a window of the usual shape around a folder of SQL files, with comments where a person has to think.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::query;
-use super::write::{comment, literal, quote, slug, unused};
+use super::write::{Ids, comment, literal, quote, slug};
 use crate::runbook::sql::{self, Dialect};
 
 /// What a new runbook is made of.
@@ -46,8 +45,7 @@ pub fn runbook(answers: &Answers, schema: &str) -> String {
     let mut out = head(answers, schema);
     out.push_str(PREPARE);
     out.push_str("[[phase]]\nid = \"migrate\"\n\n");
-    let mut taken: BTreeSet<String> =
-        ["backup", "ready", "go", "changes", "answers", "checked"].map(String::from).into();
+    let mut taken = Ids::of(&["backup", "ready", "go", "changes", "answers", "checked"]);
     let changes: Vec<&Part<'_>> = parts.iter().filter(|part| !part.only_reads).collect();
     for part in &changes {
         step(&mut out, part, &mut taken);
@@ -237,11 +235,11 @@ fn ending(path: &str, endings: &[&str]) -> Option<String> {
     endings.iter().find_map(|end| stem.strip_suffix(end)).map(str::to_owned)
 }
 
-fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
+fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
     let path = &part.file.path;
     let name = base_of_up(path);
     let name = name.rsplit('/').next().unwrap_or(&name);
-    let id = unused(taken, &slug(name), "file");
+    let id = taken.unused(&slug(name), "file");
     let title = name.replace(['_', '-'], " ");
     let title = if title.trim().is_empty() { id.clone() } else { title };
     let _ = writeln!(out, "[[phase.step]]\nid    = {}\ntitle = {}", quote(&id), quote(title.trim()));
@@ -270,7 +268,7 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut BTreeSet<String>) {
 }
 
 /// Queries bring answers that only a person can judge until somebody writes what must come back.
-fn verify(out: &mut String, parts: &[Part<'_>], taken: &mut BTreeSet<String>) {
+fn verify(out: &mut String, parts: &[Part<'_>], taken: &mut Ids) {
     out.push_str("[[phase]]\nid = \"verify\"\n\n");
     let queries: Vec<&Part<'_>> = parts.iter().filter(|part| part.only_reads).collect();
     for part in &queries {

@@ -1,6 +1,6 @@
 //! TOML as a person would write it: texts in the quotes that suit them, foreign words in comments, ids out of titles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::runbook::clean;
@@ -72,17 +72,35 @@ pub fn slug(title: &str) -> String {
     id.trim_end_matches('-').to_owned()
 }
 
-/// The id, or with the first free number behind it. It is taken from now on. `otherwise`: where nothing is left of it.
-pub fn unused(taken: &mut BTreeSet<String>, id: &str, otherwise: &str) -> String {
-    let id = if id.is_empty() { otherwise } else { id };
-    if taken.insert(id.to_owned()) {
-        return id.to_owned();
+/// Ids that are taken.
+#[derive(Debug, Default)]
+pub struct Ids {
+    taken: BTreeSet<String>,
+    /// The last number that was put behind each.
+    last: BTreeMap<String, u32>,
+}
+
+impl Ids {
+    pub fn of(taken: &[&str]) -> Self {
+        Self { taken: taken.iter().copied().map(str::to_owned).collect(), last: BTreeMap::new() }
     }
-    // There are fewer ids than numbers.
-    let free = (2_u32..).map(|n| format!("{id}-{n}")).find(|one| !taken.contains(one));
-    let free = free.unwrap_or_else(|| otherwise.to_owned());
-    taken.insert(free.clone());
-    free
+
+    /// The id, or with the first free number behind it. It is taken from now on. `otherwise`: where nothing is left of it.
+    pub fn unused(&mut self, id: &str, otherwise: &str) -> String {
+        let id = if id.is_empty() { otherwise } else { id };
+        if self.taken.insert(id.to_owned()) {
+            return id.to_owned();
+        }
+        let last = self.last.entry(id.to_owned()).or_insert(1);
+        loop {
+            *last = last.saturating_add(1);
+            let numbered = format!("{id}-{last}");
+            // There are fewer ids than numbers.
+            if self.taken.insert(numbered.clone()) || *last == u32::MAX {
+                return numbered;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,9 +125,8 @@ mod tests {
         assert_eq!(slug("🚨 ÄÖ"), "");
         assert_eq!(slug("Don't"), "dont");
         assert!(slug(&"long words ".repeat(20)).len() <= 40);
-        let mut taken = BTreeSet::new();
-        assert_eq!(unused(&mut taken, "a", "x"), "a");
-        assert_eq!(unused(&mut taken, "a", "x"), "a-2");
-        assert_eq!(unused(&mut taken, "", "x"), "x");
+        let mut ids = Ids::of(&["b", "b-2"]);
+        let taken: Vec<String> = ["a", "a", "a-3", "a", "", "b"].iter().map(|id| ids.unused(id, "x")).collect();
+        assert_eq!(taken, ["a", "a-2", "a-3", "a-4", "x", "b-3"]);
     }
 }

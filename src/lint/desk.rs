@@ -1,13 +1,14 @@
 //! The desk that rules work at: the runbook, every step wherever it stands, every piece of SQL, and what was found.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::finding::{Finding, Subject};
 use super::rule::Rule;
 use super::sql::Sql;
-use crate::runbook::{Phase, Places, Problem, Runbook, Seg, Step, Undo};
+use crate::runbook::{Phase, Place, Places, Problem, Runbook, Seg, Step, Undo, lines};
 
 /// Findings kept of one runbook: beyond it nobody reads on.
 const MOST: usize = 2_000;
@@ -29,7 +30,7 @@ impl Spot {
 }
 
 /// Where a step stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     Forward,
     Undo,
@@ -67,15 +68,22 @@ pub struct Desk<'b> {
     pub book: &'b Runbook,
     pub acts: Vec<Act<'b>>,
     pub sql: Vec<Sql>,
+    /// Ids in every `steps['its-id']` of the runbook.
+    pub looked_back: BTreeSet<&'b str>,
     places: Places<'b>,
     found: RefCell<Vec<Finding>>,
+    /// Where the lines of each text start that a finding points into.
+    starts: RefCell<BTreeMap<Option<String>, Rc<Vec<usize>>>>,
 }
 
 impl<'b> Desk<'b> {
     pub fn new(book: &'b Runbook) -> Self {
         let acts = acts(book);
-        let sql = super::sql::gather(book, &acts);
-        Self { book, sql, acts, places: Places::new(&book.source), found: RefCell::default() }
+        let places = Places::new(&book.source);
+        let sql = super::sql::gather(book, &acts, &places);
+        let included = book.source.files.iter().filter(|(file, _)| places.includes(file)).map(|(_, text)| text);
+        let looked_back = included.chain([&book.source.text]).flat_map(|text| looked_back(text)).collect();
+        Self { book, sql, acts, looked_back, places, found: RefCell::default(), starts: RefCell::default() }
     }
 
     /// The steps of the phases in the order they run, without what hangs on them.
@@ -91,6 +99,11 @@ impl<'b> Desk<'b> {
     /// Every text of the runbook as written, templates still in it.
     pub fn texts_of_book(&self) -> Vec<(Vec<Seg>, String)> {
         self.places.texts()
+    }
+
+    /// Every file that steps name, by its path as written, with its text.
+    pub fn files_of_book(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.book.source.files.iter().filter(|(file, _)| !self.places.includes(file))
     }
 
     /// What a place belongs to.
@@ -124,31 +137,33 @@ impl<'b> Desk<'b> {
     }
 
     pub fn note(&self, rule: &'static Rule, subject: &Subject, spot: &Spot, message: impl Into<String>) {
-        let Some(finding) = self.finding(rule, subject, spot, message.into()) else { return };
-        let mut found = self.found.borrow_mut();
-        if found.len() < MOST {
-            found.push(finding);
+        if self.found.borrow().len() < MOST {
+            let finding = self.finding(rule, subject, spot, message.into());
+            self.found.borrow_mut().extend(finding);
         }
     }
 
     pub fn finding(&self, rule: &'static Rule, subject: &Subject, spot: &Spot, message: String) -> Option<Finding> {
-        let (file, text, span) = match &spot.file {
-            Some(path) => {
-                let text = self.book.source.files.get(path)?;
-                (self.file_name(path), text, spot.part.clone().unwrap_or(0..text.len()))
-            }
-            None => (self.book.source.name.clone(), &self.book.source.text, self.span(spot)),
+        let Place { file, span } = self.place(spot);
+        let source = &self.book.source;
+        let (name, text) = match &file {
+            Some(path) => (self.file_name(path), source.files.get(path)?),
+            None => (source.name.clone(), &source.text),
         };
-        let problem = Problem::new(&file, Some(text), span, message, rule.recipe.to_owned());
-        let subject = Subject { file: spot.file.clone(), ..subject.clone() };
+        let starts = self.starts.borrow_mut().entry(file.clone()).or_insert_with(|| Rc::new(lines(text))).clone();
+        let problem = Problem::new(&name, text, &starts, span, message, rule.recipe.to_owned());
+        let subject = Subject { file, ..subject.clone() };
         Some(Finding { rule, problem, subject, waived: None })
     }
 
     /// Where the value is not written out, the nearest table around it is meant.
-    fn span(&self, spot: &Spot) -> Range<usize> {
+    fn place(&self, spot: &Spot) -> Place {
+        if spot.file.is_some() {
+            return Place { file: spot.file.clone(), span: spot.part.clone().unwrap_or(0..usize::MAX) };
+        }
         let part = spot.part.clone().and_then(|part| self.places.within(&spot.path, part));
         let around = (0..spot.path.len()).rev().find_map(|n| self.places.at(&spot.path[..=n]));
-        part.or(around).unwrap_or(0..0)
+        part.or(around).unwrap_or(Place { file: None, span: 0..0 })
     }
 
     /// A file's name as people would type it: beside the runbook.
@@ -169,6 +184,11 @@ impl<'b> Desk<'b> {
     pub fn take(&self) -> Vec<Finding> {
         self.found.take()
     }
+}
+
+/// Every id in `steps['…']`.
+fn looked_back(text: &str) -> impl Iterator<Item = &str> {
+    text.split("steps['").skip(1).filter_map(|behind| behind.split_once("']")).map(|(id, _)| id)
 }
 
 fn with(path: &[Seg], key: &'static str) -> Vec<Seg> {

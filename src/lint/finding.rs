@@ -1,11 +1,11 @@
 //! Findings: what a rule says about a place of a runbook, for people and as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::rule::{Rule, Severity};
-use crate::runbook::{Problem, clean, picture};
+use crate::runbook::{Problem, clean, lines, picture};
 
 /// Graphemes of a text of a finding that are shown.
 const TEXT: usize = 400;
@@ -100,12 +100,13 @@ impl Findings {
     /// A list of objects: `rule`, `severity`, `file`, `line`, `column`, `end_line`, `end_column` (1-based, in characters; 0
     /// where a whole file is meant), `message`, `recipe`, `waived` (`{"reason", "line"}` or null). Texts cleaned.
     pub fn to_json(&self) -> Value {
-        self.list.iter().map(|finding| self.one(finding)).collect()
+        let ends = Ends::of(self);
+        self.list.iter().map(|finding| Self::one(finding, &ends)).collect()
     }
 
-    fn one(&self, finding: &Finding) -> Value {
+    fn one(finding: &Finding, ends: &Ends<'_>) -> Value {
         let problem = &finding.problem;
-        let (end_line, end_column) = self.end(problem);
+        let (end_line, end_column) = ends.end(problem);
         let waived = finding.waived.as_ref();
         json!({
             "rule": finding.rule.id,
@@ -120,13 +121,27 @@ impl Findings {
             "waived": waived.map(|one| json!({ "reason": clean::line(&one.reason, TEXT), "line": one.line })),
         })
     }
+}
+
+/// Where places end: the lines of each file that findings point into are found once.
+pub(super) struct Ends<'f>(BTreeMap<&'f str, (&'f str, Vec<usize>)>);
+
+impl<'f> Ends<'f> {
+    pub fn of(findings: &'f Findings) -> Self {
+        let named: BTreeSet<&str> = findings.list.iter().map(|finding| finding.problem.file.as_str()).collect();
+        let texts = findings.texts.iter().filter(|(file, _)| named.contains(file.as_str()));
+        Self(texts.map(|(file, text)| (file.as_str(), (text.as_str(), lines(text)))).collect())
+    }
 
     /// 1-based line and column (in characters) behind the last byte of a problem's place; 0, 0 where a file is meant.
-    pub(super) fn end(&self, problem: &Problem) -> (u32, u32) {
-        let Some(text) = self.texts.get(&problem.file).filter(|_| problem.line > 0) else { return (0, 0) };
-        let before = text.get(..problem.span.end).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    pub fn end(&self, problem: &Problem) -> (u32, u32) {
+        let Some((text, starts)) = self.0.get(problem.file.as_str()).filter(|_| problem.line > 0) else {
+            return (0, 0);
+        };
+        let end = problem.span.end.min(text.len());
+        let line = starts.partition_point(|start| *start <= end);
+        let start = line.checked_sub(1).and_then(|n| starts.get(n)).copied().unwrap_or(0);
+        let column = text.get(start..end).unwrap_or_default().chars().count() + 1;
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Findings};
+use super::finding::{Ends, Finding, Findings};
 use super::rule::{Rule, rules};
 use crate::runbook::clean;
 
@@ -13,8 +13,14 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// One log with one run over all files. `version`: the program's.
 pub fn sarif(files: &[Findings], version: &str) -> Value {
     let rules = rules();
-    let results: Vec<Value> =
-        files.iter().flat_map(|all| all.list.iter().map(|one| result(all, one, &rules))).collect();
+    let results: Vec<Value> = files
+        .iter()
+        .map(|all| (all, Ends::of(all)))
+        .flat_map(|(all, ends)| {
+            let of_one = |one| result(&ends, one, &rules);
+            all.list.iter().map(of_one).collect::<Vec<_>>()
+        })
+        .collect();
     let described: Vec<Value> = rules.iter().map(|rule| descriptor(rule)).collect();
     json!({
         "$schema": SCHEMA,
@@ -36,11 +42,11 @@ fn descriptor(rule: &Rule) -> Value {
     })
 }
 
-fn result(all: &Findings, finding: &Finding, rules: &[&Rule]) -> Value {
+fn result(ends: &Ends<'_>, finding: &Finding, rules: &[&Rule]) -> Value {
     let problem = &finding.problem;
     let mut place = json!({ "artifactLocation": { "uri": uri(&problem.file) } });
     if problem.line > 0 {
-        let (end_line, end_column) = all.end(problem);
+        let (end_line, end_column) = ends.end(problem);
         place["region"] = json!({
             "startLine": problem.line,
             "startColumn": problem.column,

@@ -5,6 +5,15 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Combining marks shown on one character; more is an attack on the eye.
 const MARKS: usize = 3;
 
+/// A word as a shell takes it: in quotes where something in it would mean more than itself. Clean it before.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,^".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// `text` as one line of at most `max` graphemes: line breaks as `⏎`, tabs as a space, every control, bidi,
 /// zero-width and tag character as a visible escape (`\x1b`, `\u{202e}`).
 pub fn line(text: &str, max: usize) -> String {
@@ -87,6 +96,14 @@ mod tests {
         assert_eq!(line("one\ntwo\tthree", 80), "one⏎two three");
         assert_eq!(block("one\r\ntwo\tthree"), "one\ntwo    three");
         assert_eq!(line("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_part_them() {
+        assert_eq!(word("windows/über-uns/runbook.toml"), "windows/über-uns/runbook.toml");
+        for (text, quoted) in [("it's", "'it'\\''s'"), ("a b", "'a b'"), ("$x", "'$x'"), ("", "''"), ("~", "'~'")] {
+            assert_eq!(word(text), quoted);
+        }
     }
 
     proptest! {

@@ -26,9 +26,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// About bytes of a file's text; without a text, about the file as a whole.
-    pub fn new(file: &str, text: Option<&str>, span: Range<usize>, message: String, hint: String) -> Self {
-        let (span, line, column) = text.map_or((0..0, 0, 0), |text| locate(text, &lines(text), span));
+    /// About bytes of a file's text, whose lines start at `starts` (see [`lines`]): of a text with many they are found once.
+    pub fn new(file: &str, text: &str, starts: &[usize], span: Range<usize>, message: String, hint: String) -> Self {
+        let (span, line, column) = locate(text, starts, span);
         Self { file: file.to_owned(), line, column, span, message, hint }
     }
 }
@@ -125,7 +125,7 @@ fn key<'p>(main: &str, problem: &'p Problem) -> (bool, &'p str, usize, usize, &'
 }
 
 /// Byte offsets at which lines start.
-pub(super) fn lines(text: &str) -> Vec<usize> {
+pub fn lines(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 

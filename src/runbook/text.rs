@@ -36,6 +36,13 @@ impl Located {
 /// Where byte `wanted` of `decoded` stands in the TOML token `token`, quotes included.
 /// None where the token is not a string that decodes to it.
 fn raw(token: &str, decoded: &str, wanted: usize) -> Option<usize> {
+    let all = places(token, decoded, wanted)?;
+    // Inside of a sign nothing has a place of its own.
+    decoded.is_char_boundary(wanted).then(|| all.get(wanted).copied())?
+}
+
+/// The same for every byte up to `last`: of a text with many places they are found in one go.
+pub(super) fn places(token: &str, decoded: &str, last: usize) -> Option<Vec<usize>> {
     let (quote, escapes) = match token.as_bytes().first()? {
         b'"' => ("\"", true),
         b'\'' => ("'", false),
@@ -49,21 +56,24 @@ fn raw(token: &str, decoded: &str, wanted: usize) -> Option<usize> {
         at += if body.starts_with("\r\n") { 2 } else { usize::from(body.starts_with('\n')) };
     }
     if !escapes {
-        let place = at + wanted;
-        return (place <= token.len() && token.get(at..)?.starts_with(decoded)).then_some(place);
+        let fits = at + last <= token.len() && token.get(at..)?.starts_with(decoded);
+        return fits.then(|| (at..=at + last).collect());
     }
     let end = token.len() - if is_long { 3 } else { 1 };
-    let mut done = 0;
-    while done < wanted {
-        let (used, made) = unit(token.get(at..end)?)?;
-        at += used;
-        done += made;
+    let mut all = Vec::new();
+    while all.len() <= last {
+        match token.get(at..end).and_then(unit) {
+            // A line that is continued starts where its words do.
+            Some((used, 0)) => at += used,
+            Some((used, made)) => {
+                all.extend(std::iter::repeat_n(at, made));
+                at += used;
+            }
+            None if all.len() == last => all.push(at),
+            None => return None,
+        }
     }
-    // A line that is continued starts where its words do.
-    while let Some((used, 0)) = token.get(at..end).and_then(unit) {
-        at += used;
-    }
-    (done == wanted).then_some(at)
+    Some(all)
 }
 
 /// Bytes used and bytes made by the first character or escape of a basic string's body.
@@ -108,6 +118,7 @@ mod tests {
         assert_eq!(at("'''\na\nb'''", "a\nb", "b"), "b");
         assert_eq!(at(r#""\u00e9 b""#, "é b", "b"), "b");
         assert_eq!(at("\"\"\"\r\na b\"\"\"", "a b", "b"), "b");
+        assert_eq!(at("\"\"\"\na\n\\\n   b\\\n  \"\"\"", "a\nb", "b"), "b\\\n  ");
     }
 
     #[test]

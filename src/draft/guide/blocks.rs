@@ -88,8 +88,8 @@ pub fn blocks(text: &str, lines: &[&str]) -> Vec<Block> {
 fn gather(open: &mut [(Kind, Vec<usize>)], lines: Range<usize>) {
     let Some((kind, known)) = open.last_mut() else { return };
     if !matches!(kind, Kind::Code(_)) {
-        known.extend(lines);
-        known.dedup();
+        let last = known.last().copied();
+        known.extend(lines.filter(|line| Some(*line) != last));
     }
 }
 

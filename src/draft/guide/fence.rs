@@ -404,6 +404,8 @@ fn is_stateful(command: &str) -> bool {
 fn commands(all: &[Line<'_>]) -> Vec<Command> {
     let mut found = Vec::new();
     let mut open = Command { text: String::new(), lines: Vec::new() };
+    // Lines of what is open: each may ask all of them whether it is the last one.
+    let mut count = 0;
     for (n, line) in all {
         if open.lines.is_empty() {
             if line.trim().is_empty() {
@@ -422,8 +424,10 @@ fn commands(all: &[Line<'_>]) -> Vec<Command> {
         if !line.trim().is_empty() {
             open.lines.push(*n);
         }
-        let ended = if is_sql(&open.text) { line.trim_end().ends_with(';') } else { is_whole(&open.text) };
-        if ended && open.text.lines().count() < COMMAND {
+        count += 1;
+        let ended = || if is_sql(&open.text) { line.trim_end().ends_with(';') } else { is_whole(&open.text) };
+        if count < COMMAND && ended() {
+            count = 0;
             found.push(std::mem::replace(&mut open, Command { text: String::new(), lines: Vec::new() }));
         }
     }

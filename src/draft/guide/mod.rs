@@ -67,7 +67,7 @@ fn accepted(book: &mut Book, guide: &Guide<'_>, id: &str) -> Result<String, Prob
         let problems = check(book, guide, source).err();
         for problem in problems.iter().flat_map(|problems| problems.list()) {
             let line = usize::try_from(problem.line).unwrap_or(0);
-            if let Some(place) = rendered.places.iter().find(|place| place.lines.contains(&line)) {
+            if let Some(place) = rendered.step_at(line) {
                 dead.entry((place.plan, place.part, place.step))
                     .or_insert_with(|| format!("refused: {}", problem.message));
             }

@@ -1,13 +1,13 @@
 //! Where each block of a guide belongs: the phase or way back its headings name, and the step it becomes part of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocks::{Block, Kind};
 use super::book::{Book, Followup, Part, Step, Verb};
 use super::fence::{self, Unit, Work};
 use super::words::{self, Topic};
 use crate::draft::query;
-use crate::draft::write::{slug, unused};
+use crate::draft::write::{Ids, slug};
 use crate::runbook::sql::{self, Dialect};
 
 const EXPLAINS: &str = "it explains, and no step follows it";
@@ -36,8 +36,12 @@ pub struct Placer<'a> {
     last: Option<(bool, usize, usize)>,
     /// The block before said what comes out.
     expecting: bool,
-    ids: BTreeSet<String>,
-    part_ids: BTreeSet<String>,
+    ids: Ids,
+    part_ids: Ids,
+    /// Plans (true) and phases by the lines of their headings.
+    parts: BTreeMap<(bool, Vec<usize>), usize>,
+    /// Items of the last follow-up.
+    followed: BTreeSet<String>,
 }
 
 pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<String>) -> Book {
@@ -53,8 +57,10 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
         said: Vec::new(),
         last: None,
         expecting: false,
-        ids: BTreeSet::from(["read-the-draft".to_owned()]),
-        part_ids: BTreeSet::from(["draft".to_owned()]),
+        ids: Ids::of(&["read-the-draft"]),
+        part_ids: Ids::of(&["draft"]),
+        parts: BTreeMap::new(),
+        followed: BTreeSet::new(),
     };
     for block in blocks {
         placer.block(block);
@@ -194,12 +200,13 @@ impl Placer<'_> {
             self.book.followups.last_mut().filter(|last| !alone && last.title == title && last.hours == hours)
         {
             last.lines.extend(lines);
-            if !last.items.contains(&item) {
+            if self.followed.insert(item.clone()) {
                 last.items.push(item);
             }
             return;
         }
-        let id = unused(&mut self.part_ids, &slug(&title), "followup");
+        let id = self.part_ids.unused(&slug(&title), "followup");
+        self.followed = BTreeSet::from([item.clone()]);
         self.book.followups.push(Followup { id, title, hours, items: vec![item], lines: lines.collect() });
     }
 
@@ -214,10 +221,11 @@ impl Placer<'_> {
             return;
         }
         let mut asked: Vec<String> = Vec::new();
+        let mut known = BTreeSet::new();
         let mut lines = Vec::new();
         for (text, at) in items {
             lines.extend(at);
-            if !asked.contains(&text) {
+            if known.insert(text.clone()) {
                 asked.push(text);
             }
         }
@@ -362,7 +370,7 @@ impl Placer<'_> {
             lines.extend(at);
         }
         all_help.extend(help);
-        let id = unused(&mut self.ids, &slug(&title), "step");
+        let id = self.ids.unused(&slug(&title), "step");
         let step =
             Step { id, title, help: all_help, verb, expect: None, asks: false, outside: false, lines, dead: None };
         let parts = if plan { &mut self.book.plans } else { &mut self.book.phases };
@@ -382,10 +390,11 @@ impl Placer<'_> {
         let title = of.iter().map(|heading| heading.text.as_str()).collect::<Vec<_>>().join(" › ");
         let lines: Vec<usize> = of.iter().map(|heading| heading.line).collect();
         let name = of.last().map(|heading| slug(&heading.text)).unwrap_or_default();
-        if let Some(at) = self.book.plans.iter().position(|plan| plan.lines == lines) {
-            return (at, Vec::new());
+        if let Some(at) = self.parts.get(&(true, lines.clone())) {
+            return (*at, Vec::new());
         }
-        let id = unused(&mut self.part_ids, &name, "rollback");
+        self.parts.insert((true, lines.clone()), self.book.plans.len());
+        let id = self.part_ids.unused(&name, "rollback");
         self.book.plans.push(Part { id, title, kind: "", starts: None, lasts: None, steps: Vec::new(), lines });
         (self.book.plans.len() - 1, Vec::new())
     }
@@ -397,9 +406,10 @@ impl Placer<'_> {
         let path: Vec<(String, usize)> = below.map(|heading| (heading.text.clone(), heading.line)).collect();
         let heading = at.and_then(|at| self.stack.get(at));
         let lines: Vec<usize> = heading.map(|heading| heading.line).into_iter().collect();
-        if let Some(at) = self.book.phases.iter().position(|phase| phase.lines == lines) {
-            return (at, path);
+        if let Some(at) = self.parts.get(&(false, lines.clone())) {
+            return (*at, path);
         }
+        self.parts.insert((false, lines.clone()), self.book.phases.len());
         let title = heading.map_or("Before the first heading", |heading| heading.text.as_str()).to_owned();
         let lasts = words::lasts(&title);
         let clock = words::clock(&title);
@@ -414,7 +424,7 @@ impl Placer<'_> {
             lasts.or(starts.zip(end).and_then(|(start, end)| end.checked_sub(start)).filter(|minutes| *minutes > 0));
         // A phase that watches needs its length; the guide does not say it.
         let kind = if kind == "monitor" && lasts.is_none() { "verify" } else { kind };
-        let id = unused(&mut self.part_ids, &slug(&title), "phase");
+        let id = self.part_ids.unused(&slug(&title), "phase");
         self.book.phases.push(Part { id, title, kind, starts, lasts, steps: Vec::new(), lines });
         (self.book.phases.len() - 1, path)
     }

@@ -20,11 +20,29 @@ pub struct Rendered {
     pub places: Vec<Place>,
     /// Steps that cannot be written as they are.
     pub unwritable: Vec<(bool, usize, usize)>,
+    /// Bytes whose lines were counted, and how many lines end in them.
+    counted: (usize, usize),
+}
+
+impl Rendered {
+    /// The line (1-based) that is written next.
+    fn line(&mut self) -> usize {
+        let (bytes, lines) = self.counted;
+        let more = self.text.get(bytes..).unwrap_or_default().matches('\n').count();
+        self.counted = (self.text.len(), lines + more);
+        lines + more + 1
+    }
+
+    /// The step that stands on a line.
+    pub fn step_at(&self, line: usize) -> Option<&Place> {
+        let next = self.places.partition_point(|place| place.lines.start <= line);
+        next.checked_sub(1).and_then(|n| self.places.get(n)).filter(|place| place.lines.contains(&line))
+    }
 }
 
 /// The runbook without its last comments. `guide`: the name of the guide; `id`: of the runbook.
 pub fn runbook(book: &Book, guide: &str, id: &str, schema: &str) -> Rendered {
-    let mut out = Rendered { text: String::new(), places: Vec::new(), unwritable: Vec::new() };
+    let mut out = Rendered { text: String::new(), places: Vec::new(), unwritable: Vec::new(), counted: (0, 0) };
     head(&mut out.text, book, guide, id, schema);
     let mut planned = None;
     let start = book.phases.iter().filter(|phase| phase.alive().next().is_some()).find_map(|phase| phase.starts);
@@ -123,13 +141,13 @@ fn label(text: &str) -> String {
 
 fn steps(out: &mut Rendered, book: &Book, part: &Part, plan: bool, n: usize) {
     for (at, step) in part.steps.iter().enumerate().filter(|(_, step)| step.dead.is_none()) {
-        let first = out.text.matches('\n').count() + 1;
+        let first = out.line();
         out.text.push_str(if plan { "[[rollback.step]]\n" } else { "[[phase.step]]\n" });
         match self::step(step, book) {
             Some(text) => out.text.push_str(&text),
             None => out.unwritable.push((plan, n, at)),
         }
-        let last = out.text.matches('\n').count() + 1;
+        let last = out.line();
         out.text.push('\n');
         out.places.push(Place { plan, part: n, step: at, lines: first..last + 1 });
     }

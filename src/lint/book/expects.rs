@@ -1,5 +1,7 @@
 //! Rules about expectations: a check that cannot fail is none.
 
+use std::collections::BTreeSet;
+
 use crate::lint::desk::{Desk, Part};
 use crate::lint::rule::Rule;
 use crate::runbook::{Asks, Script, Verb};
@@ -19,6 +21,7 @@ static HTTP: Rule = Rule::note(
 );
 
 pub(super) fn check(desk: &Desk<'_>) {
+    let asking: BTreeSet<usize> = desk.sql.iter().filter(|sql| sql.asks()).filter_map(|sql| sql.act).collect();
     for (n, act) in desk.acts.iter().enumerate().filter(|(_, act)| act.part != Part::Verify) {
         let step = act.step;
         if step.expect.is_some() || step.expects_nothing {
@@ -40,7 +43,7 @@ pub(super) fn check(desk: &Desk<'_>) {
                     desk.step(&WITHOUT_EXPECT, act, &act.verb(), message);
                 }
             }
-            Verb::Sql(_) if desk.sql.iter().any(|sql| sql.act == Some(n) && sql.asks()) => {
+            Verb::Sql(_) if asking.contains(&n) => {
                 desk.step(&WITHOUT_EXPECT, act, &act.verb(), format!("`{}` asks, and expects nothing", step.id));
             }
             Verb::Http(call) if matches!(call.method.as_str(), "GET" | "HEAD") => {

@@ -1,5 +1,6 @@
 //! Rules about limits: triggers that cannot fire, that say the same twice, or leave a band to nobody.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -39,15 +40,22 @@ static CLASH: Rule = Rule::warning(
 
 pub(super) fn check(desk: &Desk<'_>) {
     let triggers = &desk.book.triggers;
-    for (n, trigger) in triggers.iter().enumerate() {
+    let watched: Vec<Vec<Limit>> = triggers.iter().map(|trigger| limits(desk, &trigger.when)).collect();
+    let good = good(desk);
+    for (n, (trigger, bad)) in triggers.iter().zip(&watched).enumerate() {
         if trigger.missing.is_none() {
             note(desk, &NO_MISSING, n, "id", format!("`{}` does not say what silence means", trigger.id));
         }
         cannot_fire(desk, n, trigger);
-        for other in triggers.iter().skip(n + 1) {
-            same_twice(desk, n, trigger, other);
+        let [bad] = bad.as_slice() else { continue };
+        for (other, limits) in triggers.iter().zip(&watched).skip(n + 1) {
+            if let [limit] = limits.as_slice() {
+                same_twice(desk, n, (trigger, bad), (other, limit));
+            }
         }
-        band(desk, n, trigger);
+        if trigger.then == TriggerAction::Rollback {
+            band(desk, n, bad, good.get(&bad.name).map_or(&[], Vec::as_slice), &watched);
+        }
     }
     clashes(desk);
 }
@@ -122,17 +130,11 @@ fn variable(desk: &Desk<'_>, name: &str) -> Option<f64> {
     }
 }
 
-fn only_limit(desk: &Desk<'_>, expr: &Expr) -> Option<Limit> {
-    match limits(desk, expr).as_slice() {
-        [one] => Some(one.clone()),
-        _ => None,
+fn same_twice(desk: &Desk<'_>, n: usize, (one, a): (&Trigger, &Limit), (other, b): (&Trigger, &Limit)) {
+    if a.name != b.name || a.above != b.above || one.then != other.then || one.plan != other.plan {
+        return;
     }
-}
-
-fn same_twice(desk: &Desk<'_>, n: usize, one: &Trigger, other: &Trigger) {
-    let (Some(a), Some(b)) = (only_limit(desk, &one.when), only_limit(desk, &other.when)) else { return };
-    let together = armed(desk, one).any(|phase| armed(desk, other).any(|also| also.id == phase.id));
-    if a.name != b.name || a.above != b.above || one.then != other.then || one.plan != other.plan || !together {
+    if !armed(desk, one).any(|phase| armed(desk, other).any(|also| also.id == phase.id)) {
         return;
     }
     // The milder limit is crossed first; the stricter one only decides where it is quicker.
@@ -144,24 +146,26 @@ fn same_twice(desk: &Desk<'_>, n: usize, one: &Trigger, other: &Trigger) {
     }
 }
 
-/// What counts as good: what criteria and expectations of the runbook say of a probe.
-fn good(desk: &Desk<'_>, probe: &str) -> Vec<Limit> {
+/// What counts as good: what criteria and expectations of the runbook say, by what they say it of.
+fn good(desk: &Desk<'_>) -> BTreeMap<String, Vec<Limit>> {
     let criteria = desk.book.criteria.iter().map(|criterion| &criterion.when);
     let expects = desk.forward().filter_map(|act| act.step.expect.as_ref());
-    criteria.chain(expects).flat_map(|expr| limits(desk, expr)).filter(|limit| limit.name == probe).collect()
+    let mut all: BTreeMap<String, Vec<Limit>> = BTreeMap::new();
+    for limit in criteria.chain(expects).flat_map(|expr| limits(desk, expr)) {
+        all.entry(limit.name.clone()).or_default().push(limit);
+    }
+    all
 }
 
-fn band(desk: &Desk<'_>, n: usize, trigger: &Trigger) {
-    let Some(bad) = only_limit(desk, &trigger.when).filter(|_| trigger.then == TriggerAction::Rollback) else { return };
-    for good in good(desk, &bad.name).into_iter().filter(|good| good.above != bad.above) {
+/// `bad`: the limit of a trigger that rolls back. `watched`: those of every trigger.
+fn band(desk: &Desk<'_>, n: usize, bad: &Limit, good: &[Limit], watched: &[Vec<Limit>]) {
+    for good in good.iter().filter(|good| good.above != bad.above) {
         let apart = if bad.above { good.bound < bad.bound } else { good.bound > bad.bound };
-        let covers = |other: &&Trigger| {
-            limits(desk, &other.when).into_iter().any(|limit| {
-                let near = if bad.above { limit.bound <= good.bound } else { limit.bound >= good.bound };
-                limit.name == bad.name && limit.above == bad.above && near
-            })
+        let covers = |limit: &Limit| {
+            let near = if bad.above { limit.bound <= good.bound } else { limit.bound >= good.bound };
+            limit.name == bad.name && limit.above == bad.above && near
         };
-        if apart && !desk.book.triggers.iter().any(|other| covers(&other)) {
+        if apart && !watched.iter().flatten().any(covers) {
             let message = format!("{} from {} to {}: neither good nor rolled back", bad.name, good.bound, bad.bound);
             return note(desk, &BAND, n, "when", message);
         }
@@ -171,21 +175,29 @@ fn band(desk: &Desk<'_>, n: usize, trigger: &Trigger) {
 /// `ms < 400` in a step's expectation, `steps['it'].ms < 500` in a criterion.
 fn clashes(desk: &Desk<'_>) {
     let own = desk.forward().filter_map(|act| Some((act, act.step.expect.as_ref()?)));
-    let mut known: Vec<Limit> = Vec::new();
+    let mut known: BTreeMap<(String, bool), Vec<f64>> = BTreeMap::new();
+    let mut keep = |limit: Limit| {
+        let bounds = known.entry((limit.name, limit.above)).or_default();
+        // The first two that differ say everything.
+        if bounds.len() < 2 && bounds.first() != Some(&limit.bound) {
+            bounds.push(limit.bound);
+        }
+        bounds.iter().copied().find(|bound| *bound != limit.bound)
+    };
     for (act, expect) in own {
         let named = |limit: Limit| Limit { name: format!("steps['{}'].{}", act.step.id, limit.name), ..limit };
-        known.extend(limits(desk, expect).into_iter().filter(|limit| !limit.name.starts_with("steps[")).map(named));
+        let own = limits(desk, expect).into_iter().filter(|limit| !limit.name.starts_with("steps[")).map(named);
+        for limit in own {
+            keep(limit);
+        }
     }
     for (n, criterion) in desk.book.criteria.iter().enumerate() {
         for limit in limits(desk, &criterion.when) {
-            let other =
-                known.iter().find(|one| one.name == limit.name && one.above == limit.above && one.bound != limit.bound);
-            if let Some(other) = other {
-                let message = format!("{} has the limits {} and {}", limit.name, other.bound, limit.bound);
+            if let Some(other) = keep(limit.clone()) {
+                let message = format!("{} has the limits {other} and {}", limit.name, limit.bound);
                 let spot = desk.spot(&[Seg::Key("criterion"), Seg::Nth(n)], "when");
                 desk.note(&CLASH, &Subject::default(), &spot, message);
             }
-            known.push(limit);
         }
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn check(desk: &Desk<'_>) {
             placeholder(desk, &spot, &without_comments(&text, sent), sent);
         }
     }
-    for (path, text) in &desk.book.source.files {
+    for (path, text) in desk.files_of_book() {
         let spot = Spot { path: Vec::new(), file: Some(path.clone()), part: None };
         placeholder(desk, &spot, &without_comments(text, true), true);
     }

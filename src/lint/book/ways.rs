@@ -1,8 +1,10 @@
 //! Rules about ways back and ways on: undos, cures, and steps that lean on others.
 
-use crate::lint::desk::Desk;
+use std::collections::BTreeSet;
+
+use crate::lint::desk::{Act, Desk};
 use crate::lint::rule::Rule;
-use crate::runbook::{OnFail, Seg, Undo, Verb, sql};
+use crate::runbook::{OnFail, Seg, Step, Undo, Verb, sql};
 
 pub(super) static RULES: &[&Rule] = &[&NO_UNDO, &NO_UNDO_COMMAND, &LEANS, &CURE];
 
@@ -32,6 +34,7 @@ const HARMLESS: &[&str] =
     &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
 
 pub(super) fn check(desk: &Desk<'_>) {
+    let free: BTreeSet<&str> = desk.forward().map(|act| act.step).filter_map(goes_on).collect();
     for act in desk.forward() {
         let step = act.step;
         if matches!(step.undo, Undo::Unsaid) && step.changes() {
@@ -43,7 +46,7 @@ pub(super) fn check(desk: &Desk<'_>) {
                 _ => desk.step(&NO_UNDO, act, &act.verb(), format!("`{}` says nothing about its undo", step.id)),
             }
         }
-        leans(desk, act);
+        leans(desk, act, &free);
         for (n, trouble) in step.trouble.iter().enumerate() {
             if drops_cascade(&trouble.fix) {
                 let mut spot = act.spot("trouble");
@@ -75,15 +78,22 @@ fn is_harmless(text: &str) -> bool {
     })
 }
 
-fn leans(desk: &Desk<'_>, act: &crate::lint::desk::Act<'_>) {
-    let Some(expect) = &act.step.expect else { return };
-    let guarded = act.step.only_if.is_some();
-    let free = desk.forward().filter(|other| other.step.on_fail == OnFail::Continue && other.step.id != act.step.id);
-    for other in free {
-        let id = &other.step.id.0;
-        let named = expect.source.contains(&format!("'{id}'")) || expect.source.contains(&format!("\"{id}\""));
-        if named && !guarded {
-            desk.step(&LEANS, act, &act.spot("expect"), format!("`{id}` may have failed, and brought nothing home"));
-        }
+/// The id of a step that may fail without stopping the run.
+fn goes_on(step: &Step) -> Option<&str> {
+    (step.on_fail == OnFail::Continue).then_some(step.id.0.as_str())
+}
+
+/// `free`: steps that may fail without stopping the run.
+fn leans(desk: &Desk<'_>, act: &Act<'_>, free: &BTreeSet<&str>) {
+    let Some(expect) = act.step.expect.as_ref().filter(|_| act.step.only_if.is_none()) else { return };
+    let named: BTreeSet<&str> = ['\'', '"'].into_iter().flat_map(|quote| quoted(&expect.source, quote)).collect();
+    for id in named.intersection(free).filter(|id| **id != act.step.id.0) {
+        desk.step(&LEANS, act, &act.spot("expect"), format!("`{id}` may have failed, and brought nothing home"));
     }
+}
+
+/// What stands between two of these quotes.
+fn quoted(text: &str, quote: char) -> impl Iterator<Item = &str> {
+    let last = text.matches(quote).count();
+    text.split(quote).take(last).skip(1)
 }

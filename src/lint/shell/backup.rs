@@ -1,5 +1,7 @@
 //! Rules about backups: a dump that nobody has read is a hope, and a restore has its own ways to go wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::gather::Line;
 use super::psql;
 use super::words::{Cmd, Op, Tok};
@@ -68,7 +70,8 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
     let plain = forward.iter().any(|line| dumps(line).any(is_plain))
         || backups(desk).any(|(_, backup)| backup.format == DumpFormat::Plain);
     let first = first(desk, &forward);
-    verbs(desk, first, &forward);
+    let way = Way::of(desk, &forward);
+    verbs(desk, first, &way);
     for line in &forward {
         for cmd in dumps(line) {
             if !proven {
@@ -80,7 +83,7 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
             {
                 line.note(desk, &AFTER_CHANGE, cmd, message);
             }
-            if let Some(message) = line.act.and_then(|act| before_stop(desk, act, &forward)) {
+            if let Some(message) = line.act.and_then(|act| way.before_stop(act)) {
                 line.note(desk, &BEFORE_STOP, cmd, message);
             }
         }
@@ -92,18 +95,70 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
         late(desk);
     }
     for line in lines {
-        restores(desk, line, &forward);
+        restores(desk, line, &way);
     }
     by_hand(desk);
 }
 
+/// What the steps do around a backup and a restore, found once.
+struct Way<'l> {
+    /// The place of each step of the phases.
+    order: BTreeMap<&'l str, usize>,
+    /// The first step that stops the writers.
+    stop: Option<&'l str>,
+    /// Files that are dumped into.
+    written: BTreeSet<&'l str>,
+    /// Ways back that make a database of their own.
+    makes_room: BTreeSet<Part>,
+    /// Rollback plans with a step that says what is lost.
+    says_loss: BTreeSet<usize>,
+}
+
+impl<'l> Way<'l> {
+    fn of(desk: &'l Desk<'_>, forward: &[&'l Line<'_>]) -> Self {
+        let stopping = forward.iter().filter(|line| line.cmds.iter().any(stops_service));
+        let stopping: BTreeSet<&str> = stopping.filter_map(|line| line.act).map(id).collect();
+        let back = desk.acts.iter().filter(|act| matches!(act.part, Part::Plan(_) | Part::Undo));
+        let plans = desk.book.rollbacks.iter().enumerate();
+        Self {
+            order: desk.forward().enumerate().map(|(n, act)| (id(act), n)).collect(),
+            stop: desk.forward().map(id).find(|id| stopping.contains(id)),
+            written: forward.iter().flat_map(|line| dumps(line)).filter_map(written).collect(),
+            makes_room: back.filter(|act| makes_room(act)).map(|act| act.part).collect(),
+            says_loss: plans
+                .filter(|(_, plan)| plan.steps.iter().any(|one| one.loses.is_some()))
+                .map(|(n, _)| n)
+                .collect(),
+        }
+    }
+
+    /// What stops the writers only after this backup, in words.
+    fn before_stop(&self, own: &Act<'_>) -> Option<String> {
+        let (stop, own) = (self.stop?, self.order.get(id(own))?);
+        (self.order.get(stop)? > own).then(|| format!("`{stop}` stops the writers only later"))
+    }
+
+    /// True where any step of the same way back says what it loses.
+    fn says_loss(&self, line: &Line<'_>) -> bool {
+        match line.act.map(|act| (act.part, act)) {
+            None => true,
+            Some((Part::Plan(n), _)) => self.says_loss.contains(&n),
+            Some((_, own)) => own.step.loses.is_some(),
+        }
+    }
+}
+
+fn id<'a>(act: &'a Act<'_>) -> &'a str {
+    &act.step.id.0
+}
+
 /// Backups that gonogo takes itself: it proves them, so they only have to be taken in time.
-fn verbs(desk: &Desk<'_>, first: Option<&Act<'_>>, forward: &[&Line<'_>]) {
+fn verbs(desk: &Desk<'_>, first: Option<&Act<'_>>, way: &Way<'_>) {
     for (act, backup) in backups(desk) {
         if let Some(message) = after_change(desk, act).filter(|_| is(act, first)) {
             desk.step(&AFTER_CHANGE, act, &act.verb(), message);
         }
-        if let Some(message) = before_stop(desk, act, forward) {
+        if let Some(message) = way.before_stop(act) {
             desk.step(&BEFORE_STOP, act, &act.verb(), message);
         }
         if backup.format == DumpFormat::Plain && backup.prove == Prove::Read {
@@ -123,11 +178,9 @@ fn backups<'d>(desk: &'d Desk<'_>) -> impl Iterator<Item = (&'d Act<'d>, &'d Bac
 
 /// The first step that takes a backup, by whichever means.
 fn first<'d>(desk: &'d Desk<'_>, forward: &[&Line<'_>]) -> Option<&'d Act<'d>> {
-    desk.forward().find(|act| {
-        let dumped =
-            forward.iter().any(|line| line.act.is_some_and(|of| is(act, Some(of))) && dumps(line).next().is_some());
-        dumped || matches!(act.step.verb, Verb::Backup(_))
-    })
+    let dumping = forward.iter().filter(|line| dumps(line).next().is_some());
+    let dumping: BTreeSet<&str> = dumping.filter_map(|line| line.act).map(id).collect();
+    desk.forward().find(|act| dumping.contains(id(act)) || matches!(act.step.verb, Verb::Backup(_)))
 }
 
 /// True where both are the same step; ids are given once.
@@ -200,20 +253,6 @@ fn is_safety(act: &Act<'_>) -> bool {
     }
 }
 
-/// What stops the writers only after this backup, in words.
-fn before_stop(desk: &Desk<'_>, own: &Act<'_>, forward: &[&Line<'_>]) -> Option<String> {
-    let stops = |act: &&Act<'_>| {
-        let mut lines = forward.iter().filter(|line| line.act.is_some_and(|of| is(act, Some(of))));
-        lines.any(|line| line.cmds.iter().any(stops_service))
-    };
-    let at = desk.forward().position(|act| is(act, Some(own)))?;
-    if desk.forward().take(at + 1).any(|act| stops(&act)) {
-        return None;
-    }
-    let stop = desk.forward().skip(at + 1).find(stops)?;
-    Some(format!("`{}` stops the writers only later", stop.step.id))
-}
-
 fn stops_service(cmd: &Cmd) -> bool {
     let scaled =
         cmd.is("kubectl") && cmd.has("scale") && cmd.args().iter().any(|word| word.text.ends_with("replicas=0"));
@@ -232,7 +271,7 @@ fn late(desk: &Desk<'_>) {
     }
 }
 
-fn restores(desk: &Desk<'_>, line: &Line<'_>, forward: &[&Line<'_>]) {
+fn restores(desk: &Desk<'_>, line: &Line<'_>, way: &Way<'_>) {
     for cmd in &line.cmds {
         let into = cmd.is("pg_restore") && cmd.option('d', "--dbname");
         let whole = cmd.option('1', "--single-transaction");
@@ -243,18 +282,18 @@ fn restores(desk: &Desk<'_>, line: &Line<'_>, forward: &[&Line<'_>]) {
             line.note(desk, &CLEAN, cmd, "--clean without --single-transaction leaves a database between old and new");
         }
         let back = matches!(part(line), Some(Part::Plan(_) | Part::Undo));
-        let plain = cmd.is("psql") && dump_file(cmd, line, forward);
-        if back && (into || plain) && !loss_is_said(desk, line) {
+        let plain = cmd.is("psql") && dump_file(cmd, line, way);
+        if back && (into || plain) && !way.says_loss(line) {
             line.note(desk, &LOSES, cmd, "what this restore loses is not said");
         }
-        if back && plain && !makes_room(desk, line) {
+        if back && plain && !line.act.is_some_and(|act| way.makes_room.contains(&act.part)) {
             line.note(desk, &OVER_LIVE, cmd, "a plain dump over the database it came from");
         }
     }
 }
 
 /// True where psql reads what a step of the runbook has dumped, or a file that is called so.
-fn dump_file(cmd: &Cmd, line: &Line<'_>, forward: &[&Line<'_>]) -> bool {
+fn dump_file(cmd: &Cmd, line: &Line<'_>, way: &Way<'_>) -> bool {
     let piped = cmd.before == Op::Pipe;
     let mut read: Vec<&Tok> = cmd.reads_from().into_iter().collect();
     read.extend(cmd.values("-f", "--file"));
@@ -262,12 +301,11 @@ fn dump_file(cmd: &Cmd, line: &Line<'_>, forward: &[&Line<'_>]) -> bool {
         let sources = line.cmds.iter().filter(|cmd| matches!(cmd.program().0, "cat" | "gunzip" | "zcat" | "gzip"));
         read.extend(sources.flat_map(|cmd| cmd.args()));
     }
-    let written: Vec<&str> = forward.iter().flat_map(|line| dumps(line)).filter_map(written).collect();
     read.iter().any(|file| {
         let name = file.text.to_lowercase();
         let variable = name.starts_with("__") && (name.contains("backup") || name.contains("dump"));
         let ending = [".dump", ".bak", ".sql.gz"].iter().any(|end| name.ends_with(end));
-        written.contains(&file.text.as_str())
+        way.written.contains(file.text.as_str())
             || variable
             || ending
             || name.contains("backups/")
@@ -280,29 +318,14 @@ fn written(cmd: &Cmd) -> Option<&str> {
     redirect.or_else(|| cmd.value('f', "--file"))
 }
 
-/// True where any step of the same way back says what it loses.
-fn loss_is_said(desk: &Desk<'_>, line: &Line<'_>) -> bool {
-    let Some(own) = line.act else { return true };
-    match own.part {
-        Part::Plan(n) => {
-            desk.book.rollbacks.get(n).is_some_and(|plan| plan.steps.iter().any(|step| step.loses.is_some()))
-        }
-        _ => own.step.loses.is_some(),
-    }
-}
-
-/// True where the way back makes a database of its own first.
-fn makes_room(desk: &Desk<'_>, line: &Line<'_>) -> bool {
-    let Some(own) = line.act else { return false };
-    let texts = desk.acts.iter().filter(|act| act.part == own.part).filter_map(|act| match &act.step.verb {
-        Verb::Run(args) => Some(args.join(" ")),
-        Verb::Shell(text) => Some(text.clone()),
-        Verb::Sql(script) => Some(script.text.clone()),
-        _ => None,
-    });
-    let made = |text: String| {
-        let text = text.to_lowercase();
-        text.contains("createdb") || text.contains("create database") || text.contains("drop schema")
+/// True for a step of a way back that makes a database of its own.
+fn makes_room(act: &Act<'_>) -> bool {
+    let text = match &act.step.verb {
+        Verb::Run(args) => args.join(" "),
+        Verb::Shell(text) => text.clone(),
+        Verb::Sql(script) => script.text.clone(),
+        _ => return false,
     };
-    texts.into_iter().any(made)
+    let text = text.to_lowercase();
+    text.contains("createdb") || text.contains("create database") || text.contains("drop schema")
 }

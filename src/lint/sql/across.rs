@@ -1,5 +1,7 @@
 //! Rules about several scripts together: what is true in one step need not be in the next.
 
+use std::collections::BTreeSet;
+
 use super::gather::Sql;
 use super::words::Words;
 use crate::lint::desk::{Desk, Part};
@@ -29,11 +31,29 @@ pub(super) fn check(desk: &Desk<'_>) {
     let scripts: Vec<&Sql> =
         desk.sql.iter().filter(|sql| sql.is_forward() && sql.statements.len() <= super::MANY).collect();
     desk.sql.iter().filter(|sql| sql.statements.len() <= super::MANY).for_each(|sql| swapped_back(desk, sql));
-    for (n, script) in scripts.iter().enumerate() {
-        let before = scripts.get(..n).unwrap_or_default();
+    let mut before = Before::default();
+    for script in scripts {
         for words in &script.statements {
-            dropped(desk, script, before, words);
-            swapped(desk, script, before, words);
+            dropped(desk, script, &before, words);
+            swapped(desk, script, &before, words);
+        }
+        before.add(script);
+    }
+}
+
+/// What earlier scripts have done to tables.
+#[derive(Default)]
+struct Before {
+    counted: BTreeSet<String>,
+    copied: BTreeSet<String>,
+}
+
+impl Before {
+    fn add(&mut self, script: &Sql) {
+        self.copied.extend(script.statements.iter().filter_map(copied));
+        if sql::only_reads(&script.text) {
+            let counts = script.statements.iter().filter(|words| words.has(&["count", "("]));
+            self.counted.extend(counts.flat_map(read));
         }
     }
 }
@@ -58,17 +78,13 @@ fn renamed(words: &Words) -> Option<(String, String)> {
     words.seq(next, &["rename", "to"]).then(|| words.name(next + 2)).flatten().map(|(to, _)| (from, to))
 }
 
-fn dropped(desk: &Desk<'_>, script: &Sql, before: &[&Sql], words: &Words) {
+fn dropped(desk: &Desk<'_>, script: &Sql, before: &Before, words: &Words) {
     if !words.starts(&["drop", "table"]) {
         return;
     }
     for table in names(words, 2) {
-        let guarded = script.statements.iter().any(|other| !other.is(0, "drop") && looks_at(other, &table));
-        let counted = before.iter().any(|sql| {
-            sql::only_reads(&sql.text)
-                && sql.statements.iter().any(|words| words.has(&["count", "("]) && reads(words, &table))
-        });
-        if counted && !guarded {
+        let guarded = || script.statements.iter().any(|other| !other.is(0, "drop") && looks_at(other, &table));
+        if before.counted.contains(&table) && !guarded() {
             let message = format!("{table} was counted in an earlier step; rows may have come since");
             desk.note(&DROP_AFTER_COUNT, &script.subject, &script.spot.part(words.whole()), message);
         }
@@ -89,10 +105,10 @@ fn names(words: &Words, from: usize) -> Vec<String> {
     all
 }
 
-fn reads(words: &Words, table: &str) -> bool {
-    (0..words.len()).any(|n| {
-        (words.is(n, "from") || words.is(n, "join")) && words.name(n + 1).is_some_and(|(name, _)| name == table)
-    })
+/// The tables that a statement reads.
+fn read(words: &Words) -> impl Iterator<Item = String> {
+    let sources = (0..words.len()).filter(|n| words.is(*n, "from") || words.is(*n, "join"));
+    sources.filter_map(|n| words.name(n + 1)).map(|(name, _)| name)
 }
 
 /// True where a statement, or the body of a DO block, mentions the table.
@@ -101,15 +117,14 @@ fn looks_at(words: &Words, table: &str) -> bool {
     words.has(&[last]) || words.bodies().iter().any(|body| body.has(&[last]))
 }
 
-fn swapped(desk: &Desk<'_>, script: &Sql, before: &[&Sql], words: &Words) {
+fn swapped(desk: &Desk<'_>, script: &Sql, before: &Before, words: &Words) {
     if !words.starts(&["alter", "table"]) {
         return;
     }
     let Some((table, next)) = words.name(2).filter(|(_, next)| words.seq(*next, &["rename", "to"])) else { return };
-    let copies = |sql: &Sql| sql.statements.iter().any(|words| copied(words).is_some_and(|from| from == table));
-    let locked = script.statements.iter().any(|words| words.starts(&["lock"]) && looks_at(words, &table));
-    let earlier = before.iter().any(|sql| copies(sql));
-    if earlier || (copies(script) && !locked) {
+    let copies = || script.statements.iter().any(|words| copied(words).is_some_and(|from| from == table));
+    let locked = || script.statements.iter().any(|words| words.starts(&["lock"]) && looks_at(words, &table));
+    if before.copied.contains(&table) || (copies() && !locked()) {
         let message = format!("rows written to {table} since it was copied are lost");
         desk.note(&SWAP, &script.subject, &script.spot.part(words.span(0, next + 2)), message);
     }

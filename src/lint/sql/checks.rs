@@ -61,9 +61,8 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 /// Cumulative numbers that are held against a fixed one.
 fn cumulative(desk: &Desk<'_>, sql: &Sql) {
     let expect = sql.act.and_then(|n| desk.acts.get(n)).and_then(|act| act.step.expect.as_ref());
-    let id = sql.subject.step.as_deref().unwrap_or_default();
     // What a later step compares itself with is the "before".
-    let baseline = desk.book.source.text.contains(&format!("steps['{id}']"));
+    let baseline = sql.subject.step.as_deref().is_some_and(|id| desk.looked_back.contains(id));
     let fixed = !baseline && expect.is_some_and(|expect| !expect.source.contains("steps["));
     let asked =
         sql.statements.iter().filter(|_| fixed).filter_map(|words| Some((words, words.find(&["pg_stat_statements"])?)));

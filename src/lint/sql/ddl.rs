@@ -57,7 +57,8 @@ static EMPTY_DEFAULT: Rule = Rule::note(
     "add the column without default, fill it with `batch`, check that no NULL is left, then set not null",
 );
 
-pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
+/// `committing`: procedures of the runbook that commit.
+pub(super) fn check(desk: &Desk<'_>, sql: &Sql, committing: &BTreeSet<String>) {
     for words in &sql.statements {
         let whole = sql.spot.part(words.whole());
         let drops = words.is(0, "drop") || words.is(0, "truncate") || (words.is(0, "alter") && words.has(&["drop"]));
@@ -88,7 +89,7 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
             let spot = sql.spot.part(words.span(n, n + 1));
             desk.note(&EMPTY_DEFAULT, &sql.subject, &spot, "rows that nobody has filled pass for filled ones");
         }
-        bodies(desk, sql, words);
+        bodies(desk, sql, words, committing);
     }
     if sql.part == Part::Forward {
         add_and_drop(desk, sql);
@@ -100,7 +101,7 @@ fn is_zero(text: &str) -> bool {
 }
 
 /// Rules about what stands inside of DO blocks and routines.
-fn bodies(desk: &Desk<'_>, sql: &Sql, words: &Words) {
+fn bodies(desk: &Desk<'_>, sql: &Sql, words: &Words, committing: &BTreeSet<String>) {
     let runs = words.is(0, "do") && sql.transaction;
     for body in words.bodies() {
         if let Some(n) = commits(&body).filter(|_| runs) {
@@ -114,7 +115,7 @@ fn bodies(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     }
     if words.is(0, "call") && sql.transaction {
         let name = words.name(1).map(|(name, _)| name);
-        if name.is_some_and(|name| committing(desk).contains(&name)) {
+        if name.is_some_and(|name| committing.contains(&name)) {
             let spot = sql.spot.part(words.whole());
             desk.note(
                 &COMMIT,
@@ -136,7 +137,7 @@ fn commits(body: &Words) -> Option<usize> {
 }
 
 /// Procedures of the runbook that commit.
-fn committing(desk: &Desk<'_>) -> BTreeSet<String> {
+pub(super) fn committing(desk: &Desk<'_>) -> BTreeSet<String> {
     let all = desk.sql.iter().flat_map(|sql| &sql.statements);
     let procedures = all.filter_map(|words| Some((words, words.find(&["procedure"])?)));
     procedures
@@ -177,12 +178,11 @@ type Unique = (String, Vec<String>);
 /// Indexes on columns that are unique already, over the whole runbook.
 pub(super) fn redundant(desk: &Desk<'_>) {
     let small = desk.sql.iter().filter(|sql| sql.statements.len() <= super::MANY);
-    let unique: Vec<Unique> = small.flat_map(|sql| sql.statements.iter().flat_map(uniques)).collect();
+    let unique: BTreeSet<Unique> = small.flat_map(|sql| sql.statements.iter().flat_map(uniques)).collect();
     for sql in desk.sql.iter().filter(|sql| sql.part == Part::Forward && sql.statements.len() <= super::MANY) {
         for words in &sql.statements {
-            let Some((table, columns)) = plain_index(words) else { continue };
-            let known = unique.iter().any(|(of, has)| *of == table && *has == columns);
-            if known {
+            if let Some(index) = plain_index(words).filter(|index| unique.contains(index)) {
+                let (table, columns) = index;
                 let message = format!("{table} ({}) is unique already, and has an index by that", columns.join(", "));
                 desk.note(&REDUNDANT, &sql.subject, &sql.spot.part(words.whole()), message);
             }

@@ -1,5 +1,6 @@
 //! Every piece of SQL that a runbook holds, with its place and how it is run.
 
+use super::nesting::Nesting;
 use super::words::Words;
 use crate::lint::desk::{Act, Part, Spot};
 use crate::lint::finding::Subject;
@@ -31,6 +32,7 @@ pub struct Sql {
     /// Its text, every template tag blanked out byte for byte.
     pub text: String,
     pub statements: Vec<Words>,
+    pub nesting: Nesting,
     pub role: Role,
     pub dialect: Dialect,
     pub transaction: bool,
@@ -52,16 +54,22 @@ impl Sql {
         reads && !last.acts() && (only || last.has(&["from"]))
     }
 
+    /// The statement around a byte.
+    pub fn statement_at(&self, at: usize) -> Option<&Words> {
+        let next = self.statements.partition_point(|words| words.whole().start <= at);
+        next.checked_sub(1).and_then(|n| self.statements.get(n)).filter(|words| words.whole().contains(&at))
+    }
+
     /// True for a script that goes forward in a phase.
     pub fn is_forward(&self) -> bool {
         self.role == Role::Script && self.part == Part::Forward
     }
 }
 
-pub fn gather(book: &Runbook, acts: &[Act<'_>]) -> Vec<Sql> {
+pub fn gather(book: &Runbook, acts: &[Act<'_>], places: &Places<'_>) -> Vec<Sql> {
     let mut all = Vec::new();
     for n in 0..acts.len() {
-        of_step(book, acts, n, &mut all);
+        of_step(book, acts, n, places, &mut all);
     }
     for (n, probe) in book.probes.iter().enumerate() {
         of_probe(book, probe, n, &mut all);
@@ -69,7 +77,7 @@ pub fn gather(book: &Runbook, acts: &[Act<'_>]) -> Vec<Sql> {
     all
 }
 
-fn of_step(book: &Runbook, acts: &[Act<'_>], n: usize, all: &mut Vec<Sql>) {
+fn of_step(book: &Runbook, acts: &[Act<'_>], n: usize, places: &Places<'_>, all: &mut Vec<Sql>) {
     let Some(act) = acts.get(n) else { return };
     let dialect = dialect(book, act.step);
     let mut add = |text: &str, spot: Spot, role, transaction| {
@@ -80,7 +88,7 @@ fn of_step(book: &Runbook, acts: &[Act<'_>], n: usize, all: &mut Vec<Sql>) {
         // What is only planned changes nothing, whatever it says.
         Verb::Sql(Script { asks: Asks::Plan { analyze: false } | Asks::Inventory(_), .. }) => {}
         Verb::Sql(script @ Script { asks: Asks::Plan { .. }, .. }) => {
-            add(&script.text, explained(book, act), Role::Explained, true);
+            add(&script.text, explained(places, act), Role::Explained, true);
         }
         Verb::Migrations(folder) => {
             for file in files(folder, pending(acts, n)) {
@@ -140,10 +148,10 @@ fn files(folder: &Migrations, pending: Option<u32>) -> Vec<&FilePart> {
 }
 
 /// Where the query of an `explain` stands: it may be a text, or in a table.
-fn explained(book: &Runbook, act: &Act<'_>) -> Spot {
+fn explained(places: &Places<'_>, act: &Act<'_>) -> Spot {
     let mut spot = act.spot("explain");
     let inner = [spot.path.as_slice(), &[Seg::Key("sql")]].concat();
-    if Places::new(&book.source).at(&inner).is_some() {
+    if places.at(&inner).is_some() {
         spot.path = inner;
     }
     spot
@@ -185,7 +193,8 @@ fn of_probe(book: &Runbook, probe: &Probe, n: usize, all: &mut Vec<Sql>) {
 fn made(text: &str, dialect: Dialect, spot: Spot, subject: Subject) -> Option<Sql> {
     let text = sql::mask(text);
     let pieces = sql::split(&text, dialect).ok()?;
-    let statements = pieces.iter().map(|piece| Words::of(&piece.sql, piece.offset)).collect();
-    let part = Part::Forward;
-    Some(Sql { text, statements, role: Role::Measure, dialect, transaction: true, spot, subject, act: None, part })
+    let statements: Vec<Words> = pieces.iter().map(|piece| Words::of(&piece.sql, piece.offset)).collect();
+    let (nesting, part) = (Nesting::of(&statements), Part::Forward);
+    let (role, transaction, act) = (Role::Measure, true, None);
+    Some(Sql { text, statements, nesting, role, dialect, transaction, spot, subject, act, part })
 }

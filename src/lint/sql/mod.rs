@@ -4,6 +4,7 @@ mod across;
 mod checks;
 mod ddl;
 mod gather;
+mod nesting;
 mod rows;
 mod squawk;
 mod words;
@@ -18,19 +19,24 @@ use super::desk::Desk;
 use super::rule::Rule;
 
 pub(super) fn rules() -> Vec<&'static [&'static Rule]> {
-    vec![writes::RULES, rows::RULES, checks::RULES, ddl::RULES, across::RULES, squawk::RULES]
+    vec![writes::RULES, rows::RULES, checks::RULES, ddl::RULES, across::RULES, nesting::RULES, squawk::RULES]
 }
 
 /// Statements of a script beyond which it is taken for data, and not compared statement by statement.
 const MANY: usize = 1_000;
 
 pub(super) fn check(desk: &Desk<'_>) {
+    let committing = ddl::committing(desk);
+    let mut earlier = squawk::Earlier::default();
     for sql in &desk.sql {
-        writes::check(desk, sql);
-        rows::check(desk, sql);
-        checks::check(desk, sql);
-        ddl::check(desk, sql);
-        squawk::check(desk, sql);
+        if nesting::check(desk, sql) {
+            writes::check(desk, sql);
+            rows::check(desk, sql);
+            checks::check(desk, sql);
+            ddl::check(desk, sql, &committing);
+        }
+        squawk::check(desk, sql, &earlier);
+        earlier.add(sql);
     }
     ddl::redundant(desk);
     across::check(desk);

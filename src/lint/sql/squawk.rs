@@ -2,6 +2,8 @@
 //!
 //! Its other rules are left out; docs/lint.md says of each why.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use squawk_linter::{Linter, LinterSettings, Rule as Code, Violation};
 use squawk_syntax::SourceFile;
 
@@ -117,22 +119,33 @@ const CODES: &[(Code, &Rule)] = &[
     (Code::ConstraintMissingNotValid, &NOT_VALID),
 ];
 
-pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
-    // On the way back an outage is there already: to be quick counts for more than to be gentle.
-    if sql.dialect != Dialect::Postgres || !sql.is_forward() {
+/// On the way back an outage is there already: to be quick counts for more than to be gentle.
+pub(super) fn is_asked(sql: &Sql) -> bool {
+    sql.dialect == Dialect::Postgres && sql.is_forward()
+}
+
+/// Violations by the byte at which they start.
+type Starts<'v> = BTreeMap<usize, Vec<&'v Violation>>;
+
+pub(super) fn check(desk: &Desk<'_>, sql: &Sql, earlier: &Earlier) {
+    if !is_asked(sql) || sql.nesting.is_too_deep() {
         return;
     }
     let text = without_comments(&sql.text);
     let mut linter = Linter::from(CODES.iter().map(|(code, _)| *code));
     linter.settings = LinterSettings { assume_in_transaction: sql.transaction, ..LinterSettings::default() };
     let violations = linter.lint(&SourceFile::parse(&text), &text);
-    let made = made_before(desk, sql);
+    let places = violations.iter().map(|one| (usize::from(one.text_range.start()), one));
+    let by_start: Starts<'_> = places.fold(Starts::new(), |mut all, (start, one)| {
+        all.entry(start).or_default().push(one);
+        all
+    });
     for (code, rule) in CODES {
         for one in violations.iter().filter(|one| one.code == *code) {
             let at = usize::from(one.text_range.start())..usize::from(one.text_range.end());
-            let about_new = made.iter().any(|table| mentions(sql, at.start, table));
-            let said = *code == Code::ConstraintMissingNotValid && is_said(&violations, one);
-            let proven = *code == Code::AddingNotNullableField && is_proven(desk, sql, at.start);
+            let about_new = about(sql, at.start).is_some_and(|table| earlier.made.contains(&table));
+            let said = *code == Code::ConstraintMissingNotValid && is_said(&by_start, one);
+            let proven = *code == Code::AddingNotNullableField && is_proven(earlier, sql, at.start);
             if !about_new && !said && !proven {
                 let first = one.message.split(['.', '\n']).next().unwrap_or_default();
                 desk.note(rule, &sql.subject, &sql.spot.part(at), first);
@@ -142,19 +155,42 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 }
 
 /// True where a constraint that was validated before says already that the column has no NULL: then SET NOT NULL asks nothing.
-fn is_proven(desk: &Desk<'_>, sql: &Sql, at: usize) -> bool {
-    let Some(words) = sql.statements.iter().find(|words| words.whole().contains(&at)) else { return false };
-    let Some((table, _)) = words.starts(&["alter", "table"]).then(|| words.name(2)).flatten() else { return false };
+fn is_proven(earlier: &Earlier, sql: &Sql, at: usize) -> bool {
+    let Some(words) = sql.statement_at(at) else { return false };
+    let Some((table, _)) = altered(words) else { return false };
     // The violation begins at the option: the column stands before it.
     let option = (0..words.len()).find(|n| words.span(*n, *n).start >= at).unwrap_or(0);
     let column = option.checked_sub(1).map(|n| words.get(n)).unwrap_or_default();
-    let earlier = before(desk, sql);
-    let about: Vec<&Words> = earlier
-        .flat_map(|other| &other.statements)
-        .filter(|other| other.starts(&["alter", "table"]) && other.name(2).is_some_and(|(name, _)| name == table))
-        .collect();
-    about.iter().any(|other| other.has(&["check", "(", column, "is", "not", "null"]))
-        && about.iter().any(|other| other.has(&["validate", "constraint"]))
+    earlier.validated.contains(&table) && earlier.checked.contains(&(table, column.to_owned()))
+}
+
+fn altered(words: &Words) -> Option<(String, usize)> {
+    words.starts(&["alter", "table"]).then(|| words.name(2)).flatten()
+}
+
+/// What goes forward before a piece of SQL: of earlier steps, and of the same step's earlier files.
+#[derive(Default)]
+pub(super) struct Earlier {
+    /// Tables that are made: nobody uses them yet.
+    made: BTreeSet<String>,
+    /// Tables and columns of which a constraint says that there is no NULL.
+    checked: BTreeSet<(String, String)>,
+    /// Tables with a constraint that is validated.
+    validated: BTreeSet<String>,
+}
+
+impl Earlier {
+    pub fn add(&mut self, sql: &Sql) {
+        for words in sql.statements.iter().filter(|_| sql.is_forward()) {
+            self.made.extend(super::made(words));
+            let Some((table, _)) = altered(words) else { continue };
+            let checks = words.all(&["check", "("]).into_iter().filter(|n| words.seq(n + 3, &["is", "not", "null"]));
+            self.checked.extend(checks.map(|n| (table.clone(), words.get(n + 2).to_owned())));
+            if words.has(&["validate", "constraint"]) {
+                self.validated.insert(table);
+            }
+        }
+    }
 }
 
 /// Comments blanked out, byte for byte: squawk obeys comments that silence it, and here waivers do that, with a reason.
@@ -173,26 +209,16 @@ fn without_comments(text: &str) -> String {
 }
 
 /// True where another violation stands inside of the same place.
-fn is_said(all: &[Violation], one: &Violation) -> bool {
-    all.iter().any(|other| other.code != one.code && one.text_range.contains_range(other.text_range))
+fn is_said(all: &Starts<'_>, one: &Violation) -> bool {
+    let inside = all.range(usize::from(one.text_range.start())..=usize::from(one.text_range.end()));
+    inside
+        .flat_map(|(_, all)| all)
+        .any(|other| other.code != one.code && one.text_range.contains_range(other.text_range))
 }
 
-/// What goes forward before this: of earlier steps, and of the same step's earlier files.
-fn before<'d>(desk: &'d Desk<'_>, sql: &Sql) -> impl Iterator<Item = &'d Sql> {
-    desk.sql.iter().take_while(|other| !std::ptr::eq(*other, sql)).filter(|other| other.is_forward())
-}
-
-/// Tables that are made before this: nobody uses them yet.
-fn made_before(desk: &Desk<'_>, sql: &Sql) -> Vec<String> {
-    let earlier = before(desk, sql);
-    earlier.flat_map(|other| other.statements.iter().filter_map(super::made)).collect()
-}
-
-/// True where the statement around a byte is about that table.
-fn mentions(sql: &Sql, at: usize, table: &str) -> bool {
-    let around = sql.statements.iter().find(|words| words.whole().contains(&at));
-    around.is_some_and(|words| {
-        let place = words.find(&["on"]).or(words.find(&["table"])).map_or(0, |n| n + 1);
-        words.name(place).is_some_and(|(name, _)| name == table)
-    })
+/// The table that the statement around a byte is about.
+fn about(sql: &Sql, at: usize) -> Option<String> {
+    let words = sql.statement_at(at)?;
+    let place = words.find(&["on"]).or(words.find(&["table"])).map_or(0, |n| n + 1);
+    words.name(place).map(|(name, _)| name)
 }

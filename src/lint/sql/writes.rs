@@ -1,5 +1,7 @@
 //! Rules about statements that change rows.
 
+use std::collections::BTreeSet;
+
 use super::gather::Sql;
 use super::words::Words;
 use crate::lint::desk::Desk;
@@ -21,7 +23,7 @@ pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
 }
 
 fn without_where(desk: &Desk<'_>, sql: &Sql) {
-    let made: Vec<String> = sql.statements.iter().filter_map(super::made).collect();
+    let made: BTreeSet<String> = sql.statements.iter().filter_map(super::made).collect();
     for words in &sql.statements {
         for n in (0..words.len()).filter(|n| is_write(words, *n)) {
             let depth = words.depth(n);
@@ -43,9 +45,12 @@ fn is_write(words: &Words, n: usize) -> bool {
     if words.seq(n, &["delete", "from"]) {
         return true;
     }
-    let set = words.name(n + 1).is_some_and(|(_, next)| {
-        let alias = usize::from(words.is(next, "as")) + usize::from(!words.is(next, "set") && !words.is(next, "as"));
-        words.is(next, "set") || words.is(next + alias, "set") || words.is(next + alias + 1, "set")
-    });
-    words.is(n, "update") && set && !(n > 0 && ["for", "on", "do", "or"].contains(&words.get(n - 1)))
+    let set = || {
+        words.name(n + 1).is_some_and(|(_, next)| {
+            let alias =
+                usize::from(words.is(next, "as")) + usize::from(!words.is(next, "set") && !words.is(next, "as"));
+            words.is(next, "set") || words.is(next + alias, "set") || words.is(next + alias + 1, "set")
+        })
+    };
+    words.is(n, "update") && set() && !(n > 0 && ["for", "on", "do", "or"].contains(&words.get(n - 1)))
 }

@@ -9,6 +9,8 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind};
 
@@ -98,7 +100,9 @@ pub fn render_secret(secret: &Secret, context: &Context) -> Result<Secret, ExprE
 
 /// The probes an expression looks at, in the order of the runbook.
 pub fn probe_names(expr: &Expr, runbook: &Runbook) -> Vec<String> {
-    let probes = runbook.probes.iter().filter(|probe| mentions(expr, &probe.id));
+    let Ok(parsed) = syntax::expression(&expr.source) else { return Vec::new() };
+    let roots: BTreeSet<&str> = parsed.references.iter().map(|one| one.root.as_str()).collect();
+    let probes = runbook.probes.iter().filter(|probe| roots.contains(probe.id.as_str()));
     probes.map(|probe| probe.id.clone()).collect()
 }
 

@@ -193,6 +193,10 @@ impl Builder {
         let [ast::CallArg::Pos(name)] = node.args.as_slice() else {
             return Err(refused(&format!("`{word}` asks for one name"), &format!("write {word}('…')"), span));
         };
+        if !names_something(name) {
+            let message = format!("`{word}` asks for a name, and this is none");
+            return Err(refused(&message, &format!("write {word}('…')"), name.span()));
+        }
         self.references.push(Reference { root: PLAN.to_owned(), path: Vec::new(), at: range(span) });
         let plan = ast::Expr::Var(ast::Spanned::new(ast::Var { id: PLAN }, span));
         Ok(call(function, vec![plan, self.expr(name)?], span))
@@ -318,6 +322,16 @@ fn part(subscript: &ast::Expr<'_>) -> Part {
 
 fn constant<'s>(value: Value, span: Span) -> ast::Expr<'s> {
     ast::Expr::Const(ast::Spanned::new(ast::Const { value }, span))
+}
+
+/// False for what can be no name, whatever its parts are.
+fn names_something(expr: &ast::Expr<'_>) -> bool {
+    match expr {
+        ast::Expr::Const(constant) => constant.value.as_str().is_some_and(|name| !name.trim().is_empty()),
+        ast::Expr::BinOp(node) => matches!(node.op, ast::BinOpKind::Concat | ast::BinOpKind::Add),
+        ast::Expr::UnaryOp(_) | ast::Expr::Test(_) | ast::Expr::List(_) | ast::Expr::Map(_) => false,
+        _ => true,
+    }
 }
 
 fn call<'s>(name: &'static str, args: Vec<ast::Expr<'s>>, span: Span) -> ast::Expr<'s> {

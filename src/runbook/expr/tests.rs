@@ -235,3 +235,18 @@ fn a_probe_that_falls_silent_is_absent() {
     context.facts(&json!({ "ms": 1 }));
     assert_eq!(eval_bool(&expr("value == 51"), &context), Err(ExprError::Absent(vec!["`value`".into()])));
 }
+
+/// What only shows when it is evaluated is no "no" either.
+#[test]
+fn a_question_to_a_plan_wants_a_name() {
+    let mut context = context();
+    context.facts(&json!({ "plan": ["Index Scan using by_name on t"] }));
+    let judged = |source: &str| eval_bool(&Expr { source: source.to_owned(), line: 1 }, &context);
+    assert_eq!(judged("uses_index('by_name') and not scans('t')"), Ok(true));
+    assert!(matches!(judged("uses_index(size)"), Err(ExprError::Failed(_))), "{:?}", judged("uses_index(size)"));
+    for none in
+        ["uses_index(3)", "scans(-3)", "scans(none)", "scans(true)", "scans('')", "scans([name])", "scans(1 == 1)"]
+    {
+        assert!(matches!(judged(none), Err(ExprError::Syntax(_))), "{none}: {:?}", judged(none));
+    }
+}

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::{FormulaKind, Owner, Script as Site, Wants, values};
 use crate::runbook::asks::{Asks, Inventory, RowCounts};
 use crate::runbook::text::Located;
-use crate::runbook::{Script, expr};
+use crate::runbook::{Script, expr, sql};
 
 pub(super) const SNAPSHOT_FACTS: &[&str] = &["value", "rows", "row", "table", "ms"];
 pub(super) const EXPLAIN_FACTS: &[&str] = &["value", "row", "plan", "ms"];
@@ -83,6 +83,11 @@ pub(super) fn explain(
             (text?, analyze)
         }
     };
+    if let Some(at) = sql::begins_with(&text.text, "explain") {
+        let hint = "leave out the word explain, and its options: analyze = false only plans";
+        table.notes.within(&text, at, "`explain` is the verb: here stands the query that is explained", hint);
+        return None;
+    }
     let wants = if analyze { Wants::Query } else { Wants::One };
     table.notes.formula(&text, FormulaKind::Sql, owner, None);
     let site = Site { text: text.clone(), transaction: true, target, only: only.to_vec(), wants };

@@ -141,12 +141,15 @@ impl<'s> Notes<'s> {
         self.note(file, span, message.into(), hint.into());
     }
 
-    /// Beyond a bound nobody reads on: the rest shows once these are mended.
     fn note(&self, file: String, span: Range<usize>, message: String, hint: String) {
-        let mut found = self.found.borrow_mut();
-        if found.len() < problem::MOST {
-            found.push(Found { file, span, message, hint });
+        if !self.is_full() {
+            self.found.borrow_mut().push(Found { file, span, message, hint });
         }
+    }
+
+    /// Beyond a bound nobody reads on: the rest shows once these are mended.
+    pub fn is_full(&self) -> bool {
+        self.found.borrow().len() >= problem::MOST
     }
 
     /// The bytes of the runbook for bytes of a text.

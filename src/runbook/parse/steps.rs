@@ -109,7 +109,9 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     let at = if table.has("undo") { table.key_span("undo") } else { table.span.clone() };
-    let step = migrations::completed(table.notes, at, step);
+    // Where its files could not be read, that was said: their undo is not to blame.
+    let unread = table.has("migrations") && !matches!(step.verb, Verb::Migrations(_));
+    let step = if unread { step } else { migrations::completed(table.notes, at, step) };
     if step.unrecord && !matches!(home, Home::Undo { .. }) {
         table.refuse("unrecord", "`unrecord` belongs to the `undo` of a `migrations`", "write it there");
     }

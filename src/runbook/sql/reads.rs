@@ -1,5 +1,7 @@
 //! Whether a script only reads: what a rollback need not take back.
 
+use std::ops::Range;
+
 use super::{Dialect, Kind, mask, split, tokens};
 
 /// Words a reading statement begins with.
@@ -23,6 +25,15 @@ pub fn only_reads(script: &str) -> bool {
     })
 }
 
+/// Where a script begins with that word (lower-case), blanks and comments before it left out. Templates may stand in it.
+pub fn begins_with(script: &str, word: &str) -> Option<Range<usize>> {
+    let text = mask(script);
+    let first =
+        tokens(&text, Dialect::Postgres).into_iter().find(|one| !matches!(one.kind, Kind::Blank | Kind::Comment))?;
+    let at = first.start..first.end;
+    text.get(at.clone()).is_some_and(|first| first.eq_ignore_ascii_case(word)).then_some(at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +54,13 @@ mod tests {
         assert!(!only_reads("select * into u from t"));
         assert!(only_reads("select {{ value }} from {{ table | ident }}"));
         assert!(!only_reads("select 'unended"));
+    }
+
+    #[test]
+    fn the_first_word_is_found() {
+        assert_eq!(begins_with("-- why?\n Explain select 1", "explain"), Some(9..16));
+        assert_eq!(begins_with("select explain", "explain"), None);
+        assert_eq!(begins_with("'explain'", "explain"), None);
+        assert_eq!(begins_with("", "explain"), None);
     }
 }

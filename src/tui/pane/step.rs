@@ -210,15 +210,8 @@ fn statement(page: &mut Page<'_>, sql: &str, sign: Option<(&'static str, Ink)>) 
 }
 
 fn command(page: &mut Page<'_>, argv: &[String]) {
-    let words: Vec<String> = argv.iter().map(|word| quoted(&clean::line(word, 2_000))).collect();
+    let words: Vec<String> = argv.iter().map(|word| clean::word(&clean::line(word, 2_000))).collect();
     page.say(Ink::Text, 2, &words.join(" "));
-}
-
-/// An argument so that its borders are seen.
-fn quoted(word: &str) -> String {
-    let plain =
-        !word.is_empty() && !word.contains([' ', '\'', '"', '\\', '$', '*', ';', '|', '&', '<', '>', '(', ')', '⏎']);
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn connected(page: &mut Page<'_>, connect: Option<&str>) {
