@@ -62,6 +62,10 @@ async fn an_old_transaction_is_named_and_waited_for() {
     let Some(cluster) = shared() else { return };
     let (db, target) = ready(cluster, 300).await;
     let sitter = Sitter::start(cluster, &db, "select 1");
+    // The walk looks once a second and may be over by then: its first look finds it.
+    let old = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'sitter' \
+               and xact_start < clock_timestamp() - interval '200 ms'";
+    cluster.until(&db, old, "1");
     let walk = Walk::default();
     let order = healthy(Health { oldest_transaction_ms: Some(100), ..Health::OFF });
     let leaves = async {

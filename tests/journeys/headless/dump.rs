@@ -234,7 +234,7 @@ async fn a_backup_goes_on_without_its_engine() {
     let sitter = Sitter::start(cluster, &db, "lock table t in access exclusive mode");
     desk.write("runbook.toml", &book(&backup("backup = \"b.dump\"\nexpect = \"value == 5000\"")));
     let running = desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
-    cluster.until(&db, "select count(*) > 0 from pg_stat_activity where application_name = 'pg_dump' or (wait_event_type = 'Lock' and datname = current_database())", "t");
+    cluster.until(&db, "select count(*) > 0 from pg_stat_activity where datname = current_database() and (application_name = 'pg_dump' or wait_event_type = 'Lock')", "t");
     running.kill();
     drop(sitter);
     desk.run(&["resume", "last", "--headless", "--yes"]).exits(0);
@@ -367,7 +367,7 @@ async fn a_restore_whose_processes_are_all_killed_never_happened() {
     running.kill();
     kill(shim, false);
     kill(worker, true);
-    cluster.until(&db, "select count(*) from pg_locks where not granted", "0");
+    cluster.until(&db, "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())", "0");
     let told = desk.run(&["resume", "last", "--headless"]);
     assert!(
         told.out.contains("its COMMIT was never sent") || told.out.contains("its worker died as well"),
@@ -403,13 +403,9 @@ async fn a_backup_that_is_cancelled_leaves_nothing() {
     ran.exits(4).says("timed out after 2s");
     drop(sitter);
     assert_eq!(fs::read_dir(desk.path("b")).unwrap().count(), 0);
-    assert_eq!(
-        cluster.psql(
-            &db,
-            "select count(*) from pg_stat_activity where application_name = 'pg_dump' and datname = current_database()"
-        ),
-        "0"
-    );
+    let dumps =
+        "select count(*) from pg_stat_activity where application_name = 'pg_dump' and datname = current_database()";
+    cluster.until(&db, dumps, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,10 @@ impl Voice {
 
     /// Waits until every target an earlier engine has met has said to this one who it is.
     pub async fn ready(&mut self) {
+        // It answers before its first entry is in the journal.
+        let pid = self.client.pid;
+        let begun = |event: &Event| matches!(event, Event::EngineStarted { pid: own, .. } if *own == pid);
+        let seq = self.until("the engine begins", begun).await.seq;
         let told = entries(&self.folder).await;
         let names = |told: &[Entry]| -> BTreeSet<String> {
             let met = told.iter().filter_map(|entry| match &entry.event {
@@ -97,10 +101,8 @@ impl Voice {
             });
             met.collect()
         };
-        let begun = |entry: &Entry| matches!(entry.event, Event::EngineStarted { .. });
-        let begins = told.iter().rposition(begun).expect("an engine");
-        let seq = told[begins].seq;
-        for name in names(&told[..begins]) {
+        let before: Vec<Entry> = told.into_iter().filter(|entry| entry.seq < seq).collect();
+        for name in names(&before) {
             let seen = |event: &Event| matches!(event, Event::TargetSeen { target, .. } if *target == name);
             self.until_after(seq, "the target says who it is", seen).await;
         }

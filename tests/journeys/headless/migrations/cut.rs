@@ -12,7 +12,8 @@ async fn resumed(tool: &str, place: &str, nth: u32, recorded: usize) {
     killed(&desk, &RUN, place, nth);
     cluster.until(
         &db,
-        "select count(*) from pg_stat_activity where application_name like 'gonogo journey%migrate%'",
+        "select count(*) from pg_stat_activity where datname = current_database() \
+         and application_name like 'gonogo journey%migrate%'",
         "0",
     );
     assert_eq!(kind.applied(cluster, &db), kind.versions[..recorded], "{tool} at {place}");

@@ -147,14 +147,16 @@ fn while_the_tool_itself_is_at_work() {
             .spawn()
             .unwrap();
         let held = format!(
-            "select count(*) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"
+            "from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key} \
+             and database = (select oid from pg_database where datname = current_database())"
         );
-        cluster.until(&db, &held, "1");
+        let count = format!("select count(*) {held}");
+        cluster.until(&db, &count, "1");
         refused(&desk, &["another migrator is at work: pid", &format!("holds the lock of {tool}")]);
         assert_eq!(tables(cluster, &db), [""; 0]);
-        cluster.psql(&db, &format!("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"));
+        cluster.psql(&db, &format!("select pg_terminate_backend(pid) {held}"));
         other.wait().unwrap();
-        cluster.until(&db, &held, "0");
+        cluster.until(&db, &count, "0");
         desk.run(&RUN).exits(0);
     }
 }
