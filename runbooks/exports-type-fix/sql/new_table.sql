@@ -1,5 +1,5 @@
--- The table with the right types, its indexes and keys. Empty and unused, so nobody waits for it; keys of an empty table are
--- proven at once. The names are those of the end: the live table's own get the suffix "_old" in the swap. Until then "_new".
+-- The table with the right types, its indexes and keys. Empty and unused, so nobody waits for it; its keys keep writers of users
+-- and projects out for the moment in which they are made, and are proven at once. The names are those of the end: the live table's own get the suffix "_old" in the swap. Until then "_new".
 
 create table public."bazaar-vid_exports_new" (
   id                  uuid default gen_random_uuid() not null,

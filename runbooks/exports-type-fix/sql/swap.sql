@@ -6,29 +6,18 @@ lock table public."bazaar-vid_exports" in access exclusive mode;
 
 -- 1. Late writes: new rows, changed rows, deleted rows
 
+-- First goes whatever is not as it is now, so that no row stands in the way of another that took over its render_id.
 delete from public."bazaar-vid_exports_new" as n
-where not exists (select from public."bazaar-vid_exports" as e where e.id::uuid = n.id);
+where not exists (select from public."bazaar-vid_exports" as e where e.id::uuid = n.id and to_jsonb(e) = to_jsonb(n));
 
-insert into public."bazaar-vid_exports_new" as n
+insert into public."bazaar-vid_exports_new"
   (id, user_id, project_id, render_id, status, progress, format, quality, output_url, file_size, duration, error, metadata,
    download_count, last_downloaded_at, created_at, completed_at)
 select e.id::uuid, e.user_id::character varying(255), e.project_id::uuid, e.render_id, e.status, e.progress, e.format, e.quality,
        e.output_url, e.file_size, e.duration, e.error, e.metadata, e.download_count, e.last_downloaded_at, e.created_at,
        e.completed_at
 from public."bazaar-vid_exports" as e
-left join public."bazaar-vid_exports_new" as c on c.id = e.id::uuid
-where c.id is null
-   or (c.user_id, c.project_id, c.render_id, c.status, c.progress, c.format, c.quality, c.output_url, c.file_size, c.duration,
-       c.error, c.metadata, c.download_count, c.last_downloaded_at, c.created_at, c.completed_at)
-      is distinct from
-      (e.user_id::character varying(255), e.project_id::uuid, e.render_id, e.status, e.progress, e.format, e.quality, e.output_url,
-       e.file_size, e.duration, e.error, e.metadata, e.download_count, e.last_downloaded_at, e.created_at, e.completed_at)
-on conflict (id) do update set
-  user_id = excluded.user_id, project_id = excluded.project_id, render_id = excluded.render_id, status = excluded.status,
-  progress = excluded.progress, format = excluded.format, quality = excluded.quality, output_url = excluded.output_url,
-  file_size = excluded.file_size, duration = excluded.duration, error = excluded.error, metadata = excluded.metadata,
-  download_count = excluded.download_count, last_downloaded_at = excluded.last_downloaded_at,
-  created_at = excluded.created_at, completed_at = excluded.completed_at;
+where not exists (select from public."bazaar-vid_exports_new" as n where n.id = e.id::uuid);
 
 -- 2. Nothing lost: as many rows, and each one the same
 
@@ -43,7 +32,7 @@ begin
   select count(*) into other
   from public."bazaar-vid_exports" as e
   join public."bazaar-vid_exports_new" as n on n.id = e.id::uuid
-  where to_jsonb(n) is distinct from to_jsonb(e) || jsonb_build_object('id', e.id::uuid, 'project_id', e.project_id::uuid);
+  where to_jsonb(n) is distinct from to_jsonb(e);
   if before <> after or other <> 0 then
     raise exception 'the copy is not the same: % rows, then % rows, % of them differ', before, after, other
       using hint = 'nothing has changed; look for the rows, then retry';
@@ -67,6 +56,16 @@ begin
     where c.oid = 'public."bazaar-vid_exports"'::regclass
   loop
     execute format('grant %s on public."bazaar-vid_exports_new" to %s%s', one.privilege_type, one.grantee,
+                   case when one.is_grantable then ' with grant option' else '' end);
+  end loop;
+  for one in
+    select a.privilege_type, a.is_grantable, c.attname,
+           case when a.grantee = 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end as grantee
+    from pg_catalog.pg_attribute as c
+    cross join lateral pg_catalog.aclexplode(c.attacl) as a
+    where c.attrelid = 'public."bazaar-vid_exports"'::regclass and c.attnum > 0 and not c.attisdropped
+  loop
+    execute format('grant %s (%I) on public."bazaar-vid_exports_new" to %s%s', one.privilege_type, one.attname, one.grantee,
                    case when one.is_grantable then ' with grant option' else '' end);
   end loop;
 end

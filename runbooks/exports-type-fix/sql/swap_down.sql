@@ -9,7 +9,7 @@ begin
      or exists (select from public."bazaar-vid_exports" as n
                 left join public."bazaar-vid_exports_old" as e on e.id = n.id::text
                 where e.id is null
-                   or to_jsonb(n) is distinct from to_jsonb(e) || jsonb_build_object('id', e.id::uuid, 'project_id', e.project_id::uuid))
+                   or to_jsonb(n) is distinct from to_jsonb(e))
   then
     raise exception 'the old table has not followed the new one'
       using hint = 'nothing has changed; compare both tables before you go back';
