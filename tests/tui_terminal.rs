@@ -23,7 +23,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 /// Which part the child plays.
 const CHILD: &str = "GONOGO_TEST_SCREEN";
 /// Far beyond what any machine needs; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn book() -> Runbook {
     let select = "select 42".to_owned();
