@@ -76,6 +76,11 @@ impl Facts {
     pub fn is_timed(&self) -> bool {
         self.ms > 0 || self.recovered.is_none()
     }
+
+    /// True for a batch that found no row to write, in all its attempts.
+    pub fn is_empty_batch(&self) -> bool {
+        self.batches.is_some() && self.affected == Some(0)
+    }
 }
 
 /// Keeps a JSON null (an SQL NULL) apart from an absent value.

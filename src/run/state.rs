@@ -168,6 +168,8 @@ impl StepRun {
     /// True where it did, or may have done, something that a rollback must take back.
     pub fn has_effect(&self) -> bool {
         match (&self.status, &self.forward) {
+            // Its checkpoint counts the rows of all attempts: to take back none would take back others'.
+            (StepStatus::Done, Some(Outcome::Done { facts, .. })) if facts.is_empty_batch() => false,
             (StepStatus::Done | StepStatus::UndoFailed, _) => true,
             // A later attempt that could not even begin changes nothing about what an earlier one did.
             (StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped, _) if self.migrated => true,

@@ -411,7 +411,7 @@ impl Walk<'_> {
     }
 
     fn effect(&self) -> Effect {
-        if self.at.n > 0 { Effect::Possible } else { Effect::None }
+        if self.at.rows > 0 { Effect::Possible } else { Effect::None }
     }
 
     fn arrived(&self, left: Option<i64>, judge: &Judge) -> Outcome {

@@ -267,6 +267,10 @@ impl Held {
     async fn enrol(&mut self, target: &Postgres, claim: &Claim<'_>) -> Result<(Proof, Option<u64>), Refusal> {
         let weaker = |why: &str| Ok((Proof::Weaker { why: why.to_owned() }, None));
         if target.ledger == LedgerUse::Never {
+            // Nothing is written into it; whose database it is, it says all the same, where this role may read that.
+            if matches!(target.ledger_state().await, Ok(LedgerState::Ready { .. })) {
+                owner::nobody_else(&mut self.conn, claim, target.concurrent).await?;
+            }
             return weaker("the runbook wants no ledger here");
         }
         let unread = |problem: Problem| failed("the ledger could not be asked", &problem);

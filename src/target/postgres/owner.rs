@@ -52,6 +52,20 @@ pub(super) async fn take(conn: &mut PgConnection, claim: &Claim<'_>, concurrent:
     Ok(u64::try_from(epoch).unwrap_or(0))
 }
 
+/// Refuses where another run has the database, for a run that writes no row of its own.
+pub(super) async fn nobody_else(conn: &mut PgConnection, claim: &Claim<'_>, concurrent: bool) -> Result<(), Refusal> {
+    if concurrent || claim.take_over {
+        return Ok(());
+    }
+    // A role that may not read it is none that the ledger speaks to.
+    let others = others(conn, claim.run).await.unwrap_or_default();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let owner = others.iter().map(|other| other.words.as_str()).collect::<Vec<_>>().join("; ");
+    Err(Refusal::Owned { owner })
+}
+
 /// Notes that the run is over, if it is still ours.
 pub(super) async fn end(conn: &mut PgConnection, run: &str, epoch: u64) -> Result<(), sqlx::Error> {
     let sql = "update gonogo.run set ended = clock_timestamp() where run = $1 and epoch = $2 and ended is null";

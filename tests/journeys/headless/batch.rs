@@ -160,6 +160,25 @@ async fn a_retry_goes_on_where_the_failure_was() {
     assert_eq!(started(&entries(&folder).await), ["fill", "fill (attempt 2)"]);
 }
 
+/// What found no row to write is not taken back: its undo would take what is others'.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_wrote_nothing_is_not_undone() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    cluster.psql(&db, "update t set n = 1");
+    let text = fill("undo = { sql = \"update t set n = 0\" }\nexpect = \"affected > 0\"\non_fail = \"rollback\"\n");
+    desk.write("runbook.toml", &text.replace("set = \"n = n + 1\"", "set = \"n = 1\", where = \"n = 0\""));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(5);
+    assert!(ran.out.contains("ROLLBACK begins, 0 steps"), "{}", ran.out);
+    // The same where it is no failure, and a later step rolls back.
+    std::fs::remove_dir_all(desk.journal()).unwrap();
+    let no = "[[phase.step]]\nid = \"no\"\nsql = \"select 1\"\nexpect = \"value == 2\"\non_fail = \"rollback\"\n";
+    let text = fill(&format!("undo = {{ sql = \"update t set n = 0\" }}\n{no}"));
+    desk.write("runbook.toml", &text.replace("set = \"n = n + 1\"", "set = \"n = 1\", where = \"n = 0\""));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(5);
+    assert!(ran.out.contains("fill      done") && ran.out.contains("ROLLBACK begins, 0 steps"), "{}", ran.out);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+}
+
 /// Without its server nobody knows how far it is: it stands in doubt, and goes on by itself once the server is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_doubt_while_the_server_is_away() {

@@ -89,6 +89,12 @@ fn a_run_that_died_keeps_its_database_until_somebody_takes_it_over() {
         "{}",
         refused.out
     );
+    // Nor does one pass by that wants no ledger of its own.
+    let never = desk().with("DB", cluster.url(&db));
+    never.write("runbook.toml", &book(ACTS).replace("url = ", "ledger = \"never\", url = "));
+    let refused = never.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4);
+    assert!(matches!(&held(&refused)[0], HoldCause::Owned { owner, .. } if owner.contains("has not ended")));
+    assert_eq!(cluster.psql(&db, "select count(*) from done"), "0");
     let wrong = two.run(&with(&["resume", "last", "--take-over", "nosuch"], &HEADLESS)).exits(6);
     assert!(wrong.out.contains("is not the name of the target's database"), "{}", wrong.out);
     let taken = two.run(&with(&["resume", "last", "--take-over", &db], &HEADLESS)).exits(0);
