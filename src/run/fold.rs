@@ -231,6 +231,7 @@ impl RunState {
                 let step = self.steps.entry(attempt.step.clone()).or_default();
                 step.output.push(chunk);
                 if let Chunk::Judged { xid, ledger, facts, verdict } = chunk {
+                    step.wrote |= xid.is_some() && attempt.direction == Direction::Forward;
                     step.judged = Some(Judged {
                         xid: xid.clone(),
                         ledger: *ledger,

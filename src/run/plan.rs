@@ -39,6 +39,11 @@ impl WayBack {
     }
 }
 
+/// True where a function that the step's SQL calls has written.
+pub fn wrote(state: &RunState, id: &StepId) -> bool {
+    state.steps.get(id).is_some_and(|run| run.wrote)
+}
+
 /// The way back from where the run stands: every step with an effect, last completed first.
 pub fn way_back(book: &Runbook, state: &RunState) -> WayBack {
     let mut way = WayBack::default();
@@ -57,7 +62,7 @@ pub fn way_back(book: &Runbook, state: &RunState) -> WayBack {
         match &step.undo {
             Undo::By(_) => way.undo.push(id.clone()),
             Undo::Irreversible => way.irreversible.push(id.clone()),
-            Undo::Unsaid if step.changes() => way.without.push(id.clone()),
+            Undo::Unsaid if step.changes() || wrote(state, id) => way.without.push(id.clone()),
             Undo::Unsaid | Undo::NotNeeded => {}
         }
     }

@@ -146,6 +146,8 @@ pub struct StepRun {
     pub output: OutputLog,
     /// Its COMMIT was about to be sent.
     pub judged: Option<Judged>,
+    /// The server gave its transaction a number: it wrote, whatever its words say.
+    pub wrote: bool,
     /// Its first statement outside of a transaction was about to be sent.
     pub probed: Option<Probed>,
     /// The versions that were pending when a step of migration files first began; none: it never did, or was taken back.

@@ -2,6 +2,7 @@
 
 use super::super::model::Model;
 use crate::run::describe::duration;
+use crate::run::plan;
 use crate::runbook::{RollbackPlan, Step, StepId, Undo};
 
 /// How one done step would be taken back.
@@ -50,7 +51,7 @@ fn line<'a>(model: &Model, step: &'a Step) -> Line<'a> {
         Undo::By(_) => Way::Undo,
         Undo::NotNeeded => Way::NotNeeded,
         Undo::Irreversible => Way::Irreversible,
-        Undo::Unsaid if !step.changes() => Way::NotNeeded,
+        Undo::Unsaid if !step.changes() && !plan::wrote(&model.state, &step.id) => Way::NotNeeded,
         Undo::Unsaid => Way::Unsaid,
     };
     let ms = match &step.undo {

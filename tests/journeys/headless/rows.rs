@@ -95,3 +95,23 @@ async fn what_writes_too_much_is_taken_back() {
     desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
     assert_eq!(cluster.psql(&db, "select sum(n) from t"), "700");
 }
+
+/// Its words only read; the function that it calls does not.
+#[test]
+fn what_a_function_wrote_is_not_forgotten_by_a_rollback() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(
+        &db,
+        "create table t (id int); insert into t values (1), (2); \
+         create function purge() returns bigint language sql as 'with d as (delete from t returning 1) select count(*) from d'",
+    );
+    let no = "[[phase.step]]\nid = \"no\"\nsql = \"select 1\"\nexpect = \"value == 2\"\non_fail = \"rollback\"\n";
+    let steps = format!("[[phase.step]]\nid = \"purge\"\nsql = \"select purge()\"\nexpect = \"value == 2\"\n{no}");
+    desk.write("runbook.toml", &book(&steps));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    assert!(ran.out.contains("purge names no undo"), "{}", ran.out);
+    // One that says so goes ahead.
+    std::fs::remove_dir_all(desk.journal()).unwrap();
+    desk.write("runbook.toml", &book(&steps.replace("value == 2\"\n[", "value == 0\"\nundo = \"none needed\"\n[")));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(5);
+}
