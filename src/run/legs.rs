@@ -5,7 +5,7 @@ use super::clean;
 use super::inventory::{self, Change};
 use super::state::RunState;
 
-/// Differences that are named.
+/// Kinds of differences that are named.
 const NAMED: usize = 5;
 
 /// In words; none where no snapshot was taken in both legs.
@@ -31,13 +31,24 @@ pub fn compared(state: &RunState) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
+/// By kind, what is made of others first: `+ schema audit, + 6 tables`.
 fn named(changes: &[Change]) -> String {
-    let first = changes.iter().take(NAMED).map(|one| {
-        let name = clean::line(&one.name, 80);
-        format!("{} {} {name}", one.sign(), clean::line(&one.kind, 40))
-    });
-    let first: Vec<String> = first.collect();
-    let more = changes.len().saturating_sub(NAMED);
-    let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let mut groups: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for one in changes {
+        match groups.iter_mut().find(|(sign, kind, _)| *sign == one.sign() && *kind == one.kind) {
+            Some((_, _, names)) => names.push(&one.name),
+            None => groups.push((one.sign(), &one.kind, vec![&one.name])),
+        }
+    }
+    groups.sort_by_key(|(_, kind, _)| !["schema", "table"].contains(kind));
+    let group = |(sign, kind, names): &(&str, &str, Vec<&str>)| {
+        let kind = clean::line(kind, 40);
+        match names.as_slice() {
+            [name] => format!("{sign} {kind} {}", clean::line(name, 80)),
+            names => format!("{sign} {} × {kind}", names.len()),
+        }
+    };
+    let first: Vec<String> = groups.iter().take(NAMED).map(group).collect();
+    let rest = if groups.len() > NAMED { ", and more" } else { "" };
     format!("{}{rest}", first.join(", "))
 }
