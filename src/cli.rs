@@ -219,6 +219,15 @@ pub struct ResumeArgs {
     /// With --headless: try the step that failed once more, and go on if it is done then
     #[arg(long, requires = "headless")]
     pub retry: bool,
+    /// With --headless: go back, for this reason, by the undo of every step or by the plan of --plan
+    #[arg(long, value_name = "REASON", requires = "headless", conflicts_with = "retry")]
+    pub roll_back: Option<String>,
+    /// The rollback plan of the runbook by which --roll-back goes
+    #[arg(long, value_name = "NAME", requires = "roll_back")]
+    pub plan: Option<String>,
+    /// With --headless: end the run where it stands, for this reason; nothing is taken back
+    #[arg(long, value_name = "REASON", requires = "headless", conflicts_with_all = ["retry", "roll_back"])]
+    pub give_up: Option<String>,
     #[command(flatten)]
     pub headless: Headless,
     #[command(flatten)]

@@ -165,6 +165,15 @@ impl Pilot {
             return;
         }
         let takes_up = self.takes_up(state);
+        if self.refused.is_none() && self.answers.word.is_some() {
+            // Its targets are to hear of the end too.
+            if plan::targets_answered(&self.book, state)
+                && let Some(verb) = self.answers.word.take()
+            {
+                self.command(state, verb).await;
+            }
+            return;
+        }
         let retries = self.retries(state);
         if retries.is_some() && self.refused.is_none() && !plan::targets_answered(&self.book, state) {
             return;
@@ -183,6 +192,10 @@ impl Pilot {
                 Move::Stuck(what) => CommandVerb::Quit { reason: what },
             },
         };
+        self.command(state, verb).await;
+    }
+
+    async fn command(&mut self, state: &RunState, verb: CommandVerb) {
         self.asked = state.seq;
         self.waits = true;
         let command = Command { by: self.by.clone(), seen: state.seq, verb };

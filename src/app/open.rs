@@ -9,9 +9,9 @@ use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, RunDir, Writer};
 use crate::link::Client;
-use crate::run::Event;
 use crate::run::autopilot::Answers;
 use crate::run::event::{FORMAT, Mode, Opened};
+use crate::run::{CommandVerb, Event};
 use crate::runbook::{self, Runbook};
 
 /// A run to be opened.
@@ -71,7 +71,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
             format!("run {} has ended ({reason}); there is nothing to resume", dir.id()),
         ));
     }
-    let answers = Answers { retry: args.retry, ..headless::answers(&args.headless)? };
+    let answers = Answers { retry: args.retry, word: word(&args), ..headless::answers(&args.headless)? };
     if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
         if args.headless.headless {
             return Err(Stop::new(
@@ -82,6 +82,12 @@ pub async fn resume(args: ResumeArgs) -> Done {
         return screen::attach_to(&dir, &args.look, true).await;
     }
     go(&dir, &args.headless, answers, &args.look, &args.place).await
+}
+
+/// What is said first of all of a held run.
+fn word(args: &ResumeArgs) -> Option<CommandVerb> {
+    let back = args.roll_back.clone().map(|reason| CommandVerb::Rollback { plan: args.plan.clone(), reason });
+    back.or_else(|| args.give_up.clone().map(|reason| CommandVerb::Abandon { reason }))
 }
 
 /// The folder of runs as it must be named again; none where it is the usual one, or the environment's.

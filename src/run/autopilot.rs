@@ -21,6 +21,9 @@ pub struct Answers {
     /// `--retry`: the step that a run stands held for is tried once more.
     #[serde(skip)]
     pub retry: bool,
+    /// `--roll-back`, `--give-up`: what a person says first of all of a run that stands held.
+    #[serde(skip)]
+    pub word: Option<CommandVerb>,
     /// Step id: question: answer.
     pub answers: BTreeMap<String, BTreeMap<String, String>>,
     /// Step id: role: `go` or `no-go: reason`.

@@ -290,3 +290,30 @@ fn what_was_rehearsed_is_told_before_production() {
     desk.write("runbook.toml", &text("create table t (a, b)"));
     assert_eq!(rehearsed().unwrap().changed_steps, ["create"]);
 }
+
+/// Without a screen too a held run is ended, or taken back: its database is free then.
+#[test]
+fn a_held_run_is_ended_without_a_screen() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, "create table t (id int)");
+    let steps = "[[phase.step]]\nid = \"act\"\nsql = \"insert into t values (1)\"\nundo = { sql = \"delete from t\" }\n\
+                 [[phase.step]]\nid = \"no\"\nsql = \"select 1\"\nexpect = \"value == 2\"\n\
+                 [[rollback]]\nid = \"other\"\n[[rollback.step]]\nsql = \"insert into t values (7)\"\n";
+    desk.write("runbook.toml", &book(steps).replace("url = ", "ledger = \"create\", url = "));
+    let open = "select count(*) from gonogo.run where ended is null";
+    for (args, code, rows, words) in [
+        (vec!["--give-up", "the office burns"], 1, "1", "given up by"),
+        (vec!["--roll-back", "users complain"], 5, "", "users complain"),
+        (vec!["--roll-back", "users complain", "--plan", "other"], 5, "1,7", "users complain"),
+    ] {
+        cluster.psql(&db, "truncate t");
+        desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+        assert_eq!(cluster.psql(&db, open), "1");
+        desk.run(&[vec!["resume", "last", "--headless", "--yes"], args].concat()).exits(code).says(words);
+        assert_eq!(cluster.psql(&db, "select string_agg(id::text, ',' order by id) from t"), rows);
+        assert_eq!(cluster.psql(&db, open), "0");
+    }
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    desk.run(&["resume", "last", "--headless", "--roll-back", "why", "--plan", "nosuch"]).exits(4).says("nosuch");
+    desk.run(&["resume", "last", "--roll-back", "why"]).exits(2);
+}
