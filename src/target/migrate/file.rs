@@ -72,7 +72,10 @@ impl Walk<'_> {
             }
             Err(outcome) => {
                 self.say(turn, file, part, FileState::Failed, ms).await;
-                Ended::Not(placed(outcome, part, asking, &texts))
+                // Without a mark the table looks as if it had never begun, and the next attempt would do all of it again.
+                let unmarked = !part.transaction && texts.begin.is_empty() && !is_harmless(&outcome);
+                let outcome = placed(outcome, part, asking, &texts);
+                Ended::Not(if unmarked { in_doubt(outcome, order.table()) } else { outcome })
             }
         }
     }
@@ -154,26 +157,24 @@ impl Walk<'_> {
     async fn alone(&self, texts: &Texts) -> Result<Facts, Outcome> {
         self.send("its mark in the bookkeeping", texts.begin.clone()).await?;
         failpoint::hit("target.migrate.marked");
-        let facts = match texts.own.is_empty() {
-            true => Ok(Facts::default()),
-            false => self.sent(&texts.own, texts.own.len(), false).await,
-        };
-        match facts {
-            Ok(facts) => {
-                failpoint::hit("target.migrate.alone");
-                self.verified(texts).await?;
-                match self.send("its row in the bookkeeping", texts.finish.clone()).await {
-                    Ok(()) => Ok(facts),
-                    Err(outcome) => Err(unrecorded(outcome)),
-                }
-            }
-            Err(outcome) => {
-                if is_harmless(&outcome) && !texts.begin.is_empty() {
-                    self.send("its mark in the bookkeeping", texts.unbegin.clone()).await?;
-                }
+        match self.between_marks(texts).await {
+            Err(outcome) if is_harmless(&outcome) && !texts.begin.is_empty() => {
+                self.send("its mark in the bookkeeping", texts.unbegin.clone()).await?;
                 Err(outcome)
             }
+            ended => ended,
         }
+    }
+
+    async fn between_marks(&self, texts: &Texts) -> Result<Facts, Outcome> {
+        let facts = match texts.own.is_empty() {
+            true => Facts::default(),
+            false => self.sent(&texts.own, texts.own.len(), false).await?,
+        };
+        failpoint::hit("target.migrate.alone");
+        self.verified(texts).await?;
+        self.send("its row in the bookkeeping", texts.finish.clone()).await.map_err(unrecorded)?;
+        Ok(facts)
     }
 
     async fn sent(&self, statements: &[Statement], own: usize, transaction: bool) -> Result<Facts, Outcome> {
@@ -214,6 +215,21 @@ fn is_harmless(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.effect == Effect::None,
         _ => false,
+    }
+}
+
+/// What only the journal knows to be begun: nobody but a person tells how much of it is there.
+fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
+    let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = outcome else { return outcome };
+    let Fault { summary, detail, safe, hint, place, .. } = *fault;
+    let words = [Some(format!("{place}: {summary}")), detail, Some(safe), hint];
+    let words: Vec<String> = words.into_iter().flatten().filter(|words| !words.is_empty()).collect();
+    Outcome::Unknown {
+        known: format!(
+            "{}. It was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, \
+             complete it or clear it away, and tell the tool",
+            words.join("; ")
+        ),
     }
 }
 
