@@ -20,7 +20,7 @@ use super::{Kind, SqlJob, Target, TargetError, Witness, postgres, sqlite};
 use crate::failpoint;
 use crate::run::event::Statement;
 use crate::run::facts::Effect;
-use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, plan};
+use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, part, plan};
 use crate::run::{Chunk, Facts, Fault, Judge, MigrationOrder, Outcome, words as run_words};
 use crate::runbook::migrations::{Migrations, Way};
 use crate::runbook::sql::Dialect;
@@ -76,6 +76,14 @@ impl Keeper {
         match self {
             Self::Postgres(keeper) => keeper.lock(order, watch).await,
             // A file is locked by whoever writes to it.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Before a file outside of a transaction: nobody waits for the lock that this session holds. An error: who does.
+    async fn alone(&mut self, order: &MigrationOrder) -> Result<(), Problem> {
+        match self {
+            Self::Postgres(keeper) => keeper.alone(order).await,
             Self::Sqlite(_) => Ok(()),
         }
     }
@@ -227,9 +235,8 @@ impl Walk<'_> {
             if let Some(cause) = self.watch.cause() {
                 return self.failed(Fault::new(cause.words()), &turns[..at]);
             }
-            // Another migrator may be at work from the moment on in which the lock is lost.
-            if let Err(problem) = keeper.rows("select 1").await {
-                return self.failed(problem.fault(None, Effect::None, ""), &turns[..at]);
+            if let Err(fault) = self.undisturbed(keeper, *n).await {
+                return self.failed(fault, &turns[..at]);
             }
             let turn = Turn { index: *n, n: at + 1, of };
             match self.file(&turn).await {
@@ -242,6 +249,18 @@ impl Walk<'_> {
             }
         }
         self.judged(judge, &turns)
+    }
+
+    /// The lock is still ours: another migrator may be at work from the moment on in which it is lost. And nobody is in the
+    /// way of a file that runs by itself.
+    async fn undisturbed(&self, keeper: &mut Keeper, n: usize) -> Result<(), Fault> {
+        let order = self.job.order;
+        let fault = |problem: Problem| problem.fault(None, Effect::None, "");
+        keeper.rows("select 1").await.map_err(fault)?;
+        let part = self.job.migrations.files.get(n).and_then(|file| part(file, order.way));
+        let Some(part) = part.filter(|part| !part.transaction) else { return Ok(()) };
+        let place = |fault: Fault| Fault { place: part.path.clone(), ..fault };
+        keeper.alone(order).await.map_err(|problem| place(fault(problem)))
     }
 
     fn plan(&self) -> Result<Plan, Refused> {
