@@ -17,10 +17,12 @@ use crate::run::Facts;
 use crate::run::dump::{Known, Record, RestoreOrder, TableRows};
 use crate::run::facts::FileFact;
 use crate::runbook::dump::DumpFormat;
-use crate::target::desk::{self, Server};
+use crate::target::desk::{self, DeskError, Server};
 
 /// How often somebody who is in the way is looked for.
 const LOOK: Duration = Duration::from_millis(500);
+/// SQLite's result code, without its extensions, where somebody else has the lock.
+const SQLITE_BUSY: i32 = 5;
 const UNREAD: &str = "the archive cannot be read";
 
 pub async fn run(desk: &Desk<'_>, order: &RestoreOrder) -> Result<(), Failure> {
@@ -75,13 +77,25 @@ async fn sqlite(desk: &Desk<'_>, order: &RestoreOrder, database: &str) -> Result
     }
     let facts = facts(&replaced.tables, file);
     desk.record(&Record::Finishing { xid: None, facts: facts.clone() })?;
-    if let Err(error) = replaced.commit().await {
-        // A file's COMMIT that is refused did nothing.
-        let fault = Box::new(Failure::from(error).fault(super::NOTHING_COMMITTED));
-        desk.record(&Record::Failed { fault: fault.clone() })?;
-        return Err(Failure::said(fault.summary, ""));
+    match replaced.commit().await.map_err(uncommitted) {
+        Ok(()) => desk.record(&Record::Done { facts }),
+        Err(open @ Failure::Open(_)) => Err(open),
+        Err(failure) => {
+            let fault = Box::new(failure.fault(super::NOTHING_COMMITTED));
+            desk.record(&Record::Failed { fault: fault.clone() })?;
+            Err(Failure::said(fault.summary, ""))
+        }
     }
-    desk.record(&Record::Done { facts })
+}
+
+/// A file's COMMIT that came back with an error. Only one that could not get its lock has certainly done nothing: after an
+/// error of the disk the next to open the file may find all of it.
+fn uncommitted(error: DeskError) -> Failure {
+    let code = error.code.as_deref().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(SQLITE_BUSY) => error.into(),
+        _ => Failure::Open(format!("COMMIT was sent, and then: {error}")),
+    }
 }
 
 /// What makes the restore impossible, before anything is begun.
@@ -342,4 +356,24 @@ async fn ready(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<(Vec<TableRo
         }
     }
     Err(ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes as SQLite extends them: of a lock, of the disk, of a full one, of damage; and an error without any.
+    #[test]
+    fn only_a_lock_that_was_not_had_proves_that_nothing_was_committed() {
+        let of = |code: Option<&str>| {
+            let code = code.map(str::to_owned);
+            uncommitted(DeskError { what: "the copy".to_owned(), why: "words".to_owned(), code })
+        };
+        for busy in ["5", "261", "517", "773"] {
+            assert!(matches!(of(Some(busy)), Failure::Desk(_)), "{busy}");
+        }
+        for open in [Some("6"), Some("10"), Some("1034"), Some("13"), Some("11"), None] {
+            assert!(matches!(of(open), Failure::Open(_)), "{open:?}");
+        }
+    }
 }
