@@ -159,8 +159,10 @@ impl Walk<'_> {
         failpoint::hit("target.migrate.marked");
         match self.between_marks(texts).await {
             Err(outcome) if is_harmless(&outcome) && !texts.begin.is_empty() => {
-                self.send("its mark in the bookkeeping", texts.unbegin.clone()).await?;
-                Err(outcome)
+                match self.send("its mark in the bookkeeping", texts.unbegin.clone()).await {
+                    Ok(()) => Err(outcome),
+                    Err(left) => Err(still_marked(outcome, &left)),
+                }
             }
             ended => ended,
         }
@@ -233,6 +235,25 @@ fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
     }
 }
 
+/// Nothing of the file is there, and the tool calls the database dirty all the same.
+fn still_marked(outcome: Outcome, left: &Outcome) -> Outcome {
+    let words = match left {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.summary.as_str(),
+        Outcome::Unknown { known } => known,
+        Outcome::Done { .. } => "",
+    };
+    let change = |fault: Box<Fault>| {
+        let words = format!("the mark in the tool's table may be left: {words}");
+        let detail = Some([fault.detail.clone(), Some(words)].into_iter().flatten().collect::<Vec<_>>().join("; "));
+        Box::new(Fault { detail, ..*fault })
+    };
+    match outcome {
+        Outcome::Failed { fault, facts, verdict } => Outcome::Failed { fault: change(fault), facts, verdict },
+        Outcome::Broke { fault } => Outcome::Broke { fault: change(fault) },
+        other => other,
+    }
+}
+
 /// All its statements are done, and the tool does not know it.
 fn unrecorded(outcome: Outcome) -> Outcome {
     match outcome {
@@ -280,5 +301,22 @@ fn placed(outcome: Outcome, part: &Part, asking: Option<&Part>, texts: &Texts) -
         Outcome::Broke { fault } => Outcome::Broke { fault: Box::new(change(*fault)) },
         Outcome::Unknown { known } => Outcome::Unknown { known: format!("{}: {known}", part.path) },
         done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the file did wrong is what counts; that its mark could not be taken away is told beside it.
+    #[test]
+    fn a_mark_that_stays_does_not_hide_why() {
+        let fault = Fault { detail: Some("line 3".to_owned()), ..Fault::new("no such table") };
+        let outcome = words::failed(fault, None);
+        let ended = still_marked(outcome, &Outcome::Unknown { known: "the connection was lost".to_owned() });
+        let Outcome::Failed { fault, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!(fault.summary, "no such table");
+        let detail = "line 3; the mark in the tool's table may be left: the connection was lost";
+        assert_eq!(fault.detail.as_deref(), Some(detail));
     }
 }
