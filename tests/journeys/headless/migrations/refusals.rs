@@ -146,13 +146,16 @@ fn while_the_tool_itself_is_at_work() {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let held = format!(
-            "select count(*) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"
+        // In this database: runs beside this one have the same key in theirs.
+        let locks = format!(
+            "from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key} \
+             and database = (select oid from pg_database where datname = current_database())"
         );
+        let held = format!("select count(*) {locks}");
         cluster.until(&db, &held, "1");
         refused(&desk, &["another migrator is at work: pid", &format!("holds the lock of {tool}")]);
         assert_eq!(tables(cluster, &db), [""; 0]);
-        cluster.psql(&db, &format!("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = {key}"));
+        cluster.psql(&db, &format!("select pg_terminate_backend(pid) {locks}"));
         other.wait().unwrap();
         cluster.until(&db, &held, "0");
         desk.run(&RUN).exits(0);
@@ -183,7 +186,8 @@ fn while_the_tool_waits_for_its_turn() {
     cluster.until(&db, waits, "2");
     drop(sitter);
     let ran = running.end().exits(4);
-    for words in ["(prisma itself, active) waits for the lock of prisma", "20240105000000_index", "stop it, then retry"] {
+    for words in ["(prisma itself, active) waits for the lock of prisma", "20240105000000_index", "stop it, then retry"]
+    {
         assert!(ran.out.contains(words), "{words}\n{}", ran.out);
     }
     assert_eq!(cluster.psql(&db, "select to_regclass('i1') is null"), "t");
