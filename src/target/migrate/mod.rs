@@ -157,13 +157,16 @@ impl Target {
             Err(problem) => return words::broke(problem.fault(None, Effect::None, NOTHING_SENT)),
         };
         let book = Book::new(job.order, self.dialect());
-        let book = match keeper.schema(job.order).await {
-            Ok(Some(schema)) => book.within(&schema),
-            Ok(None) => book,
+        let schema = match keeper.schema(job.order).await {
+            Ok(schema) => schema,
             Err(problem) => {
                 keeper.close().await;
                 return words::broke(problem.fault(None, Effect::None, NOTHING_SENT));
             }
+        };
+        let book = match &schema {
+            Some(schema) => book.within(schema),
+            None => book,
         };
         let walk = Walk {
             target: self,
@@ -173,6 +176,7 @@ impl Target {
             watch: &watch,
             started: Instant::now(),
             book: &book,
+            schema,
             rows: None,
             facts: Facts::default(),
             ms: BTreeMap::new(),
@@ -192,6 +196,8 @@ struct Walk<'a> {
     watch: &'a Watch,
     started: Instant,
     book: &'a Book<'a>,
+    /// Where its table is.
+    schema: Option<String>,
     /// What the tool's table says; none: nobody knows yet.
     rows: Option<Vec<Row>>,
     /// Notices of all files.
@@ -280,7 +286,7 @@ impl Walk<'_> {
     async fn told(&self, turns: &[usize]) -> Result<(), String> {
         let files = turns.iter().filter_map(|n| self.job.order.files.get(*n));
         let versions = files.map(|file| file.version.clone()).collect();
-        self.job.witness.witness(Chunk::Migrating { versions }).await
+        self.job.witness.witness(Chunk::Migrating { versions, schema: self.schema.clone() }).await
     }
 
     async fn notice(&mut self, severity: &str, text: String) {
