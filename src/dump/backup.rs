@@ -44,6 +44,8 @@ pub async fn run(desk: &Desk<'_>, order: &BackupOrder) -> Result<(), Failure> {
     };
     let file_fact = archive::measure(part.clone(), order.file.clone()).await?;
     say(&format!("{} bytes, SHA-256 {}", file_fact.size, file_fact.sha256));
+    // Neither VACUUM INTO nor every pg_dump does so.
+    archive::sync(part.clone()).await?;
     let facts = Box::new(Facts { file: Some(file_fact), ..facts(held) });
     desk.record(&Record::Finishing { xid: None, facts: facts.clone() })?;
     move_in(&part, &file)?;
