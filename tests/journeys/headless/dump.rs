@@ -371,6 +371,9 @@ async fn a_backup_whose_processes_are_all_killed_is_known_not_to_be_there() {
     kill(shim, false);
     kill(worker, true);
     drop(sitter);
+    // What a program of the first attempt may have left, or may still write to.
+    let run = desk.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
+    desk.write(&format!("b.dump.part-{run}.1/toc.dat"), "half of it");
     desk.run(&["resume", "last", "--headless", "--yes"]).exits(0).says("its worker died as well");
     let told = entries(&desk.run_dir()).await;
     assert!(first_fault(&told).safe.contains("the database was only read"));
