@@ -102,6 +102,22 @@ pub async fn measure(path: PathBuf, name: String) -> Result<FileFact, Failure> {
     fact.map_err(Failure::io(what))
 }
 
+/// Makes an archive durable, all files of a folder too: the name that it gets must not outlive its content.
+pub async fn sync(path: PathBuf) -> Result<(), Failure> {
+    let what = format!("{} cannot be made durable", path.display());
+    let syncing = tokio::task::spawn_blocking(move || synced(&path)).await;
+    syncing.unwrap_or_else(|_| Err(io::Error::other("it was broken off"))).map_err(Failure::io(what))
+}
+
+fn synced(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+    }
+    File::open(path)?.sync_all()
+}
+
 fn measured(path: &Path, name: String) -> io::Result<FileFact> {
     if !path.is_dir() {
         let (size, sha256) = digest(path)?;
@@ -145,4 +161,21 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_files_of_an_archive_are_made_durable() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("toc.dat"), "PGDMP").unwrap();
+        sync(temp.path().join("toc.dat")).await.unwrap();
+        sync(temp.path().to_owned()).await.unwrap();
+        // Each of them: one that cannot be had is told.
+        std::os::unix::fs::symlink("nowhere", temp.path().join("1.dat.gz")).unwrap();
+        assert!(sync(temp.path().to_owned()).await.is_err());
+        assert!(sync(temp.path().join("nowhere")).await.is_err());
+    }
 }

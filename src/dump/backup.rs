@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -36,12 +37,15 @@ pub async fn run(desk: &Desk<'_>, order: &BackupOrder) -> Result<(), Failure> {
     make_folder(&file)?;
     absent(&file)?;
     let part = part(desk, order);
-    // What an attempt of this very step has left.
+    // What attempts of this very step have left.
     remove(&part).map_err(Failure::io(format!("{} cannot be removed", part.display())))?;
+    clear_parts(desk, order);
     let held = match desk::sqlite_file(desk.env) {
         Some(database) => sqlite(database, &part, order).await?,
         None => postgres(desk, order, &part).await?,
     };
+    // Neither VACUUM INTO nor every pg_dump does so.
+    archive::sync(part.clone()).await?;
     let file_fact = archive::measure(part.clone(), order.file.clone()).await?;
     say(&format!("{} bytes, SHA-256 {}", file_fact.size, file_fact.sha256));
     let facts = Box::new(Facts { file: Some(file_fact), ..facts(held) });
@@ -52,7 +56,7 @@ pub async fn run(desk: &Desk<'_>, order: &BackupOrder) -> Result<(), Failure> {
 
 /// Takes away what an unfinished backup leaves. What cannot be taken away now is, by the next attempt.
 pub async fn clear(desk: &Desk<'_>, order: &BackupOrder) {
-    let _ = remove(&part(desk, order));
+    clear_parts(desk, order);
     if order.prove == Prove::Restore
         && let Ok(Some(server)) = desk::Desk::of(desk.env)
     {
@@ -207,9 +211,35 @@ fn scratch(desk: &Desk<'_>) -> String {
     short
 }
 
-/// The archive until it is proven.
+/// The archive until it is proven. Each attempt has its own: a program that outlived its worker may still write to that of
+/// an earlier one.
 fn part(desk: &Desk<'_>, order: &BackupOrder) -> PathBuf {
-    PathBuf::from(format!("{}.part-{}", order.file, desk.order.run))
+    PathBuf::from(format!("{}.{}", parts(desk, order), desk.order.attempt))
+}
+
+/// How the names of all of them begin.
+fn parts(desk: &Desk<'_>, order: &BackupOrder) -> String {
+    format!("{}.part-{}", order.file, desk.order.run)
+}
+
+/// Takes away what any attempt has left. What cannot be taken away is in nobody's way.
+fn clear_parts(desk: &Desk<'_>, order: &BackupOrder) {
+    for path in parts_below(&parts(desk, order)) {
+        if let Err(error) = remove(&path) {
+            say(&format!("WARNING: {} cannot be removed: {error}", path.display()));
+        }
+    }
+}
+
+fn parts_below(parts: &str) -> Vec<PathBuf> {
+    let parts = Path::new(parts);
+    let (Some(folder), Some(name)) = (parts.parent(), parts.file_name()) else { return Vec::new() };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let ours = |path: &PathBuf| {
+        let rest = path.file_name().and_then(|found| found.as_bytes().strip_prefix(name.as_bytes()));
+        rest.is_some_and(|rest| rest.first() == Some(&b'.') && rest.iter().skip(1).all(u8::is_ascii_alphanumeric))
+    };
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(ours).collect()
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -324,6 +354,20 @@ mod tests {
 
     fn rows(name: &str, rows: u64) -> TableRows {
         TableRows { name: name.to_owned(), rows }
+    }
+
+    #[test]
+    fn only_parts_of_the_same_run_are_cleared_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = ["b.dump", "b.dump.part-r1.1", "b.dump.part-r1.undo2", "b.dump.part-r12.1", "c.dump.part-r1.1"];
+        for name in all {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("b.dump.part-r1.3")).unwrap();
+        let parts = folder.path().join("b.dump.part-r1").display().to_string();
+        let mut found: Vec<_> = parts_below(&parts).iter().map(|path| path.display().to_string()).collect();
+        found.sort();
+        assert_eq!(found, [".1", ".3", ".undo2"].map(|end| format!("{parts}{end}")));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::interval;
 
@@ -17,10 +17,13 @@ use crate::run::Facts;
 use crate::run::dump::{Known, Record, RestoreOrder, TableRows};
 use crate::run::facts::FileFact;
 use crate::runbook::dump::DumpFormat;
-use crate::target::desk::{self, Server};
+use crate::target::desk::{self, DeskError, Server};
 
 /// How often somebody who is in the way is looked for.
 const LOOK: Duration = Duration::from_millis(500);
+/// SQLite's result code, without its extensions, where somebody else has the lock.
+const SQLITE_BUSY: i32 = 5;
+const UNREAD: &str = "the archive cannot be read";
 
 pub async fn run(desk: &Desk<'_>, order: &RestoreOrder) -> Result<(), Failure> {
     if let Some(database) = desk::sqlite_file(desk.env) {
@@ -42,7 +45,7 @@ pub async fn run(desk: &Desk<'_>, order: &RestoreOrder) -> Result<(), Failure> {
     let loaded = session.load(&server_desk, order, &source).await;
     let (tables, xid) = match loaded {
         Ok(loaded) => loaded,
-        Err(failure) => return Err(session.failed(failure).await),
+        Err(cut) => return Err(session.failed(cut).await),
     };
     if let Some(known) = order.backup.as_ref().filter(|_| order.check_rows) {
         same_rows(known, &tables)?;
@@ -74,13 +77,25 @@ async fn sqlite(desk: &Desk<'_>, order: &RestoreOrder, database: &str) -> Result
     }
     let facts = facts(&replaced.tables, file);
     desk.record(&Record::Finishing { xid: None, facts: facts.clone() })?;
-    if let Err(error) = replaced.commit().await {
-        // A file's COMMIT that is refused did nothing.
-        let fault = Box::new(Failure::from(error).fault(super::NOTHING_COMMITTED));
-        desk.record(&Record::Failed { fault: fault.clone() })?;
-        return Err(Failure::said(fault.summary, ""));
+    match replaced.commit().await.map_err(uncommitted) {
+        Ok(()) => desk.record(&Record::Done { facts }),
+        Err(open @ Failure::Open(_)) => Err(open),
+        Err(failure) => {
+            let fault = Box::new(failure.fault(super::NOTHING_COMMITTED));
+            desk.record(&Record::Failed { fault: fault.clone() })?;
+            Err(Failure::said(fault.summary, ""))
+        }
     }
-    desk.record(&Record::Done { facts })
+}
+
+/// A file's COMMIT that came back with an error. Only one that could not get its lock has certainly done nothing: after an
+/// error of the disk the next to open the file may find all of it.
+fn uncommitted(error: DeskError) -> Failure {
+    let code = error.code.as_deref().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(SQLITE_BUSY) => error.into(),
+        _ => Failure::Open(format!("COMMIT was sent, and then: {error}")),
+    }
 }
 
 /// What makes the restore impossible, before anything is begun.
@@ -175,6 +190,20 @@ fn large_objects() -> Failure {
     )
 }
 
+/// Why a load ended before its time: whoever fell first tells the reason.
+enum Cut {
+    /// `psql`, or the server behind it.
+    Session(Failure),
+    /// Where the SQL comes from.
+    Source(Failure),
+}
+
+impl From<Failure> for Cut {
+    fn from(failure: Failure) -> Self {
+        Self::Session(failure)
+    }
+}
+
 /// A session of `psql` that is fed as the work goes on.
 struct Session {
     psql: process::Running,
@@ -197,22 +226,22 @@ impl Session {
         desk: &desk::Desk,
         order: &RestoreOrder,
         source: &Source<'_>,
-    ) -> Result<(Vec<TableRows>, String), Failure> {
+    ) -> Result<(Vec<TableRows>, String), Cut> {
         self.send(&desk::work_key()).await?;
         self.send(&script::opening(order.lock_timeout_ms)).await?;
         self.locked(desk).await?;
         say("every table is locked; what is there is dropped, the archive is loaded");
         self.send(script::DROPS).await?;
-        let (Some(input), Some(lines)) = (&mut self.input, &mut self.lines) else { return Err(ended()) };
+        let (Some(input), Some(lines)) = (&mut self.input, &mut self.lines) else { return Err(ended().into()) };
         // What the server says meanwhile is read too, so that nobody waits for a full pipe.
         let feeding = async {
             feed(source, input).await?;
             input.write_all(script::CLOSING.as_bytes()).await.map_err(broken)?;
-            input.flush().await.map_err(broken)
+            input.flush().await.map_err(|error| Cut::from(broken(error)))
         };
-        let (fed, read) = tokio::join!(feeding, ready(lines));
-        fed?;
-        read
+        // At the first error: as long as its input is open, psql keeps every table locked, and waits.
+        let read = async { Ok(ready(lines).await?) };
+        tokio::try_join!(feeding, read).map(|((), read)| read)
     }
 
     async fn send(&mut self, sql: &str) -> Result<(), Failure> {
@@ -245,16 +274,18 @@ impl Session {
     }
 
     /// The server's own words where it refused; else what we saw of it.
-    async fn failed(self, failure: Failure) -> Failure {
+    async fn failed(self, cut: Cut) -> Failure {
         let Self { psql, input, .. } = self;
         // Without COMMIT the end of the input is the end of the transaction: all of it is taken back.
         drop(input);
-        match (psql.end().await, failure) {
-            (Err(Failure::Said { summary, detail, .. }), Failure::Said { hint, summary: ours, .. }) => {
+        match (psql.end().await, cut) {
+            // What psql says of half a statement is no reason.
+            (_, Cut::Source(failure)) => failure,
+            (Err(Failure::Said { summary, detail, .. }), Cut::Session(Failure::Said { hint, summary: ours, .. })) => {
                 let detail = detail.or(Some(ours));
                 Failure::Said { summary, detail, hint }
             }
-            (Err(failure), _) | (Ok(()), failure) => failure,
+            (Err(failure), _) | (Ok(()), Cut::Session(failure)) => failure,
         }
     }
 
@@ -285,21 +316,31 @@ fn waited_for(said: &[String]) -> Failure {
 }
 
 /// The archive's SQL, whole: where it is not, nothing that follows is sent.
-async fn feed(source: &Source<'_>, input: &mut ChildStdin) -> Result<(), Failure> {
+async fn feed(source: &Source<'_>, input: &mut ChildStdin) -> Result<(), Cut> {
     if source.format == DumpFormat::Plain {
-        let mut file = tokio::fs::File::open(source.path).await.map_err(Failure::io("the archive cannot be read"))?;
-        return tokio::io::copy(&mut file, input).await.map(|_| ()).map_err(broken);
+        let file = tokio::fs::File::open(source.path).await.map_err(Failure::io(UNREAD)).map_err(Cut::Source)?;
+        return copy(file, input).await;
     }
     let mut args = vec!["-f".to_owned(), "-".to_owned(), "--exclude-schema=gonogo".to_owned()];
     if let Some(list) = &source.list {
         args.push(format!("--use-list={}", list.display()));
     }
     args.push(source.path.display().to_string());
-    let mut reading = process::start(&source.tools.program("pg_restore"), &args, Stdio::null(), Stdio::piped())?;
-    if let Some(mut sql) = reading.child.stdout.take() {
-        tokio::io::copy(&mut sql, input).await.map_err(broken)?;
+    let program = source.tools.program("pg_restore");
+    let mut reading = process::start(&program, &args, Stdio::null(), Stdio::piped()).map_err(Cut::Source)?;
+    if let Some(sql) = reading.child.stdout.take() {
+        copy(sql, input).await?;
     }
-    reading.end().await
+    reading.end().await.map_err(Cut::Source)
+}
+
+/// Passes all of it on. Only a reader that is gone is psql's affair.
+async fn copy(mut from: impl AsyncRead + Unpin, input: &mut ChildStdin) -> Result<(), Cut> {
+    match tokio::io::copy(&mut from, input).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(broken(error).into()),
+        Err(error) => Err(Cut::Source(Failure::Io { what: UNREAD.to_owned(), error })),
+    }
 }
 
 /// Reads until everything is loaded and counted.
@@ -315,4 +356,24 @@ async fn ready(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<(Vec<TableRo
         }
     }
     Err(ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes as SQLite extends them: of a lock, of the disk, of a full one, of damage; and an error without any.
+    #[test]
+    fn only_a_lock_that_was_not_had_proves_that_nothing_was_committed() {
+        let of = |code: Option<&str>| {
+            let code = code.map(str::to_owned);
+            uncommitted(DeskError { what: "the copy".to_owned(), why: "words".to_owned(), code })
+        };
+        for busy in ["5", "261", "517", "773"] {
+            assert!(matches!(of(Some(busy)), Failure::Desk(_)), "{busy}");
+        }
+        for open in [Some("6"), Some("10"), Some("1034"), Some("13"), Some("11"), None] {
+            assert!(matches!(of(open), Failure::Open(_)), "{open:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::child::shim::Place;
 use crate::run::dump::{RECORD, Record, Work, WorkOrder};
 use crate::run::event::{Fingerprint, Resolved};
 use crate::run::facts::{Effect, Judged};
-use crate::run::{Facts, Fault, Judge, Outcome};
+use crate::run::{Direction, Facts, Fault, Judge, Outcome};
 use crate::target::{Key, Past, Resolution};
 
 /// How long the server has to tell what became of a transaction.
@@ -32,9 +32,11 @@ pub fn work(resolved: &Resolved) -> Option<(&str, Work)> {
 /// The order as its worker reads it.
 pub fn order(doors: &Doors, order: &Order, place: &Place, work: Work) -> Result<String, String> {
     let folder = std::path::absolute(place.dir()).map_err(|error| error.to_string())?;
+    let undo = if order.attempt.direction == Direction::Undo { "undo" } else { "" };
     let order = WorkOrder {
         run: doors.run().to_owned(),
         step: order.attempt.step.clone(),
+        attempt: format!("{undo}{}", order.attempt.n),
         folder: folder.display().to_string(),
         work,
     };

@@ -59,6 +59,8 @@ pub struct TableRows {
 pub struct WorkOrder {
     pub run: String,
     pub step: StepId,
+    /// Which attempt of the step it is: `2`, or `undo2`.
+    pub attempt: String,
     /// The attempt's folder (absolute): [`RECORD`] and other private files.
     pub folder: String,
     pub work: Work,

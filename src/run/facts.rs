@@ -151,6 +151,9 @@ pub enum Chunk {
     /// The versions of the migration files whose turn comes in this attempt: journaled before the first is touched.
     Migrating {
         versions: Vec<String>,
+        /// Where the tool's table is, or is made; none: there is no such thing, or its name says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema: Option<String>,
     },
     /// The turn of a migration file came, or is over.
     File(FileTurn),

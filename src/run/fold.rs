@@ -239,7 +239,8 @@ impl RunState {
                         verdict: verdict.clone(),
                     });
                 }
-                if let (Chunk::Migrating { versions }, Direction::Forward) = (chunk, attempt.direction) {
+                if let (Chunk::Migrating { versions, schema }, Direction::Forward) = (chunk, attempt.direction) {
+                    step.migrating_in.clone_from(schema);
                     // A retry goes on where the first attempt began.
                     let known = step.migrating.get_or_insert_default();
                     let new = versions.iter().filter(|version| !known.contains(version)).cloned().collect::<Vec<_>>();

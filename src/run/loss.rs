@@ -11,8 +11,11 @@ use crate::runbook::{Runbook, Step, StepId, Undo, Verb, clean};
 
 /// Tables that are named; of the others only the sum is told.
 const NAMED: usize = 8;
+/// Tables that are kept by name: a journal is no place for thousands.
+const KEPT: usize = 50;
 
-/// By table, the most first: rows inserted, updated or deleted. Err: why it is not known.
+/// By table, the most first: rows inserted, updated or deleted; beyond [`KEPT`] tables the sum of the others, last. Err: why
+/// it is not known.
 pub type Lost = Result<Vec<(String, u64)>, String>;
 
 /// What was last found out of one backup.
@@ -36,6 +39,11 @@ pub fn between(before: &Counters, now: &Counters) -> Lost {
         }
     }
     lost.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let others = lost.split_off(lost.len().min(KEPT));
+    if !others.is_empty() {
+        let sum = others.iter().map(|(_, rows)| rows).sum();
+        lost.push((format!("{} more", words::plural(others.len() as u64, "table")), sum));
+    }
     Ok(lost)
 }
 
@@ -57,10 +65,7 @@ pub fn words_of(lost: &Lost) -> String {
         Ok(tables) => {
             let sum: u64 = tables.iter().map(|(_, rows)| rows).sum();
             let named = tables.iter().take(NAMED).map(|(name, rows)| format!("{} {rows}", clean::line(name, 80)));
-            let more = match tables.len().saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!(", and {more} more"),
-            };
+            let more = if tables.len() > NAMED { ", and others" } else { "" };
             format!("about {} written since: {}{more}", words::plural(sum, "row"), named.collect::<Vec<_>>().join(", "))
         }
     }
@@ -154,6 +159,16 @@ mod tests {
         assert_eq!(lost, Ok(vec![("t4".to_owned(), 8), ("t1".to_owned(), 3)]));
         assert_eq!(words_of(&lost), "about 11 rows written since: t4 8, t1 3");
         assert_eq!(between(&before, &before), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn of_many_tables_those_with_the_most_are_kept_and_the_sum_of_the_others() {
+        let tables: Vec<_> = (1..=1_000).map(|n| (n, u64::from(n), 0, 0)).collect();
+        let lost = between(&counters("a", &[]), &counters("a", &tables)).unwrap();
+        assert_eq!(lost.len(), KEPT + 1);
+        assert_eq!((&lost[0], lost[KEPT].0.as_str()), (&("t1000".to_owned(), 1_000), "950 tables more"));
+        assert_eq!(lost.iter().map(|(_, rows)| rows).sum::<u64>(), 500_500);
+        assert!(words_of(&Ok(lost)).ends_with("t993 993, and others"));
     }
 
     #[test]

@@ -152,6 +152,8 @@ pub struct StepRun {
     pub probed: Option<Probed>,
     /// The versions that were pending when a step of migration files first began; none: it never did, or was taken back.
     pub migrating: Option<Vec<String>>,
+    /// The schema of their tool's table then.
+    pub migrating_in: Option<String>,
     /// An attempt applied, or may have applied, migration files that nobody took back since.
     pub migrated: bool,
     pub cancel_asked: bool,
@@ -186,6 +188,7 @@ impl StepRun {
     /// Whatever migration files it applied, they are taken back.
     pub fn taken_back(&mut self) {
         self.migrating = None;
+        self.migrating_in = None;
         self.migrated = false;
     }
 

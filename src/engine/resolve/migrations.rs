@@ -46,7 +46,8 @@ async fn asked(left: &Left, name: &str, order: &MigrationOrder, since: &[String]
         sleep(POLL).await;
     }
     let rows = target.migrated(order).await.map_err(|error| error.to_string())?;
-    let alone = |file: &&crate::run::migrations::FileTurn| !file.transaction && file.state == FileState::Begun;
+    // One that failed may have left something too, and an attempt ends with it.
+    let alone = |file: &&crate::run::migrations::FileTurn| !file.transaction && file.state != FileState::Done;
     let begun: Vec<String> = left.run.output.files.values().filter(alone).map(|file| file.version.clone()).collect();
     let standing = standing(order, &rows, since, &begun);
     let name = |n: &usize| order.files.get(*n).map_or("?", |file| file.script.as_str());

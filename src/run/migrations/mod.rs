@@ -215,6 +215,11 @@ pub fn unrecorded(state: &RunState, step: &Step, direction: Direction, dialect: 
     }
     let order = order(state, step, migrations);
     let book = Book::new(&order, dialect);
+    // The undo's own statements come first, and may search elsewhere.
+    let book = match state.steps.get(&step.id).and_then(|run| run.migrating_in.as_deref()) {
+        Some(schema) => book.within(schema),
+        None => book,
+    };
     let since = order.since.clone().unwrap_or_default();
     let ours = order.files.iter().enumerate().rev().filter(|(_, file)| since.contains(&file.version));
     let texts = ours.flat_map(|(n, file)| book.forget(file, previous(&order, n)));

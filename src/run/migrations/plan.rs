@@ -73,12 +73,17 @@ impl<'r> Index<'r> {
     /// What the rows say of one file.
     pub fn state(&self, file: &OrderedFile) -> State {
         let wanted = order_key(self.tool, &file.version);
-        if self.tool == Tool::GolangMigrate {
-            return self.only_version(&wanted);
-        }
-        let own = self.by_key.get(&wanted).map(Vec::as_slice).unwrap_or_default();
-        let any = |state: State| own.iter().any(|row| row.state == state);
         let covered = !file.repeatable && self.baseline.as_ref().is_some_and(|last| wanted <= *last);
+        self.stands(&wanted, covered)
+    }
+
+    /// What they say of a version. `covered`: by a baseline.
+    fn stands(&self, wanted: &Key, covered: bool) -> State {
+        if self.tool == Tool::GolangMigrate {
+            return self.only_version(wanted);
+        }
+        let own = self.by_key.get(wanted).map(Vec::as_slice).unwrap_or_default();
+        let any = |state: State| own.iter().any(|row| row.state == state);
         match (self.tool, own.last().map(|row| row.state)) {
             (Tool::Prisma, Some(_)) if any(State::Done) => State::Done,
             (Tool::Prisma, Some(_)) if any(State::Started) => State::Started,
@@ -102,8 +107,20 @@ impl<'r> Index<'r> {
 
     /// The last row that says a file is applied.
     fn last_done(&self, file: &OrderedFile) -> Option<&Row> {
-        let own = self.by_key.get(&order_key(self.tool, &file.version))?;
-        own.iter().rev().find(|row| row.state == State::Done).copied()
+        self.last_done_of(&order_key(self.tool, &file.version))
+    }
+
+    fn last_done_of(&self, key: &Key) -> Option<&'r Row> {
+        self.by_key.get(key)?.iter().rev().find(|row| row.state == State::Done).copied()
+    }
+
+    /// The rows by which something is applied now: the last of each version, and none that was undone or deleted since.
+    fn applied(&self) -> impl Iterator<Item = (Key, &'r Row)> {
+        let keyed = self.rows.iter().map(|row| (order_key(self.tool, &row.version), row));
+        keyed.filter(|(key, row)| {
+            let last = self.last_done_of(key).is_some_and(|last| std::ptr::eq(last, *row));
+            last && row.version != "-1" && self.stands(key, false) != State::Gone
+        })
     }
 }
 
@@ -148,8 +165,8 @@ fn clean(order: &MigrationOrder, index: &Index<'_>, files: &Files<'_>) -> Result
 /// What is applied is in the folder, and is what it was.
 fn known(order: &MigrationOrder, index: &Index<'_>, files: &Files<'_>) -> Result<(), Refused> {
     let table = order.table();
-    for row in index.rows.iter().filter(|row| row.state == State::Done && row.version != "-1") {
-        let Some(file) = files.get(&order_key(order.tool, &row.version)) else {
+    for (key, row) in index.applied() {
+        let Some(file) = files.get(&key) else {
             let what = match &row.name {
                 Some(name) => format!("{name} ({:.8}) is applied (says {table}), and the plan", row.version),
                 None => format!("{} is applied (says {table}), and there is no such file", row.version),

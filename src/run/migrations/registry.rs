@@ -131,21 +131,22 @@ impl<'r> Registry<'r> {
         all
     }
 
+    /// Nothing of it where the change is not deployed: what was never there is not taken back.
     pub fn reverted(&self, file: &OrderedFile) -> Vec<String> {
         let Some(plan) = &file.planned else { return Vec::new() };
         let id = text(&file.version);
-        let tables = ["tags", "dependencies", "changes"];
-        let mut all: Vec<String> =
-            tables.iter().map(|table| format!("delete from {}.{table} where change_id = {id}", self.schema)).collect();
-        all.push(self.event("revert", &id, plan));
-        all
+        let tables = ["tags", "dependencies", "changes"].into_iter();
+        let deletes = tables.map(|table| format!("delete from {}.{table} where change_id = {id}", self.schema));
+        [self.event("revert", &id, plan)].into_iter().chain(deletes).collect()
     }
 
+    /// Of a change that is deployed.
     fn event(&self, event: &str, id: &str, plan: &Planned) -> String {
         format!(
             "insert into {}.events (event, change_id, change, project, requires, conflicts, tags, note, planned_at, \
              planner_name, planner_email, committer_name, committer_email) \
-             values ('{event}', {id}, {}, {}, {}, {}, {}, {}, {})",
+             select '{event}', {id}, {}, {}, {}, {}, {}, {}, {} \
+             where exists (select from {0}.changes where change_id = {id})",
             self.schema,
             text(&plan.change),
             text(&plan.project),

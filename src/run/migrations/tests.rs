@@ -71,6 +71,21 @@ fn flyways_baseline_and_what_was_undone() {
     assert_eq!(turns(&all, &undone), ["1.1", "2", "R__view"]);
 }
 
+/// What Flyway undid, or was told to forget (`flyway repair`), needs no file any more; what it applied anew is the file as
+/// it is now.
+#[test]
+fn what_is_gone_is_not_missed() {
+    let all = order(Tool::Flyway, &["1", "3"]);
+    let gone = [row("1", State::Done), row("2", State::Done), row("2", State::Gone)];
+    assert_eq!(turns(&all, &gone), ["3"]);
+    let again = [&gone[..], &[row("2", State::Done)]].concat();
+    assert!(plan(&all, &again).unwrap_err().what.starts_with("2 is applied"));
+    let old = Row { checksum: Some("0".to_owned()), ..row("1", State::Done) };
+    let changed = [old.clone(), row("1", State::Gone), row("1", State::Done)];
+    assert_eq!(turns(&all, &changed), ["3"]);
+    assert!(plan(&all, &[old]).unwrap_err().what.contains("was changed since it was applied"));
+}
+
 /// A failed try that was marked rolled back, then one that came to its end; and one that is still open.
 #[test]
 fn prismas_tries() {

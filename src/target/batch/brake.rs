@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Ground;
-use super::vitals::Signal;
+use super::vitals::{Signal, Vitals};
 use crate::run::words::{count, duration};
 use crate::runbook::Health;
 
@@ -28,10 +28,10 @@ type Sums = BTreeMap<&'static str, (u64, u64)>;
 pub(super) struct Brake {
     limits: Health,
     next_look: u64,
-    /// What the last look found beyond its limit.
+    /// What the last look found beyond its limit; where that one brought no answer, the look before it.
     sick: Option<(Signal, String)>,
-    /// Signals of which it was said that they cannot be read.
-    unread: BTreeSet<&'static str>,
+    /// Signals of which it was said that they cannot be read, and whether they count as they were.
+    unread: BTreeSet<(&'static str, bool)>,
     /// The wait under way: its reason, when it began, and whether that was told.
     wait: Option<(&'static str, u64, bool)>,
     told: BTreeMap<&'static str, u64>,
@@ -65,20 +65,45 @@ impl Brake {
         if self.limits.is_off() || now_ms < self.next_look {
             return Vec::new();
         }
-        let seen = timeout(PATIENCE, ground.vitals(self.limits)).await;
-        let Ok(Some(vitals)) = seen else {
-            self.sick = None;
-            self.next_look = now_ms.saturating_add(LATER_MS);
-            return Vec::new();
-        };
+        match timeout(PATIENCE, ground.vitals(self.limits)).await {
+            Err(_) => self.unanswered(now_ms),
+            // Such a database has none.
+            Ok(None) => {
+                self.next_look = now_ms.saturating_add(LATER_MS);
+                Vec::new()
+            }
+            Ok(Some(vitals)) => self.seen(vitals, now_ms),
+        }
+    }
+
+    /// What was bad stays so: silence is no sign of health.
+    fn unanswered(&mut self, now_ms: u64) -> Vec<String> {
+        // Where a batch has to wait anyway, a slow look costs nothing.
+        self.next_look = now_ms.saturating_add(if self.sick.is_some() { LOOK_MS } else { LATER_MS });
+        let name = self.sick.as_ref().map_or("the database", |(signal, _)| signal.name());
+        let why = format!("no answer within {}", duration(PATIENCE.as_millis().try_into().unwrap_or(u64::MAX)));
+        self.unread(name, self.sick.is_some(), &why).into_iter().collect()
+    }
+
+    fn seen(&mut self, vitals: Vitals, now_ms: u64) -> Vec<String> {
+        let still = self.sick.take().filter(|(signal, _)| vitals.silent.contains(signal));
+        let kept = still.as_ref().map(|(signal, _)| *signal);
+        self.sick = vitals.breach(&self.limits).or(still);
         // A look that brings nothing may be slow: it must not be what the batches wait for.
-        let blind = vitals.known.is_empty() && !vitals.unread.is_empty();
+        let blind = vitals.known.is_empty() && !vitals.unread.is_empty() && self.sick.is_none();
         self.next_look = now_ms.saturating_add(if blind { LATER_MS } else { LOOK_MS });
-        self.sick = vitals.breach(&self.limits);
-        let fresh = vitals.unread.into_iter().filter(|(signal, _)| self.unread.insert(signal.name()));
-        fresh
-            .map(|(signal, why)| format!("HEALTH: {} cannot be read fully and counts as fine: {why}", signal.name()))
-            .collect()
+        let unread = vitals.unread.iter();
+        unread.filter_map(|(signal, why)| self.unread(signal.name(), kept == Some(*signal), why)).collect()
+    }
+
+    /// Says once that something cannot be read. `kept`: it counts as it was seen last.
+    fn unread(&mut self, name: &'static str, kept: bool, why: &str) -> Option<String> {
+        let counts = if kept {
+            "cannot be read and counts as bad, as it was"
+        } else {
+            "cannot be read fully and counts as fine"
+        };
+        self.unread.insert((name, kept)).then(|| format!("HEALTH: {name} {counts}: {why}"))
     }
 
     /// Why no batch may begin now. `throttle`: what the runbook's own expression says.
@@ -129,6 +154,7 @@ impl Brake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::batch::vitals::Vital;
 
     #[test]
     fn a_wait_is_told_at_its_ends_and_not_too_often() {
@@ -149,6 +175,42 @@ mod tests {
         assert_eq!(brake.summary().unwrap(), "throttled 3 times, 14 s in all: replication lag 12 s, throttle 2.0 s");
         assert_eq!(brake.waits("replication lag", "later", 31_000).said.len(), 1);
         assert_eq!(brake.reason(Some("load > 80".to_owned())).unwrap().0, THROTTLE);
+        assert_eq!(brake.reason(None), None);
+    }
+    /// A signal that was bad stays bad until it is seen otherwise; one that was not is no reason to wait.
+    #[test]
+    fn what_was_bad_and_cannot_be_read_stays_bad() {
+        let limits = Health { lag_ms: Some(5_000), ..Health::OFF };
+        let lag = |value| Vitals {
+            known: vec![Vital { signal: Signal::Lag, value, whom: String::new() }],
+            ..Vitals::default()
+        };
+        let silent = || Vitals {
+            unread: vec![(Signal::Lag, "it is gone".to_owned())],
+            silent: vec![Signal::Lag],
+            ..Vitals::default()
+        };
+        let mut brake = Brake::new(limits);
+        assert_eq!(
+            brake.seen(silent(), 0),
+            ["HEALTH: replication lag cannot be read fully and counts as fine: it is gone"]
+        );
+        assert_eq!(
+            brake.unanswered(0),
+            ["HEALTH: the database cannot be read fully and counts as fine: no answer within 6.0 s"]
+        );
+        assert_eq!((brake.reason(None), brake.next_look), (None, LATER_MS));
+        brake.seen(lag(9_000), 0);
+        let sick = brake.reason(None);
+        assert!(sick.is_some());
+        let words = "HEALTH: replication lag cannot be read and counts as bad, as it was: no answer within 6.0 s";
+        assert_eq!(brake.unanswered(0), [words]);
+        assert!(brake.unanswered(0).is_empty() && brake.seen(silent(), 0).is_empty(), "once");
+        assert_eq!((brake.reason(None), brake.next_look), (sick, LOOK_MS));
+        brake.seen(Vitals { silent: Vec::new(), ..silent() }, 0);
+        assert_eq!(brake.reason(None), None, "what was seen in part is fine");
+        brake.seen(lag(9_000), 0);
+        brake.seen(lag(1), 0);
         assert_eq!(brake.reason(None), None);
     }
 }

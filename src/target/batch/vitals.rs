@@ -42,6 +42,8 @@ pub(in crate::target) struct Vitals {
     pub known: Vec<Vital>,
     /// What could not be measured, or only in part; why.
     pub unread: Vec<(Signal, String)>,
+    /// Those of them that brought no answer at all.
+    pub silent: Vec<Signal>,
 }
 
 impl Vitals {
@@ -156,14 +158,14 @@ mod tests {
     fn breaches_by_name() {
         let vital = |signal, value, whom: &str| Vital { signal, value, whom: whom.to_owned() };
         let limits = Health { lag_ms: Some(5_000), lock_waiters: Some(5), oldest_transaction_ms: Some(300_000) };
-        let seen = |known: Vec<Vital>| Vitals { known, unread: Vec::new() }.breach(&limits).map(|(_, text)| text);
+        let seen = |known: Vec<Vital>| Vitals { known, ..Vitals::default() }.breach(&limits).map(|(_, text)| text);
         assert_eq!(seen(vec![vital(Signal::Lag, 5_000, "b"), vital(Signal::LockWaiters, 5, "")]), None);
         let late = seen(vec![vital(Signal::Lag, 12_000, "standby walreceiver")]).unwrap();
         assert_eq!(late, "replication lag 12 s > 5.0 s (standby walreceiver)");
         assert_eq!(seen(vec![vital(Signal::LockWaiters, 6, "")]).unwrap(), "lock waiters 6 > 5");
         let old = seen(vec![vital(Signal::OldestTransaction, 372_000, "pid 9")]).unwrap();
         assert_eq!(old, "oldest transaction 6m12 > 5m00 (pid 9)");
-        let off = Vitals { known: vec![vital(Signal::Lag, u64::MAX, "")], unread: Vec::new() };
+        let off = Vitals { known: vec![vital(Signal::Lag, u64::MAX, "")], ..Vitals::default() };
         assert_eq!(off.breach(&Health::OFF), None);
     }
 }

@@ -72,7 +72,10 @@ impl Walk<'_> {
             }
             Err(outcome) => {
                 self.say(turn, file, part, FileState::Failed, ms).await;
-                Ended::Not(placed(outcome, part, asking, &texts))
+                // Without a mark the table looks as if it had never begun, and the next attempt would do all of it again.
+                let unmarked = !part.transaction && texts.begin.is_empty() && !is_harmless(&outcome);
+                let outcome = placed(outcome, part, asking, &texts);
+                Ended::Not(if unmarked { in_doubt(outcome, order.table()) } else { outcome })
             }
         }
     }
@@ -154,26 +157,26 @@ impl Walk<'_> {
     async fn alone(&self, texts: &Texts) -> Result<Facts, Outcome> {
         self.send("its mark in the bookkeeping", texts.begin.clone()).await?;
         failpoint::hit("target.migrate.marked");
-        let facts = match texts.own.is_empty() {
-            true => Ok(Facts::default()),
-            false => self.sent(&texts.own, texts.own.len(), false).await,
-        };
-        match facts {
-            Ok(facts) => {
-                failpoint::hit("target.migrate.alone");
-                self.verified(texts).await?;
-                match self.send("its row in the bookkeeping", texts.finish.clone()).await {
-                    Ok(()) => Ok(facts),
-                    Err(outcome) => Err(unrecorded(outcome)),
+        match self.between_marks(texts).await {
+            Err(outcome) if is_harmless(&outcome) && !texts.begin.is_empty() => {
+                match self.send("its mark in the bookkeeping", texts.unbegin.clone()).await {
+                    Ok(()) => Err(outcome),
+                    Err(left) => Err(still_marked(outcome, &left)),
                 }
             }
-            Err(outcome) => {
-                if is_harmless(&outcome) && !texts.begin.is_empty() {
-                    self.send("its mark in the bookkeeping", texts.unbegin.clone()).await?;
-                }
-                Err(outcome)
-            }
+            ended => ended,
         }
+    }
+
+    async fn between_marks(&self, texts: &Texts) -> Result<Facts, Outcome> {
+        let facts = match texts.own.is_empty() {
+            true => Facts::default(),
+            false => self.sent(&texts.own, texts.own.len(), false).await?,
+        };
+        failpoint::hit("target.migrate.alone");
+        self.verified(texts).await?;
+        self.send("its row in the bookkeeping", texts.finish.clone()).await.map_err(unrecorded)?;
+        Ok(facts)
     }
 
     async fn sent(&self, statements: &[Statement], own: usize, transaction: bool) -> Result<Facts, Outcome> {
@@ -214,6 +217,40 @@ fn is_harmless(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.effect == Effect::None,
         _ => false,
+    }
+}
+
+/// What only the journal knows to be begun: nobody but a person tells how much of it is there.
+fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
+    let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = outcome else { return outcome };
+    let Fault { summary, detail, safe, hint, place, .. } = *fault;
+    let words = [Some(format!("{place}: {summary}")), detail, Some(safe), hint];
+    let words: Vec<String> = words.into_iter().flatten().filter(|words| !words.is_empty()).collect();
+    Outcome::Unknown {
+        known: format!(
+            "{}. It was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, \
+             complete it or clear it away, and tell the tool",
+            words.join("; ")
+        ),
+    }
+}
+
+/// Nothing of the file is there, and the tool calls the database dirty all the same.
+fn still_marked(outcome: Outcome, left: &Outcome) -> Outcome {
+    let words = match left {
+        Outcome::Failed { fault, .. } | Outcome::Broke { fault } => fault.summary.as_str(),
+        Outcome::Unknown { known } => known,
+        Outcome::Done { .. } => "",
+    };
+    let change = |fault: Box<Fault>| {
+        let words = format!("the mark in the tool's table may be left: {words}");
+        let detail = Some([fault.detail.clone(), Some(words)].into_iter().flatten().collect::<Vec<_>>().join("; "));
+        Box::new(Fault { detail, ..*fault })
+    };
+    match outcome {
+        Outcome::Failed { fault, facts, verdict } => Outcome::Failed { fault: change(fault), facts, verdict },
+        Outcome::Broke { fault } => Outcome::Broke { fault: change(fault) },
+        other => other,
     }
 }
 
@@ -264,5 +301,22 @@ fn placed(outcome: Outcome, part: &Part, asking: Option<&Part>, texts: &Texts) -
         Outcome::Broke { fault } => Outcome::Broke { fault: Box::new(change(*fault)) },
         Outcome::Unknown { known } => Outcome::Unknown { known: format!("{}: {known}", part.path) },
         done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the file did wrong is what counts; that its mark could not be taken away is told beside it.
+    #[test]
+    fn a_mark_that_stays_does_not_hide_why() {
+        let fault = Fault { detail: Some("line 3".to_owned()), ..Fault::new("no such table") };
+        let outcome = words::failed(fault, None);
+        let ended = still_marked(outcome, &Outcome::Unknown { known: "the connection was lost".to_owned() });
+        let Outcome::Failed { fault, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!(fault.summary, "no such table");
+        let detail = "line 3; the mark in the tool's table may be left: the connection was lost";
+        assert_eq!(fault.detail.as_deref(), Some(detail));
     }
 }

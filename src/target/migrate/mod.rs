@@ -20,7 +20,7 @@ use super::{Kind, SqlJob, Target, TargetError, Witness, postgres, sqlite};
 use crate::failpoint;
 use crate::run::event::Statement;
 use crate::run::facts::Effect;
-use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, plan};
+use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, part, plan};
 use crate::run::{Chunk, Facts, Fault, Judge, MigrationOrder, Outcome, words as run_words};
 use crate::runbook::migrations::{Migrations, Way};
 use crate::runbook::sql::Dialect;
@@ -76,6 +76,14 @@ impl Keeper {
         match self {
             Self::Postgres(keeper) => keeper.lock(order, watch).await,
             // A file is locked by whoever writes to it.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Before a file outside of a transaction: nobody waits for the lock that this session holds. An error: who does.
+    async fn alone(&mut self, order: &MigrationOrder) -> Result<(), Problem> {
+        match self {
+            Self::Postgres(keeper) => keeper.alone(order).await,
             Self::Sqlite(_) => Ok(()),
         }
     }
@@ -149,13 +157,16 @@ impl Target {
             Err(problem) => return words::broke(problem.fault(None, Effect::None, NOTHING_SENT)),
         };
         let book = Book::new(job.order, self.dialect());
-        let book = match keeper.schema(job.order).await {
-            Ok(Some(schema)) => book.within(&schema),
-            Ok(None) => book,
+        let schema = match keeper.schema(job.order).await {
+            Ok(schema) => schema,
             Err(problem) => {
                 keeper.close().await;
                 return words::broke(problem.fault(None, Effect::None, NOTHING_SENT));
             }
+        };
+        let book = match &schema {
+            Some(schema) => book.within(schema),
+            None => book,
         };
         let walk = Walk {
             target: self,
@@ -165,6 +176,7 @@ impl Target {
             watch: &watch,
             started: Instant::now(),
             book: &book,
+            schema,
             rows: None,
             facts: Facts::default(),
             ms: BTreeMap::new(),
@@ -184,6 +196,8 @@ struct Walk<'a> {
     watch: &'a Watch,
     started: Instant,
     book: &'a Book<'a>,
+    /// Where its table is.
+    schema: Option<String>,
     /// What the tool's table says; none: nobody knows yet.
     rows: Option<Vec<Row>>,
     /// Notices of all files.
@@ -227,9 +241,8 @@ impl Walk<'_> {
             if let Some(cause) = self.watch.cause() {
                 return self.failed(Fault::new(cause.words()), &turns[..at]);
             }
-            // Another migrator may be at work from the moment on in which the lock is lost.
-            if let Err(problem) = keeper.rows("select 1").await {
-                return self.failed(problem.fault(None, Effect::None, ""), &turns[..at]);
+            if let Err(fault) = self.undisturbed(keeper, *n).await {
+                return self.failed(fault, &turns[..at]);
             }
             let turn = Turn { index: *n, n: at + 1, of };
             match self.file(&turn).await {
@@ -242,6 +255,18 @@ impl Walk<'_> {
             }
         }
         self.judged(judge, &turns)
+    }
+
+    /// The lock is still ours: another migrator may be at work from the moment on in which it is lost. And nobody is in the
+    /// way of a file that runs by itself.
+    async fn undisturbed(&self, keeper: &mut Keeper, n: usize) -> Result<(), Fault> {
+        let order = self.job.order;
+        let fault = |problem: Problem| problem.fault(None, Effect::None, "");
+        keeper.rows("select 1").await.map_err(fault)?;
+        let part = self.job.migrations.files.get(n).and_then(|file| part(file, order.way));
+        let Some(part) = part.filter(|part| !part.transaction) else { return Ok(()) };
+        let place = |fault: Fault| Fault { place: part.path.clone(), ..fault };
+        keeper.alone(order).await.map_err(|problem| place(fault(problem)))
     }
 
     fn plan(&self) -> Result<Plan, Refused> {
@@ -261,7 +286,7 @@ impl Walk<'_> {
     async fn told(&self, turns: &[usize]) -> Result<(), String> {
         let files = turns.iter().filter_map(|n| self.job.order.files.get(*n));
         let versions = files.map(|file| file.version.clone()).collect();
-        self.job.witness.witness(Chunk::Migrating { versions }).await
+        self.job.witness.witness(Chunk::Migrating { versions, schema: self.schema.clone() }).await
     }
 
     async fn notice(&mut self, severity: &str, text: String) {

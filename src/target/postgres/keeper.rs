@@ -26,11 +26,12 @@ const AGAIN: Duration = Duration::from_millis(200);
 const WHERE: &str = "select current_database()::text, coalesce((select n.nspname::text from pg_class c \
     join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)), current_schema()::text)";
 const LOCK: &str = "select pg_try_advisory_lock($1::text::bigint)::text";
-const HOLDER: &str = "select l.pid::text, a.application_name, coalesce(a.state, '?') from pg_locks l \
+/// Who has a lock (`$2` is true), or waits for it.
+const OTHERS: &str = "select l.pid::text, a.application_name, coalesce(a.state, '?') from pg_locks l \
     left join pg_stat_activity a on a.pid = l.pid \
-    where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.pid <> pg_backend_pid() \
+    where l.locktype = 'advisory' and l.granted = $2::text::boolean and l.objsubid = 1 and l.pid <> pg_backend_pid() \
     and (l.classid::bigint << 32 | l.objid::bigint) = $1::text::bigint \
-    and l.database = (select oid from pg_database where datname = current_database())";
+    and l.database = (select oid from pg_database where datname = current_database()) order by l.pid";
 
 pub(in crate::target) struct Keeper {
     session: Session,
@@ -85,12 +86,16 @@ impl Keeper {
 
     /// Takes every lock by which the tool keeps others away. They end with the session.
     pub async fn lock(&mut self, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
-        let (database, schema) = self.place(order).await?;
-        let schema = schema.unwrap_or_default();
-        for key in Book::new(order, Dialect::Postgres).locks(&database, &schema) {
-            self.take(&key.to_string(), order, watch).await?;
+        for key in self.keys(order).await? {
+            self.take(&key, order, watch).await?;
         }
         Ok(())
+    }
+
+    async fn keys(&mut self, order: &MigrationOrder) -> Result<Vec<String>, Problem> {
+        let (database, schema) = self.place(order).await?;
+        let keys = Book::new(order, Dialect::Postgres).locks(&database, &schema.unwrap_or_default());
+        Ok(keys.iter().map(i64::to_string).collect())
     }
 
     async fn take(&mut self, key: &str, order: &MigrationOrder, watch: &Watch) -> Result<(), Problem> {
@@ -111,12 +116,7 @@ impl Keeper {
     }
 
     async fn taken(&mut self, key: &str, order: &MigrationOrder) -> Problem {
-        let rows = self.session.rows(HOLDER, &[key]).await.unwrap_or_default();
-        let words = |row: &Vec<Option<String>>| {
-            let cell = |n: usize| clean::line(row.get(n).and_then(Option::as_deref).unwrap_or("?"), 60);
-            format!("pid {} ({}, {})", cell(0), cell(1), cell(2))
-        };
-        let holders: Vec<String> = rows.iter().map(words).collect();
+        let holders = self.others(key, true).await.unwrap_or_default();
         let who = if holders.is_empty() { "somebody".to_owned() } else { holders.join(", ") };
         Problem {
             hint: Some(
@@ -124,6 +124,36 @@ impl Keeper {
             ),
             ..Problem::own(format!("another migrator is at work: {who} holds the lock of {}", order.tool.word()))
         }
+    }
+
+    /// Sessions that hold a lock, or wait for it, in words.
+    async fn others(&mut self, key: &str, granted: bool) -> Result<Vec<String>, Problem> {
+        let granted = if granted { "true" } else { "false" };
+        let rows = self.session.rows(OTHERS, &[key, granted]).await?;
+        let words = |row: &Vec<Option<String>>| {
+            let cell = |n: usize| clean::line(row.get(n).and_then(Option::as_deref).unwrap_or("?"), 60);
+            format!("pid {} ({}, {})", cell(0), cell(1), cell(2))
+        };
+        Ok(rows.iter().map(words).collect())
+    }
+
+    /// Refuses where somebody waits for a lock that is ours: as long as they wait they keep a snapshot, and what is made
+    /// concurrently waits for the end of that, as they wait for us.
+    pub async fn alone(&mut self, order: &MigrationOrder) -> Result<(), Problem> {
+        for key in self.keys(order).await? {
+            let waiting = self.others(&key, false).await?;
+            if !waiting.is_empty() {
+                let verb = if waiting.len() == 1 { "waits" } else { "wait" };
+                let (who, tool) = (waiting.join(", "), order.tool.word());
+                return Err(Problem {
+                    hint: Some("it is another migrator: stop it, then retry".to_owned()),
+                    ..Problem::own(format!(
+                        "{who} {verb} for the lock of {tool}, and what is made concurrently would wait for that session in turn"
+                    ))
+                });
+            }
+        }
+        Ok(())
     }
 
     pub async fn close(self) {

@@ -156,6 +156,38 @@ async fn a_restore_that_fails_leaves_everything_as_it_was() {
     assert_eq!((schema(cluster, &db), cluster.psql(&db, "select sum(team) from orders")), before);
 }
 
+/// The archive's SQL ends before its time, and psql lives: nothing waits for it with every table locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_ends_where_its_archive_cannot_be_read_on() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, BEFORE);
+    go(&desk, &backup("backup = \"b.dump\"")).exits(0);
+    cluster.psql(&db, MIGRATION);
+    let before = schema(cluster, &db);
+    let bin = bin(cluster);
+    for name in ["pg_dump", "pg_restore", "psql"] {
+        let real = format!("{}/{name}", bin.display());
+        // Lists and whole reads are the real one's; what is to be loaded breaks off.
+        let cut = "echo 'pg_restore: error: could not read from input file' >&2; exit 1";
+        let text = match name {
+            "pg_restore" => format!(
+                "#!/bin/sh\ncase \"$*\" in *--list*|*/dev/null*) exec {real} \"$@\";; esac\n{real} \"$@\" | head -c 3000; {cut}\n"
+            ),
+            _ => format!("#!/bin/sh\nexec {real} \"$@\"\n"),
+        };
+        fs::set_permissions(desk.write(&format!("cut/{name}"), &text), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", desk.path("cut").display(), std::env::var("PATH").unwrap());
+    let other = Desk::new(env!("CARGO_BIN_EXE_gonogo")).with("DB", cluster.url(&db)).with("PATH", path);
+    fs::copy(desk.path("b.dump"), other.path("b.dump")).unwrap();
+    go(&other, "[[phase.step]]\nid = \"restore\"\nrestore = \"b.dump\"\ntimeout = \"30s\"\n").exits(4);
+    let fault = fault(&entries(&other.run_dir()).await, "restore");
+    assert!(fault.summary.contains("could not read from input file"), "{fault:?}");
+    assert!(fault.safe.contains("nothing was committed: the database is as it was"), "{fault:?}");
+    assert_eq!(schema(cluster, &db), before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn archives_that_were_cut_or_changed_are_found_out_before_anything_is_dropped() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
@@ -339,6 +371,9 @@ async fn a_backup_whose_processes_are_all_killed_is_known_not_to_be_there() {
     kill(shim, false);
     kill(worker, true);
     drop(sitter);
+    // What a program of the first attempt may have left, or may still write to.
+    let run = desk.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
+    desk.write(&format!("b.dump.part-{run}.1/toc.dat"), "half of it");
     desk.run(&["resume", "last", "--headless", "--yes"]).exits(0).says("its worker died as well");
     let told = entries(&desk.run_dir()).await;
     assert!(first_fault(&told).safe.contains("the database was only read"));

@@ -79,7 +79,10 @@ impl Pulse {
 fn note(vitals: &mut Vitals, signal: Signal, answer: Result<Rows, Problem>, read: impl FnOnce(&mut Vitals, Rows)) {
     match answer {
         Ok(rows) => read(vitals, rows),
-        Err(problem) => vitals.unread.push((signal, problem.words())),
+        Err(problem) => {
+            vitals.unread.push((signal, problem.words()));
+            vitals.silent.push(signal);
+        }
     }
 }
 

@@ -103,6 +103,46 @@ async fn in_doubt_outside_of_a_transaction() {
     }
 }
 
+/// What fails in its middle is no less in doubt than what was cut there: no retry sends it a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_in_the_middle_outside_of_a_transaction() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    let fails = "-- migrate:up transaction:false\ninsert into t1 values (1);\nselect 1/0;";
+    desk.write("migrations/20240104_fails.sql", fails);
+    desk.write("runbook.toml", &kind.step("", "retries = 1"));
+    let ran = desk.run(&RUN).exits(4);
+    for words in ["20240104_fails.sql", "division by zero", "was begun outside of a transaction"] {
+        assert!(ran.out.contains(words), "{words}\n{}", ran.out);
+    }
+    let told = entries(&desk.run_dir()).await;
+    assert!(matches!(outcome(&told, "migrate"), Outcome::Unknown { .. }), "{told:?}");
+    assert_eq!(started(&told), ["migrate"]);
+    desk.run(&RESUME).exits(4);
+    assert_eq!(cluster.psql(&db, "select count(*) from t1"), "1");
+    // A person has completed it, and told the tool.
+    cluster.psql(&db, "insert into schema_migrations values ('20240104')");
+    desk.run(&RESUME).exits(0);
+    assert_eq!(cluster.psql(&db, "select count(*) from t1"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_on_the_way_down_outside_of_a_transaction() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("dbmate");
+    kind.write(&desk, 3);
+    let down = "-- migrate:down transaction:false\ninsert into t1 values (1);\nselect 1/0;";
+    desk.write("migrations/20240104_fourth.sql", &format!("-- migrate:up\ncreate table t4 (id int);\n{down}"));
+    let fails = "[[phase.step]]\nid = \"fails\"\nsql = \"select 1/0\"\non_fail = \"rollback\"\nundo = \"none needed\"";
+    let undo = "undo = { migrations = \"down\", retries = 1 }";
+    desk.write("runbook.toml", &format!("{}\n{fails}\n", kind.step("", undo)));
+    let ran = desk.run(&RUN).exits(4);
+    assert!(ran.out.contains("was begun outside of a transaction"), "{}", ran.out);
+    desk.run(&RESUME).exits(4);
+    assert_eq!(cluster.psql(&db, "select count(*) from t1"), "1");
+}
+
 /// The tool's own mark says it too: in doubt first, and after a person's word the tool is still to be told.
 #[tokio::test(flavor = "multi_thread")]
 async fn marked_as_begun() {

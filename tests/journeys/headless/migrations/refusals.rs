@@ -161,6 +161,40 @@ fn while_the_tool_itself_is_at_work() {
     }
 }
 
+/// Who waits for the tool's lock has a snapshot, and an index that is made concurrently would wait for its end: in vain,
+/// as that waits for us.
+#[test]
+fn while_the_tool_waits_for_its_turn() {
+    let Some((desk, cluster, db)) =
+        applied("prisma", ("20240104000000_a/migration.sql", "alter table busy add x int;"))
+    else {
+        return;
+    };
+    let index = "create index concurrently i1 on t1 (id);";
+    desk.write("migrations/20240105000000_index/migration.sql", index);
+    cluster.psql(&db, "create table busy ()");
+    let sitter = support::sitter::Sitter::start(cluster, &db, "lock table busy");
+    let running = desk.start(&RUN);
+    let waits = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
+    cluster.until(&db, waits, "1");
+    let mut other = cluster.psql_command(&db);
+    let mut other = { other.env("PGAPPNAME", "prisma itself").args(["-c", "select pg_advisory_lock(72707369)"]) }
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    cluster.until(&db, waits, "2");
+    drop(sitter);
+    let ran = running.end().exits(4);
+    for words in ["(prisma itself, active) waits for the lock of prisma", "20240105000000_index", "stop it, then retry"]
+    {
+        assert!(ran.out.contains(words), "{words}\n{}", ran.out);
+    }
+    assert_eq!(cluster.psql(&db, "select to_regclass('i1') is null"), "t");
+    assert!(other.wait().unwrap().success(), "it has its turn once ours is over");
+    tokio::runtime::Runtime::new().unwrap().block_on(retried(&desk)).exits(0);
+    assert_eq!(cluster.psql(&db, "select indisvalid from pg_index where indexrelid = 'i1'::regclass"), "t");
+}
+
 /// Java's hash of the quoted name of Flyway's table.
 fn flyways_hash() -> i32 {
     r#""public"."flyway_schema_history""#.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))

@@ -119,6 +119,43 @@ async fn forgotten_with_the_runbooks_own_undo() {
     }
 }
 
+/// The undo's own statements may search elsewhere, where a table of that name is another's: the one that the step wrote is
+/// meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_where_it_was_recorded() {
+    for kind in KINDS.iter().filter(|kind| kind.tool != "sqitch") {
+        let Some((desk, cluster, db)) = desk_with_database() else { return };
+        kind.write(&desk, 3);
+        let table = kind.applied.split(" from ").nth(1).unwrap().split(' ').next().unwrap();
+        let undo = format!(
+            "undo = {{ sql = \"create schema other; create table other.{table} as select * from {table}; \
+             set search_path = other; drop table public.t3, public.t2, public.t1\", unrecord = true }}"
+        );
+        let fails =
+            "[[phase.step]]\nid = \"fails\"\nsql = \"select 1/0\"\non_fail = \"rollback\"\nundo = \"none needed\"";
+        desk.write("runbook.toml", &format!("{}\n{fails}\n", kind.step("", &undo)));
+        desk.run(&RUN).exits(5);
+        assert_eq!(kind.applied(cluster, &db), [""; 0], "{}", kind.tool);
+        let other = kind.applied.replace(table, &format!("other.{table}"));
+        assert_eq!(lines(&cluster.psql(&db, &other)), kind.versions, "{}", kind.tool);
+    }
+}
+
+/// What was never deployed is not taken back either.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_recorded_is_reverted() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let kind = kind("sqitch");
+    kind.write(&desk, 3);
+    cluster.psql(&db, "create view t3 as select 1");
+    let undo = "undo = { sql = \"set search_path = pg_catalog; drop table public.t2, public.t1\", unrecord = true }";
+    desk.write("runbook.toml", &kind.step("", &format!("on_fail = \"rollback\"\n{undo}")));
+    desk.run(&RUN).exits(5);
+    assert_eq!(kind.applied(cluster, &db), [""; 0]);
+    let events = cluster.psql(&db, "select event || ' ' || change from sqitch.events order by committed_at");
+    assert_eq!(lines(&events), ["deploy first", "deploy second", "revert second", "revert first"]);
+}
+
 /// An undo that fails leaves the rows as they were.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_that_fails_forgets_nothing() {
