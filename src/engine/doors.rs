@@ -408,7 +408,11 @@ impl Doors {
         }
     }
 
-    fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
+    /// The probe with its templates in place.
+    ///
+    /// # Errors
+    /// In words, which of them makes no sense.
+    pub fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
         let mut probe = spec.clone();
         self.render_source(&mut probe.source)?;
         if let Some(traffic) = &mut probe.traffic {

@@ -1,6 +1,7 @@
 //! `gonogo check --env`: whether an environment is ready for a runbook. Everything is asked read-only; nothing is
 //! claimed, started or written.
 
+mod migrations;
 mod objects;
 mod past;
 mod people;
@@ -149,7 +150,9 @@ impl Look {
             forward.iter().map(|step| (format!("step {}", step.id), (*step).clone())).collect();
         for step in forward.iter().rev() {
             if let runbook::Undo::By(undo) = &step.undo {
-                acts.push((format!("undo {}", step.id), (**undo).clone()));
+                // What never ran is never undone.
+                let only_if = undo.only_if.clone().or_else(|| step.only_if.clone());
+                acts.push((format!("undo {}", step.id), Step { only_if, ..(**undo).clone() }));
             }
         }
         let planned = self.book.rollbacks.iter().flat_map(|plan| &plan.steps).filter(|step| self.belongs(step));

@@ -69,6 +69,8 @@ impl Look {
         if let Some(verify) = &step.verify {
             found.extend(self.programs(verify));
         }
+        // A variable without a value names no program: what is optional is left out by its condition.
+        found.retain(|program| step.only_if.is_none() || !program.is_empty());
         found
     }
 

@@ -26,7 +26,7 @@ impl Look {
                 self.ok(about, format!("{}{unit}", words::number(value)));
             }
             // A log is read from its end as it is now: it has to be there, and what comes is counted later.
-            Err(_) if matches!(&probe.source, ProbeSource::Log { path, .. } if self.cwd.join(path).is_file()) => {
+            Err(_) if self.log_is_there(probe) => {
                 self.ok(about, "its log is there; it is followed from its end");
             }
             Err(silence) => {
@@ -38,6 +38,11 @@ impl Look {
                 self.note(level, about, format!("no data: {}", silence.reason)).hint = Some(hint.to_owned());
             }
         }
+    }
+
+    fn log_is_there(&self, probe: &Probe) -> bool {
+        let source = self.doors.rendered_probe(probe).map(|probe| probe.source);
+        matches!(source, Ok(ProbeSource::Log { path, .. }) if self.cwd.join(&path).is_file())
     }
 
     /// True where a trigger that does more than warn looks at the probe.

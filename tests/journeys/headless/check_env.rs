@@ -8,13 +8,13 @@ use support::sitter::Sitter;
 
 use super::{book, desk, desk_with_database};
 
-fn step(id: &str, sql: &str) -> String {
+pub(super) fn step(id: &str, sql: &str) -> String {
     let expect = if sql.starts_with("select") { "expect = \"none\"\n" } else { "" };
     format!("[[phase.step]]\nid = \"{id}\"\nsql = '''{sql}'''\n{expect}undo = \"none needed\"\n\n")
 }
 
 /// The findings of the one runbook: `level about: what`.
-fn found(ran: &Ran) -> Vec<String> {
+pub(super) fn found(ran: &Ran) -> Vec<String> {
     let said: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}\n{}", ran.out, ran.err));
     let findings = said[0]["findings"].as_array().unwrap().iter();
     findings.map(|one| format!("{} {}: {}", text(one, "level"), text(one, "about"), text(one, "what"))).collect()
@@ -25,16 +25,16 @@ fn text<'a>(one: &'a Value, key: &str) -> &'a str {
 }
 
 #[track_caller]
-fn has(found: &[String], wanted: &str) {
+pub(super) fn has(found: &[String], wanted: &str) {
     assert!(found.iter().any(|one| one.contains(wanted)), "not found: {wanted}\n{}", found.join("\n"));
 }
 
 /// All that is wrong, whoever it is about.
-fn wrong(found: &[String]) -> Vec<&String> {
+pub(super) fn wrong(found: &[String]) -> Vec<&String> {
     found.iter().filter(|one| one.starts_with("error")).collect()
 }
 
-const CHECK: [&str; 4] = ["check", "runbook.toml", "--env", "test"];
+pub(super) const CHECK: [&str; 4] = ["check", "runbook.toml", "--env", "test"];
 
 #[test]
 fn a_ready_environment() {
@@ -46,6 +46,7 @@ fn a_ready_environment() {
         step("count", "select count(n) from lines join orders using (id)"),
         step("move", "alter table lines rename to order_lines"),
         step("look", "select count(*) from order_lines"),
+        step("keys", "select count(*) from pg_constraint where conrelid = 'public.order_lines'::regclass"),
     ];
     let probe = "[[probe]]\nid = \"connections\"\nunit = \"sessions\"\nsql = \"select 41 + 1\"\n";
     desk.write("runbook.toml", &book(&format!("{}{probe}", steps.concat())));
