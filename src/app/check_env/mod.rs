@@ -1,6 +1,7 @@
 //! `gonogo check --env`: whether an environment is ready for a runbook. Everything is asked read-only; nothing is
 //! claimed, started or written.
 
+mod dumps;
 mod migrations;
 mod objects;
 mod past;
@@ -113,6 +114,7 @@ async fn look(args: &CheckArgs, file: &Path, book: Runbook) -> Result<Look, Stop
     look.objects().await;
     look.tools().await;
     look.files().await;
+    look.dumps().await;
     look.watched().await;
     Ok(look)
 }

@@ -167,7 +167,7 @@ async fn version(path: &Path) -> Option<String> {
 }
 
 /// The major version: `15` of `15.14 (Debian …)`, `16` of `16beta1`.
-fn major(version: &str) -> u32 {
+pub(super) fn major(version: &str) -> u32 {
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
 }

@@ -90,6 +90,44 @@ fn behind_a_restore_anything_may_be_there() {
     assert!(!wrong(&told).iter().any(|one| one.contains("orders")), "{told:#?}");
 }
 
+fn backup(id: &str, file: &str) -> String {
+    format!(
+        "[[phase.step]]\nid = \"{id}\"\nbackup = {{ file = \"{file}\", prove = \"restore\" }}\nundo = \"none needed\"\n\n"
+    )
+}
+
+#[test]
+fn what_backups_and_restores_need() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let role = format!("{db}_backup");
+    cluster.psql(&db, &format!("create role {role} login"));
+    let desk = desk.with("DB", cluster.url(&db).replacen("postgres@", &format!("{role}@"), 1));
+    desk.write("there.dump", "x");
+    let restore = |id: &str, file: &str| {
+        format!("[[phase.step]]\nid = \"{id}\"\nrestore = \"{file}\"\nundo = \"irreversible\"\n\n")
+    };
+    let steps = [
+        backup("new", "backups/today/a.dump"),
+        backup("twice", "there.dump"),
+        backup("no-folder", "there.dump/b.dump"),
+        restore("ours", "backups/today/a.dump"),
+        restore("nowhere", "of-last-year.dump"),
+    ];
+    desk.write("runbook.toml", &book(&steps.concat()));
+    let told = found(&desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1));
+    cluster.psql(&db, &format!("drop role {role}"));
+    has(&told, "ok step new: pg_dump and pg_restore 1");
+    has(&told, "backups/today is not there yet; the backup makes it");
+    has(&told, " free in ");
+    has(&told, "error step new: this role may not create databases, and prove = \"restore\"");
+    has(&told, "there.dump is there already, and no backup is overwritten");
+    has(&told, "there.dump is no folder");
+    has(&told, "of-last-year.dump is not there now");
+    assert!(!told.iter().any(|one| one.starts_with("warn step ours")), "{told:#?}");
+    assert_eq!(wrong(&told).len(), 5, "{told:#?}");
+    assert!(!desk.path("backups").exists(), "a look makes nothing");
+}
+
 /// A shipped runbook on its fixture, with its logs and a manager of services that is there.
 #[track_caller]
 fn ready(desk: &Desk, name: &str) {
