@@ -164,10 +164,11 @@ impl View<'_> {
     async fn batch(&mut self, order: &BatchOrder, line: u32) {
         let BatchOrder { table, key, .. } = order;
         let what = match &order.set {
-            Some(set) => format!("update {table} set {}", set.trim()),
+            Some(set) => format!("update {table} set\n{}\n", set.trim()),
             None => format!("delete from {table}"),
         };
-        let filter = order.filter.as_ref().map(|filter| format!(" and ({})", filter.trim())).unwrap_or_default();
+        let filter = order.filter.as_ref().map(|filter| format!(" and (\n{}\n)", filter.trim())).unwrap_or_default();
+        // Each text of the runbook in lines of its own: it may end in a comment.
         let sql = format!("{what} where {key} is not null{filter}");
         let mut statements = vec![Statement { sql, line }];
         statements.extend(order.complete.iter().map(|sql| Statement { sql: sql.clone(), line }));

@@ -35,9 +35,11 @@ impl Look {
                 targets.extend(step.target.clone());
             }
         }
-        for probe in &self.book.probes {
-            if let ProbeSource::Run { argv } = &probe.source {
-                tools.entry(argv.first().cloned().unwrap_or_default()).or_default();
+        for probe in self.book.probes.iter().filter_map(|probe| self.doors.rendered_probe(probe).ok()) {
+            for source in [Some(probe.source), probe.traffic.map(|traffic| traffic.source)].into_iter().flatten() {
+                if let ProbeSource::Run { argv } = source {
+                    tools.entry(argv.into_iter().next().unwrap_or_default()).or_default();
+                }
             }
         }
         for channel in &self.book.channels {

@@ -19,6 +19,10 @@ impl Look {
 
     async fn probe(&mut self, probe: &Probe) {
         let about = format!("probe {}", probe.id);
+        if runs(&probe.source) || probe.traffic.as_ref().is_some_and(|traffic| runs(&traffic.source)) {
+            // What a command does, nobody knows: a look starts none. Its program is looked for with the other tools.
+            return self.ok(about, "a command measures it, which is not started now");
+        }
         let value = self.doors.measure(probe).await;
         match value {
             Ok(value) => {
@@ -69,6 +73,10 @@ impl Look {
             }
         }
     }
+}
+
+fn runs(source: &ProbeSource) -> bool {
+    matches!(source, ProbeSource::Run { .. })
 }
 
 /// The names in an expression.
