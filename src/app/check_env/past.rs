@@ -89,7 +89,7 @@ impl Past {
         let ours = self.applied.iter().filter(|(table, ..)| table == order.table()).map(|(.., row)| row.clone());
         if order.tool == Tool::GolangMigrate {
             // It has one row: the last version.
-            return ours.last().map_or(rows, |last| vec![last]);
+            return { ours }.next_back().map_or(rows, |last| vec![last]);
         }
         rows.extend(ours);
         rows
