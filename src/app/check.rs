@@ -29,14 +29,14 @@ pub fn check(args: &CheckArgs) -> Done {
 }
 
 /// A runbook that was checked: what it is, or why it is none, and what the lint says.
-struct Checked<'f> {
+pub(super) struct Checked<'f> {
     file: &'f Path,
     book: Result<Runbook, Problems>,
     findings: Findings,
 }
 
 impl<'f> Checked<'f> {
-    fn of(file: &'f Path) -> Self {
+    pub fn of(file: &'f Path) -> Self {
         let book = runbook::load(file, &Default::default());
         let findings = match &book {
             Ok(book) => lint::lint(book),
@@ -45,12 +45,12 @@ impl<'f> Checked<'f> {
         Self { file, book, findings }
     }
 
-    fn is_bad(&self, strict: bool) -> bool {
+    pub fn is_bad(&self, strict: bool) -> bool {
         let warnings = if strict { self.findings.count(Severity::Warning) } else { 0 };
         self.book.is_err() || self.findings.count(Severity::Error) + warnings > 0
     }
 
-    fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let (problems, digest) = match &self.book {
             Ok(book) => (json!([]), Some(&book.source.digest)),
             Err(problems) => (problems.to_json(), None),

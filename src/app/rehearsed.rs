@@ -6,23 +6,26 @@ use crate::app::open::Order;
 use crate::app::{Stop, code};
 use crate::journal::{Home, Reader, RunInfo, Status};
 use crate::run::event::{Mode, Opened, Rehearsed};
-use crate::run::{Event, words};
-use crate::runbook::{self, Runbook, Step};
+use crate::run::{Event, clean, words};
+use crate::runbook::{self, Runbook, Step, Var};
 
 /// Rehearsals that are looked at; older ones prove little.
 const LOOKED_AT: usize = 20;
+/// Characters of a value that are told.
+const VALUE: usize = 60;
 
-/// One of exactly this runbook, else the newest of an earlier text of it. None: none, or none that can be read.
+/// One of exactly this runbook with the same values of its variables, else one of this runbook with others, else the newest
+/// of an earlier text of it. None: none, or none that can be read.
 pub async fn last(home: &Home, book: &Runbook) -> Option<Rehearsed> {
-    let mut newest = None;
+    let (mut otherwise, mut newest) = (None, None);
     for run in rehearsals(home, book).await {
         let Some(found) = look(&run, book).await else { continue };
-        if found.same_digest {
+        if found.same_digest && found.other_values.is_empty() {
             return Some(found);
         }
-        newest.get_or_insert(found);
+        if found.same_digest { &mut otherwise } else { &mut newest }.get_or_insert(found);
     }
-    newest
+    otherwise.or(newest)
 }
 
 /// The reason for which a live run goes without the rehearsal that its environment wants; none: it has it, or wants none.
@@ -76,7 +79,21 @@ async fn look(run: &RunInfo, book: &Runbook) -> Option<Rehearsed> {
         environment: opened.environment,
         same_digest: opened.source.digest == book.source.digest,
         changed_steps: changed(&before, book),
+        other_values: other_values(&before, book),
     })
+}
+
+/// Variables of both whose values are not the same.
+fn other_values(before: &Runbook, now: &Runbook) -> Vec<String> {
+    let was = |name: &str| before.vars.iter().find(|(other, _)| other == name).map(|(_, var)| var);
+    let both = now.vars.iter().filter_map(|(name, is)| Some((name, was(name)?, is)));
+    both.filter(|(_, was, is)| was != is)
+        .map(|(name, was, is)| format!("{name} was {}, is {}", said(was), said(is)))
+        .collect()
+}
+
+fn said(var: &Var) -> String {
+    clean::line(&words::var(var), VALUE)
 }
 
 async fn opened(run: &RunInfo) -> Option<Box<Opened>> {

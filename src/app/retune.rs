@@ -53,17 +53,45 @@ fn running(state: &RunState, step: &str) -> Result<(Attempt, Tuning), Stop> {
 
 async fn answer(dir: &RunDir, mut seq: u64, wanted: &Attempt, pace: Tuning) -> Result<(), Stop> {
     let mut reader = Reader::open(dir).await.map_err(Stop::internal)?;
+    let me = who();
     loop {
         for entry in reader.entries_after(seq, PAGE).await.map_err(Stop::internal)? {
             seq = entry.seq;
-            match entry.event {
-                Event::BatchRetuned { attempt, to, .. } if attempt == *wanted && to == pace => return Ok(()),
-                Event::Refused { what, why, .. } if what.starts_with("retune") => {
-                    return Err(Stop::new(code::REFUSED, clean::line(&why, 500)));
-                }
-                _ => {}
+            if let Some(answer) = heard(&entry.event, wanted, pace, &me) {
+                return answer;
             }
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The answer to `me`. What somebody else was refused meanwhile is none.
+fn heard(event: &Event, wanted: &Attempt, pace: Tuning, me: &str) -> Option<Result<(), Stop>> {
+    match event {
+        Event::BatchRetuned { attempt, to, .. } if attempt == wanted && *to == pace => Some(Ok(())),
+        Event::Refused { by, what, why } if by == me && what.starts_with("retune") => {
+            Some(Err(Stop::new(code::REFUSED, clean::line(why, 500))))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Direction;
+    use crate::runbook::Sizing;
+
+    #[test]
+    fn what_others_are_refused_is_no_answer() {
+        let attempt = Attempt { step: "fill".into(), direction: Direction::Forward, n: 1 };
+        let pace = Tuning { size: Sizing::fixed(100), pause_ms: 0 };
+        let refused = |by: &str| Event::Refused { by: by.into(), what: "retune".into(), why: "no".into() };
+        let heard = |event: &Event| heard(event, &attempt, pace, "ann@host");
+        assert!(heard(&refused("bob@host")).is_none());
+        assert!(matches!(heard(&refused("ann@host")), Some(Err(stop)) if stop.words == "no"));
+        let by = "bob@host".to_owned();
+        let changed = Event::BatchRetuned { attempt: attempt.clone(), from: pace, to: pace, by };
+        assert!(matches!(heard(&changed), Some(Ok(()))), "whoever says it, the pace is the wanted one");
     }
 }

@@ -92,12 +92,13 @@ async fn tell(
 
 async fn answer(dir: &RunDir, mut seq: u64, attempt: &Attempt) -> Result<(), Stop> {
     let mut reader = Reader::open(dir).await.map_err(Stop::internal)?;
+    let me = who();
     loop {
         for entry in reader.entries_after(seq, PAGE).await.map_err(Stop::internal)? {
             seq = entry.seq;
             match entry.event {
                 Event::Settled { attempt: settled, .. } if settled == *attempt => return Ok(()),
-                Event::Refused { what, why, .. } if what.starts_with("settle") => {
+                Event::Refused { by, what, why } if by == me && what.starts_with("settle") => {
                     return Err(Stop::new(code::REFUSED, clean::line(&why, 500)));
                 }
                 _ => {}

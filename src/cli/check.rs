@@ -13,14 +13,14 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
     #[arg(long)]
     pub json: bool,
-    /// Also look at this environment, read-only: its servers, rights, objects, tools, probes
+    /// Also look at this environment, read-only: its servers, rights, objects, tools, probes; commands that bring secrets run
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// With --env: override a variable of the runbook
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value, requires = "env")]
     pub set: Vec<(String, String)>,
     /// Print SARIF 2.1.0, for tools that collect findings
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "env"])]
     pub sarif: bool,
     /// Warnings fail the check too
     #[arg(long)]

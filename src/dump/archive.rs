@@ -10,6 +10,7 @@ use super::tools::Tools;
 use super::{Failure, process};
 use crate::run::facts::FileFact;
 use crate::runbook::dump::DumpFormat;
+use crate::runbook::migrations::hex;
 
 const BLOCK: usize = 1024 * 1024;
 /// Bytes at either end of a plain archive in which its first and last words stand.
@@ -157,10 +158,6 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
         }
     }
     Ok((size, hex(&hash.finalize())))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

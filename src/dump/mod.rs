@@ -70,6 +70,15 @@ impl Failure {
     }
 }
 
+/// The programs that a backup or restore of a server of that major version would use: their folder and major version.
+///
+/// # Errors
+/// There are none that will do.
+pub async fn programs(path: &str, server: u32) -> Result<(PathBuf, u32), Fault> {
+    let tools = tools::fitting(path, server).await.map_err(|failure| failure.fault(""))?;
+    Ok((tools.folder, tools.major))
+}
+
 /// What a worker has at hand.
 struct Desk<'a> {
     order: &'a WorkOrder,

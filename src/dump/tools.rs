@@ -25,13 +25,18 @@ impl Tools {
 
 /// The programs to use: those in PATH if they will do, else the newest that are there.
 pub async fn find(env: &BTreeMap<String, String>, server: &Server) -> Result<Tools, Failure> {
+    fitting(env.get("PATH").map_or("", String::as_str), server.major()).await
+}
+
+/// The same, for a server of that major version.
+pub async fn fitting(path: &str, server: u32) -> Result<Tools, Failure> {
     let mut found = Vec::new();
-    for folder in folders(env.get("PATH").map_or("", String::as_str)) {
+    for folder in folders(path) {
         if let Some(major) = version(&folder).await {
             found.push(Tools { folder, major });
         }
     }
-    choose(found, server.major())
+    choose(found, server)
 }
 
 /// The folders that have all three programs: those of PATH in its order, then the others.

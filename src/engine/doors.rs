@@ -19,7 +19,7 @@ use crate::run::decide::Input;
 use crate::run::event::Fingerprint;
 use crate::run::{Attempt, Chunk, RunState, context};
 use crate::runbook::expr::{self, Context, Place};
-use crate::runbook::{Environment, Probe, ProbeSource, Runbook, Secret};
+use crate::runbook::{Environment, Probe, ProbeSource, Runbook, Secret, TargetSpec};
 use crate::target::{Look, Target};
 
 /// Cheap to clone: every task of the engine has its own.
@@ -230,15 +230,33 @@ impl Doors {
     }
 
     pub async fn connect(&self, name: &str) -> Result<Target, String> {
-        let spec = self.environment.targets.iter().find(|(target, _)| target == name).map(|(_, spec)| spec);
-        let spec = spec.ok_or_else(|| format!("environment {} has no target {name}", self.environment.name))?;
+        let url = self.url(name).await?;
+        self.connect_to(name, url).await
+    }
+
+    /// Where a target is. It may hold a password.
+    ///
+    /// # Errors
+    /// In words, why nobody can tell.
+    pub async fn url(&self, name: &str) -> Result<SecretString, String> {
+        let spec = self.spec(name)?;
         let secret = self.rendered(&spec.url)?;
         let redactor = self.redactor.clone();
         // A secret's command may take its time; nobody else has to wait for it.
         let url = tokio::task::spawn_blocking(move || secrets::resolve(&secret, &redactor)).await;
-        let url = url.map_err(|error| error.to_string())??;
+        url.map_err(|error| error.to_string())?
+    }
+
+    /// As [`Self::connect`], to where its [`Self::url`] says that it is.
+    pub async fn connect_to(&self, name: &str, url: SecretString) -> Result<Target, String> {
+        let spec = self.spec(name)?;
         let label = format!("gonogo {}", self.run);
         Target::open(name, spec, url, &label).await.map_err(|error| self.redactor.text(&error.to_string()))
+    }
+
+    fn spec(&self, name: &str) -> Result<&TargetSpec, String> {
+        let spec = self.environment.targets.iter().find(|(target, _)| target == name).map(|(_, spec)| spec);
+        spec.ok_or_else(|| format!("environment {} has no target {name}", self.environment.name))
     }
 
     /// The target as it is now: the one that was reached, or a fresh contact with the same database.
@@ -408,7 +426,11 @@ impl Doors {
         }
     }
 
-    fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
+    /// The probe with its templates in place.
+    ///
+    /// # Errors
+    /// In words, which of them makes no sense.
+    pub fn rendered_probe(&self, spec: &Probe) -> Result<Probe, String> {
         let mut probe = spec.clone();
         self.render_source(&mut probe.source)?;
         if let Some(traffic) = &mut probe.traffic {

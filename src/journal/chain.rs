@@ -39,7 +39,7 @@ pub(super) struct Sealed {
 impl Anchor {
     /// The head in hex.
     pub fn hex(&self) -> String {
-        self.head.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::runbook::migrations::hex(&self.head)
     }
 
     /// Appends an event: the entry as a reader will see it, and its stored form. It is decoded from the stored text, so that

@@ -1,7 +1,7 @@
 //! Which entries say that a run was not as its runbook says.
 
 use super::model::Deviation;
-use crate::run::event::{HoldCause, Resolved};
+use crate::run::event::{HoldCause, Rehearsed, Resolved};
 use crate::run::{Entry, Event, remedy, words};
 
 /// `again`: an engine had the run before.
@@ -64,6 +64,10 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
     Some(match event {
         Event::RunOpened(opened) if opened.unrehearsed.is_some() => {
             one("not rehearsed", &opened.by, opened.unrehearsed.as_deref().unwrap_or_default())
+        }
+        Event::RunOpened(opened) => {
+            let otherwise = opened.rehearsed.as_ref().and_then(Rehearsed::otherwise)?;
+            one("rehearsed with other values", &opened.by, &otherwise)
         }
         Event::PhaseLeft { phase, early: Some((by, reason)) } => {
             one("signed off early", by, &format!("phase {phase}: {reason}"))

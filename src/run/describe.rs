@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::identity::Rehearsed;
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
 use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan};
@@ -255,6 +256,9 @@ fn about_run(event: &Event, runbook: &Runbook) -> Option<Line> {
             if !opened.approvals.is_empty() {
                 let people: Vec<String> = opened.approvals.iter().map(|one| name(&one.by)).collect();
                 text.push_str(&format!(", approved by {}", people.join(", ")));
+            }
+            if let Some(otherwise) = opened.rehearsed.as_ref().and_then(Rehearsed::otherwise) {
+                text.push_str(&format!(", rehearsed with other values ({})", phrase(&otherwise)));
             }
             let reason = opened.unrehearsed.as_deref();
             let tone = if reason.is_some() { Tone::Warn } else { Tone::Plain };

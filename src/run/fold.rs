@@ -225,6 +225,7 @@ impl RunState {
                 step.output = OutputLog::default();
                 step.judged = None;
                 step.probed = None;
+                step.inventory = None;
             }
             Event::Output { attempt, chunk } => {
                 // Output does not make a confirm stale: `changed` stays.
@@ -250,7 +251,8 @@ impl RunState {
                     step.probed = Some(probed.clone());
                 }
                 if let Chunk::Inventory { name, items } = chunk {
-                    self.snapshots.insert(name.clone(), Arc::new(items.clone()));
+                    // Cut off, or not what was expected, it is nothing to compare with: only the end can tell.
+                    step.inventory = Some((name.clone(), Arc::new(items.clone())));
                 }
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),
@@ -313,7 +315,9 @@ impl RunState {
                 _ => None,
             };
         }
+        let inventory = step.inventory.take().filter(|_| matches!(outcome, Outcome::Done { .. }));
         let counts = step.has_effect();
+        self.snapshots.extend(inventory);
         self.note_completion(&attempt.step, counts);
         if matches!(outcome, Outcome::Unknown { .. }) {
             self.open.insert(attempt.clone());

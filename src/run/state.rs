@@ -36,7 +36,7 @@ pub struct RunState {
     pub probes: BTreeMap<String, ProbeRun>,
     pub triggers: BTreeMap<String, TriggerRun>,
     pub notes: Vec<Note>,
-    /// The last snapshot of each name.
+    /// The last snapshot of each name whose step ended well.
     pub snapshots: BTreeMap<String, Arc<Vec<Item>>>,
     /// Those of the first leg of a rehearsal, while it is in its second.
     pub first_leg: BTreeMap<String, Arc<Vec<Item>>>,
@@ -150,6 +150,8 @@ pub struct StepRun {
     pub wrote: bool,
     /// Its first statement outside of a transaction was about to be sent.
     pub probed: Option<Probed>,
+    /// The snapshot that the attempt has brought; it counts when the attempt has ended well.
+    pub inventory: Option<(String, Arc<Vec<Item>>)>,
     /// The versions that were pending when a step of migration files first began; none: it never did, or was taken back.
     pub migrating: Option<Vec<String>>,
     /// The schema of their tool's table then.

@@ -1,7 +1,6 @@
 //! Reading a runbook from disk: the only file of the room that does. What it names must lie in its own folder.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -83,10 +82,7 @@ fn digest(source: &Source) -> String {
         add(name);
         add(text);
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    migrations::hex(&hash.finalize())
 }
 
 fn open(path: &Path) -> Result<Source, Problems> {

@@ -71,6 +71,14 @@ pub(super) fn parse(url: &SecretString) -> Result<Address, String> {
     }
 }
 
+/// The file of SQLite that the first contact with this URL would make.
+pub fn unmade(url: &SecretString) -> Option<PathBuf> {
+    match parse(url) {
+        Ok(Address::Sqlite(SqliteAddress { path, mode: SqliteMode::Create })) if !path.exists() => Some(path),
+        _ => None,
+    }
+}
+
 fn postgres(text: &str) -> Result<PgAddress, String> {
     let mut url = Url::parse(text).map_err(|error| format!("its URL cannot be read: {error}"))?;
     if url.host_str().is_some_and(|host| host.contains(',')) {

@@ -14,12 +14,15 @@ pub struct Server {
     pub slots: u64,
     pub sessions: u64,
     pub database_bytes: u64,
+    /// Of it tables without their indexes, as the server last counted their pages: asking for more would wait for locks.
+    pub table_bytes: u64,
     /// The schema that unqualified names are made in; none: no schema of the search path is there.
     pub schema: Option<String>,
     /// This role may make objects in it.
     pub may_create: bool,
     /// This role may make schemas in the database.
     pub may_create_schemas: bool,
+    pub may_create_databases: bool,
     /// This role sees what other roles' sessions do.
     pub sees_all: bool,
     /// Sessions that hold a transaction open without working for a minute, or work in one for five: a sentence each.

@@ -35,6 +35,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub use self::address::unmade;
 pub use self::batch::BatchJob;
 pub use self::claim::{Claim, Memory, Refusal};
 pub use self::direct::{Ruling, left};

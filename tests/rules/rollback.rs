@@ -1,11 +1,35 @@
 //! The way back: order, obstacles, failures, rehearsals.
 
-use gonogo::run::CommandVerb;
 use gonogo::run::event::{Claim, Mode};
-use gonogo::run::facts::Effect;
+use gonogo::run::facts::{Chunk, Effect};
+use gonogo::run::inventory::Item;
+use gonogo::run::{CommandVerb, Event, RunState};
 use insta::assert_snapshot;
 
 use crate::script::{Script, failed, unknown};
+
+const SNAPSHOTS: &str = r#"
+[[phase]]
+id = "go"
+kind = "migrate"
+[[phase.step]]
+id = "before"
+snapshot = { name = "base", rows = "none" }
+expect = "value > 0"
+[[phase.step]]
+id = "a"
+sql = "create table a (x)"
+undo = { sql = "drop table a" }
+[[phase.step]]
+id = "look"
+sql = "select 1"
+[[rollback]]
+id = "plan"
+title = "Plan"
+[[rollback.step]]
+id = "proof"
+snapshot = { name = "back", rows = "none", compare = "base" }
+"#;
 
 const THREE: &str = r#"
 [[phase]]
@@ -131,4 +155,43 @@ fn a_rehearsal_goes_there_back_and_there_again() {
         }
     }
     assert_snapshot!(run.read());
+}
+
+/// The names of the tables that a snapshot holds.
+fn held(run: &Script, name: &str) -> Vec<String> {
+    let items = run.state.snapshots.get(name).map(|items| items.to_vec()).unwrap_or_default();
+    items.into_iter().map(|item| item.1).collect()
+}
+
+fn brings(run: &mut Script, step: &str, name: &str, table: &str) {
+    let attempt = run.open_attempt(step);
+    let items = vec![Item("table".into(), table.into(), String::new())];
+    run.fact(Event::Output { attempt, chunk: Chunk::Inventory { name: name.into(), items } });
+}
+
+#[test]
+fn a_snapshot_counts_when_its_step_ended_well() {
+    let mut run = Script::new(SNAPSHOTS);
+    run.start("before");
+    brings(&mut run, "before", "base", "cut off");
+    run.end("before", failed(Effect::None));
+    assert!(held(&run, "base").is_empty(), "what failed is nothing to compare with");
+    run.say(CommandVerb::Retry { step: "before".into() });
+    assert!(held(&run, "base").is_empty());
+    brings(&mut run, "before", "base", "orders");
+    assert!(held(&run, "base").is_empty(), "nor is what nobody judged yet");
+    run.done("before");
+    assert_eq!(held(&run, "base"), ["orders"]);
+    run.start("a");
+    run.done("a");
+    run.say(back(Some("plan")));
+    brings(&mut run, "proof", "back", "too many");
+    run.end("proof", failed(Effect::None));
+    assert!(held(&run, "back").is_empty());
+    run.say(CommandVerb::Release);
+    run.say(CommandVerb::Retry { step: "proof".into() });
+    brings(&mut run, "proof", "back", "orders");
+    run.done("proof");
+    assert_eq!((held(&run, "back"), held(&run, "base")), (vec!["orders".to_owned()], vec!["orders".to_owned()]));
+    assert_eq!(RunState::fold(&run.entries).snapshots, run.state.snapshots, "its journal says the same");
 }

@@ -1,6 +1,8 @@
 //! `gonogo check --env`: whether an environment is ready for a runbook. Everything is asked read-only; nothing is
-//! claimed, started or written.
+//! claimed or written, and no step or probe is started. Commands that bring a secret do run.
 
+mod dumps;
+mod migrations;
 mod objects;
 mod past;
 mod people;
@@ -16,14 +18,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::check::{self, Checked};
 use crate::app::open::environment;
-use crate::app::{Done, Stop, check, code, say, say_bytes, who};
+use crate::app::{Done, Stop, code, say, say_bytes, who};
 use crate::cli::CheckArgs;
 use crate::engine::doors::Doors;
 use crate::print::{self, Finding, Level};
 use crate::run::RunState;
 use crate::run::event::{FORMAT, Opened};
-use crate::runbook::{self, Runbook, Step};
+use crate::runbook::{self, Problems, Runbook, Step};
 use crate::target::Target;
 
 /// Stands where a run's own name will stand.
@@ -42,50 +45,62 @@ struct Look {
 }
 
 pub async fn check(args: &CheckArgs) -> Done {
-    if !args.json {
-        let code = check::check(&CheckArgs { env: None, ..args.clone() })?;
-        if code != code::DONE {
-            return Ok(code);
-        }
-    }
-    let (mut worst, mut found) = (code::DONE, Vec::new());
-    for file in &args.files {
-        let set = args.set.iter().cloned().collect();
-        match runbook::load(file, &set) {
-            Ok(book) => {
-                let look = look(args, file, book).await?;
-                if look.findings.iter().any(|one| one.level == Level::Error) && worst == code::DONE {
-                    worst = code::FAILED;
-                }
-                tell(args, file, &look, &mut found);
-            }
-            Err(problems) if args.json => {
-                worst = code::BAD_RUNBOOK;
-                found.push(json!({ "file": file, "ok": false, "problems": problems.to_json() }));
-            }
-            Err(problems) => return Err(Stop::new(code::BAD_RUNBOOK, problems.render(false))),
-        }
-    }
     if args.json {
-        say(&serde_json::to_string_pretty(&found).map_err(Stop::internal)?);
+        return as_json(args).await;
+    }
+    let code = check::check(&CheckArgs { env: None, ..args.clone() })?;
+    if code != code::DONE {
+        return Ok(code);
+    }
+    let mut worst = code::DONE;
+    for file in &args.files {
+        let book = loaded(args, file).map_err(|problems| Stop::new(code::BAD_RUNBOOK, problems.render(false)))?;
+        let look = look(args, file, book).await?;
+        if !look.is_ready() {
+            worst = code::FAILED;
+        }
+        say(&format!("{} in {}:", file.display(), look.environment));
+        say_bytes(print::findings(&look.findings).as_bytes());
     }
     Ok(worst)
 }
 
-fn tell(args: &CheckArgs, file: &Path, look: &Look, found: &mut Vec<serde_json::Value>) {
-    if args.json {
-        found.push(json!({
-            "file": file,
-            "ok": look.findings.iter().all(|one| one.level != Level::Error),
-            "problems": [],
-            "digest": look.book.source.digest,
-            "environment": look.environment,
-            "findings": print::findings_json(&look.findings),
-        }));
-    } else {
-        say(&format!("{} in {}:", file.display(), look.environment));
-        say_bytes(print::findings(&look.findings).as_bytes());
+/// Everything at once: what is wrong with a runbook, and what its environment has, whatever the other says.
+async fn as_json(args: &CheckArgs) -> Done {
+    let (mut bad, mut ready, mut found) = (false, true, Vec::new());
+    for file in &args.files {
+        let checked = Checked::of(file);
+        bad |= checked.is_bad(args.strict);
+        let mut said = checked.to_json();
+        let lint = said["findings"].take();
+        match loaded(args, file) {
+            Ok(book) => {
+                let look = look(args, file, book).await?;
+                ready &= look.is_ready();
+                said["ok"] = json!(!checked.is_bad(false) && look.is_ready());
+                said["environment"] = json!(look.environment);
+                said["findings"] = print::findings_json(&look.findings);
+            }
+            Err(problems) => {
+                bad = true;
+                said["ok"] = json!(false);
+                said["problems"] = problems.to_json();
+                said["findings"] = json!([]);
+            }
+        }
+        said["lint"] = lint;
+        found.push(said);
     }
+    say(&serde_json::to_string_pretty(&found).map_err(Stop::internal)?);
+    Ok(match (bad, ready) {
+        (true, _) => code::BAD_RUNBOOK,
+        (false, false) => code::FAILED,
+        (false, true) => code::DONE,
+    })
+}
+
+fn loaded(args: &CheckArgs, file: &Path) -> Result<Runbook, Problems> {
+    runbook::load(file, &args.set.iter().cloned().collect())
 }
 
 async fn look(args: &CheckArgs, file: &Path, book: Runbook) -> Result<Look, Stop> {
@@ -112,11 +127,16 @@ async fn look(args: &CheckArgs, file: &Path, book: Runbook) -> Result<Look, Stop
     look.objects().await;
     look.tools().await;
     look.files().await;
+    look.dumps().await;
     look.watched().await;
     Ok(look)
 }
 
 impl Look {
+    fn is_ready(&self) -> bool {
+        self.findings.iter().all(|one| one.level != Level::Error)
+    }
+
     fn note(&mut self, level: Level, about: impl Into<String>, what: impl Into<String>) -> &mut Finding {
         let finding = Finding { level, about: about.into(), what: what.into(), hint: None, place: None };
         self.findings.push(finding);
@@ -149,7 +169,9 @@ impl Look {
             forward.iter().map(|step| (format!("step {}", step.id), (*step).clone())).collect();
         for step in forward.iter().rev() {
             if let runbook::Undo::By(undo) = &step.undo {
-                acts.push((format!("undo {}", step.id), (**undo).clone()));
+                // What never ran is never undone.
+                let only_if = undo.only_if.clone().or_else(|| step.only_if.clone());
+                acts.push((format!("undo {}", step.id), Step { only_if, ..(**undo).clone() }));
             }
         }
         let planned = self.book.rollbacks.iter().flat_map(|plan| &plan.steps).filter(|step| self.belongs(step));

@@ -44,6 +44,7 @@ impl Look {
                 act: &act,
                 place,
                 target: &target,
+                seen: 0,
                 past,
                 found: Vec::new(),
                 rights: BTreeMap::new(),
@@ -52,6 +53,16 @@ impl Look {
             match resolved {
                 Ok(Resolved::Sql { statements, .. }) => view.script(&statements).await,
                 Ok(Resolved::Batch { order, .. }) => view.batch(&order, step.line).await,
+                Ok(Resolved::Migrations { order, .. }) => {
+                    if let Verb::Migrations(files) = &step.verb {
+                        view.migrations(*order, files, &step).await;
+                    }
+                }
+                Ok(Resolved::Restore { order, .. }) => {
+                    view.past.is_replaced(&act);
+                    view.say(Level::Ok, 0, format!("what is there from then on is what {} holds", order.file), None);
+                }
+                // They change nothing of a database that a name tells: a backup reads, people answer.
                 Ok(_) => {}
                 Err(error) => {
                     if step.changes() {
@@ -92,12 +103,14 @@ impl Look {
 }
 
 /// One step's SQL on its target.
-struct View<'a> {
-    act: &'a str,
-    place: String,
-    target: &'a Arc<Target>,
-    past: &'a mut Past,
+pub(super) struct View<'a> {
+    pub act: &'a str,
+    pub place: String,
+    pub target: &'a Arc<Target>,
+    pub past: &'a mut Past,
     found: Vec<Finding>,
+    /// Statements so far.
+    seen: u64,
     /// The objects it needs, and what it does with them.
     rights: BTreeMap<String, Vec<&'static str>>,
     /// What is not there now, by who may make it before; with the first line that names it.
@@ -105,7 +118,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn say(&mut self, level: Level, line: u32, what: String, hint: Option<&str>) {
+    pub fn say(&mut self, level: Level, line: u32, what: String, hint: Option<&str>) {
         let (about, hint) = (self.act.to_owned(), hint.map(str::to_owned));
         if self.found.iter().any(|one| one.level == level && one.what == what) {
             return;
@@ -114,24 +127,35 @@ impl View<'_> {
         self.found.push(Finding { level, about, what, hint, place });
     }
 
-    fn error(&mut self, line: u32, what: String, hint: &str) {
+    pub fn error(&mut self, line: u32, what: String, hint: &str) {
         self.say(Level::Error, line, what, Some(hint));
     }
 
     async fn script(&mut self, statements: &[Statement]) {
+        self.text(statements).await;
+        self.sum_up();
+    }
+
+    /// The statements of one text, which [`Self::place`] is the file of.
+    pub async fn text(&mut self, statements: &[Statement]) {
         for statement in statements {
             self.statement(&statement.sql, statement.line).await;
         }
+        self.seen += statements.len() as u64;
         for (who, (line, absent)) in std::mem::take(&mut self.absent) {
             let names = absent.iter().map(Name::to_string).collect::<Vec<_>>().join(", ");
             let hint = format!("{who} runs before and may make it: look after it");
             self.say(Level::Warn, line, format!("not there now: {names}"), Some(&hint));
         }
+    }
+
+    /// A step of which nothing is to be said is said to be fine.
+    pub fn sum_up(&mut self) {
         if self.found.is_empty() {
             let words = |(object, rights): (&String, &Vec<&str>)| format!("{object} ({})", rights.join(", "));
             let about = self.rights.iter().map(words).collect::<Vec<_>>().join(", ");
             let about = if about.is_empty() { String::new() } else { format!(" · {about}") };
-            let what = format!("{} read by the server{about}", plural(statements.len() as u64, "statement"));
+            let what = format!("{} read by the server{about}", plural(self.seen, "statement"));
             self.say(Level::Ok, 0, what, None);
         }
     }
@@ -140,10 +164,11 @@ impl View<'_> {
     async fn batch(&mut self, order: &BatchOrder, line: u32) {
         let BatchOrder { table, key, .. } = order;
         let what = match &order.set {
-            Some(set) => format!("update {table} set {}", set.trim()),
+            Some(set) => format!("update {table} set\n{}\n", set.trim()),
             None => format!("delete from {table}"),
         };
-        let filter = order.filter.as_ref().map(|filter| format!(" and ({})", filter.trim())).unwrap_or_default();
+        let filter = order.filter.as_ref().map(|filter| format!(" and (\n{}\n)", filter.trim())).unwrap_or_default();
+        // Each text of the runbook in lines of its own: it may end in a comment.
         let sql = format!("{what} where {key} is not null{filter}");
         let mut statements = vec![Statement { sql, line }];
         statements.extend(order.complete.iter().map(|sql| Statement { sql: sql.clone(), line }));
@@ -164,7 +189,7 @@ impl View<'_> {
         }
         let missing = excused || self.found[before..].iter().any(|one| one.level != Level::Ok);
         if let Err(unread) = self.target.reads(sql).await {
-            self.unread(unread, named.as_ref(), missing, line);
+            self.unread(unread, sql, named.as_ref(), missing, line);
         }
         match &named {
             Some(named) => self.past.run(self.act, named),
@@ -318,7 +343,7 @@ impl View<'_> {
         }
     }
 
-    fn unread(&mut self, unread: Unread, named: Option<&Named>, missing: bool, line: u32) {
+    fn unread(&mut self, unread: Unread, sql: &str, named: Option<&Named>, missing: bool, line: u32) {
         let code = unread.code.as_deref().unwrap_or_default();
         if BUSY.contains(&code) {
             let hint = "somebody holds a lock on what it names; ask again later";
@@ -332,7 +357,9 @@ impl View<'_> {
             true => !self.past.is_empty(),
             false => {
                 let touched = named.is_some_and(|named| named.needs.iter().any(|need| self.past.touches(&need.name)));
-                touched || self.past.is_open()
+                // A name in quotes ('public.orders'::regclass) is looked up by the server, and is none of the grammar's.
+                let quoted = UNKNOWN.contains(&code) && self.past.makes_a_name_in(sql);
+                touched || quoted || self.past.is_open()
             }
         };
         match (missing, later) {

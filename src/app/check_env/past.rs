@@ -1,5 +1,8 @@
 //! What the steps before will have made, changed and taken away by the time a statement is sent.
 
+use crate::run::migrations::{MigrationOrder, OrderedFile, Row, State};
+use crate::runbook::StepId;
+use crate::runbook::migrations::{Tool, Way};
 use crate::runbook::sql::names::{Name, Named};
 
 /// By the statements so far, in the order of the run.
@@ -14,12 +17,24 @@ pub struct Past {
     lost: Vec<(Name, String)>,
     /// Who does something that names do not tell: a command, a function, a DO block, a text that only the run knows.
     more: Vec<String>,
+    /// What other tools' tables will say of files that steps apply: the table, the step, the row.
+    applied: Vec<(String, StepId, Row)>,
 }
 
 impl Past {
     /// True where a statement so far makes what may be this.
     pub fn makes(&self, name: &Name) -> bool {
         self.made.iter().any(|made| made.may_be(name))
+    }
+
+    /// True where the text says a name, as SQL or in quotes, that a statement so far makes.
+    pub fn makes_a_name_in(&self, sql: &str) -> bool {
+        let of_a_word = |c: char| c.is_alphanumeric() || c == '_';
+        let alone = |(at, name): (usize, &str)| {
+            let (before, after) = (&sql[..at], &sql[at + name.len()..]);
+            !before.ends_with(of_a_word) && !after.starts_with(of_a_word)
+        };
+        self.made.iter().any(|made| sql.match_indices(&made.name).any(alone))
     }
 
     /// Who takes it away before.
@@ -58,6 +73,42 @@ impl Past {
     pub fn does_more(&mut self, act: &str) {
         if self.more.last().is_none_or(|last| last != act) {
             self.more.push(act.to_owned());
+        }
+    }
+
+    /// `act` puts something else in the place of all that is there.
+    pub fn is_replaced(&mut self, act: &str) {
+        self.gone.clear();
+        self.lost.clear();
+        self.applied.clear();
+        self.does_more(act);
+    }
+
+    /// What the table of a tool will say by then, where it says `rows` now.
+    pub fn recorded(&self, order: &MigrationOrder, mut rows: Vec<Row>) -> Vec<Row> {
+        let ours = self.applied.iter().filter(|(table, ..)| table == order.table()).map(|(.., row)| row.clone());
+        if order.tool == Tool::GolangMigrate {
+            // It has one row: the last version.
+            return { ours }.next_back().map_or(rows, |last| vec![last]);
+        }
+        rows.extend(ours);
+        rows
+    }
+
+    /// The versions that a step will have applied.
+    pub fn applied_by(&self, step: &StepId) -> Vec<String> {
+        self.applied.iter().filter(|(_, who, _)| who == step).map(|(.., row)| row.version.clone()).collect()
+    }
+
+    /// The file of a step will be applied, or taken back.
+    pub fn migrates(&mut self, order: &MigrationOrder, step: &StepId, file: &OrderedFile) {
+        let (version, checksum) = (file.version.clone(), file.checksum.clone());
+        match order.way {
+            Way::Up => {
+                let row = Row { version, checksum, state: State::Done, name: None };
+                self.applied.push((order.table().to_owned(), step.clone(), row));
+            }
+            Way::Down => self.applied.retain(|(_, who, row)| who != step || row.version != version),
         }
     }
 

@@ -32,7 +32,14 @@ impl Look {
         match last {
             Some(last) if last.same_digest => {
                 let at = words::date(last.at, book.window.zone);
-                self.ok("rehearsal", format!("rehearsed as it is on {at} in {}", words::name(&last.environment)));
+                let what = format!("rehearsed as it is on {at} in {}", words::name(&last.environment));
+                match last.otherwise() {
+                    None => self.ok("rehearsal", what),
+                    Some(otherwise) => {
+                        let hint = "it counts; what these values change has not been tried";
+                        self.warn("rehearsal", format!("{what}, with other values: {otherwise}"), hint);
+                    }
+                }
             }
             _ => {
                 let what = "no rehearsal of this very runbook is known in this journal folder";

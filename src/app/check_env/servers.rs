@@ -9,33 +9,30 @@ use crate::journal::Home;
 use crate::print::Level;
 use crate::run::event::Fingerprint;
 use crate::run::words;
-use crate::runbook::{LedgerUse, Secret, TargetSpec, Verb};
+use crate::runbook::{LedgerUse, TargetSpec, Verb};
 use crate::target::inspect::Server;
-use crate::target::{LedgerState, Target};
+use crate::target::{LedgerState, Target, unmade};
 
 /// Sessions that a run takes of a server: control, probes, the guard, a step, and a command's own.
 const OURS: u64 = 5;
 /// With fewer free slots than that the application comes into trouble first.
 const ROOM: u64 = 15;
 
-/// The file of SQLite that the first contact would make: a look must not.
-fn unmade(url: &Secret) -> Option<&str> {
-    let Secret::Plain(text) = url else { return None };
-    let (path, mode) = text.strip_prefix("sqlite:")?.split_once('?')?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    (mode.contains("rwc") && !Path::new(path).exists()).then_some(path)
-}
-
 impl Look {
     pub async fn servers(&mut self, journal: Option<&Path>) {
         let book = Arc::clone(&self.book);
         let Some(environment) = book.environment(&self.environment) else { return };
         for (name, spec) in &environment.targets {
-            if let Some(file) = unmade(&spec.url) {
-                self.ok(name, format!("{file} is not there yet; a run makes it"));
+            let url = self.doors.url(name).await;
+            if let Some(file) = url.as_ref().ok().and_then(unmade) {
+                self.ok(name, format!("{} is not there yet; a run makes it", file.display()));
                 continue;
             }
-            match self.doors.connect(name).await {
+            let target = match url {
+                Ok(url) => self.doors.connect_to(name, url).await,
+                Err(why) => Err(why),
+            };
+            match target {
                 Ok(target) => self.server(name, spec, target, journal).await,
                 Err(why) => self.error(name, why, "nothing that needs it was looked at"),
             }

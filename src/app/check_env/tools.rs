@@ -35,9 +35,11 @@ impl Look {
                 targets.extend(step.target.clone());
             }
         }
-        for probe in &self.book.probes {
-            if let ProbeSource::Run { argv } = &probe.source {
-                tools.entry(argv.first().cloned().unwrap_or_default()).or_default();
+        for probe in self.book.probes.iter().filter_map(|probe| self.doors.rendered_probe(probe).ok()) {
+            for source in [Some(probe.source), probe.traffic.map(|traffic| traffic.source)].into_iter().flatten() {
+                if let ProbeSource::Run { argv } = source {
+                    tools.entry(argv.into_iter().next().unwrap_or_default()).or_default();
+                }
             }
         }
         for channel in &self.book.channels {
@@ -69,6 +71,8 @@ impl Look {
         if let Some(verify) = &step.verify {
             found.extend(self.programs(verify));
         }
+        // A variable without a value names no program: what is optional is left out by its condition.
+        found.retain(|program| step.only_if.is_none() || !program.is_empty());
         found
     }
 
@@ -165,7 +169,7 @@ async fn version(path: &Path) -> Option<String> {
 }
 
 /// The major version: `15` of `15.14 (Debian …)`, `16` of `16beta1`.
-fn major(version: &str) -> u32 {
+pub(super) fn major(version: &str) -> u32 {
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
 }

@@ -19,6 +19,10 @@ impl Look {
 
     async fn probe(&mut self, probe: &Probe) {
         let about = format!("probe {}", probe.id);
+        if runs(&probe.source) || probe.traffic.as_ref().is_some_and(|traffic| runs(&traffic.source)) {
+            // What a command does, nobody knows: a look starts none. Its program is looked for with the other tools.
+            return self.ok(about, "a command measures it, which is not started now");
+        }
         let value = self.doors.measure(probe).await;
         match value {
             Ok(value) => {
@@ -26,7 +30,7 @@ impl Look {
                 self.ok(about, format!("{}{unit}", words::number(value)));
             }
             // A log is read from its end as it is now: it has to be there, and what comes is counted later.
-            Err(_) if matches!(&probe.source, ProbeSource::Log { path, .. } if self.cwd.join(path).is_file()) => {
+            Err(_) if self.log_is_there(probe) => {
                 self.ok(about, "its log is there; it is followed from its end");
             }
             Err(silence) => {
@@ -38,6 +42,11 @@ impl Look {
                 self.note(level, about, format!("no data: {}", silence.reason)).hint = Some(hint.to_owned());
             }
         }
+    }
+
+    fn log_is_there(&self, probe: &Probe) -> bool {
+        let source = self.doors.rendered_probe(probe).map(|probe| probe.source);
+        matches!(source, Ok(ProbeSource::Log { path, .. }) if self.cwd.join(&path).is_file())
     }
 
     /// True where a trigger that does more than warn looks at the probe.
@@ -64,6 +73,10 @@ impl Look {
             }
         }
     }
+}
+
+fn runs(source: &ProbeSource) -> bool {
+    matches!(source, ProbeSource::Run { .. })
 }
 
 /// The names in an expression.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::books::Book;
-pub use self::plan::{Index, Plan, Refused, Row, State, plan};
+pub use self::plan::{Index, Plan, Refused, Row, State, due, plan};
 use super::clean;
 use super::event::{Direction, Statement};
 use super::facts::Facts;

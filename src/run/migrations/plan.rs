@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{MigrationOrder, OrderedFile};
+use crate::run::words::plural;
 use crate::runbook::migrations::{Tool, Way, order_key};
 
 /// A row of a tool's table, as it is normalized by [`super::Book::read`].
@@ -134,6 +135,22 @@ pub fn plan(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
     match order.way {
         Way::Up => up(order, &index),
         Way::Down => down(order, &index),
+    }
+}
+
+/// The same, where as many files have to be pending as the step expects.
+///
+/// # Errors
+/// As for [`plan`]; or other files are pending than were expected.
+pub fn due(order: &MigrationOrder, rows: &[Row]) -> Result<Plan, Refused> {
+    let plan = plan(order, rows)?;
+    let pending = order.since.as_ref().map_or(plan.turns.len(), Vec::len);
+    match order.expect_pending {
+        Some(wanted) if order.way == Way::Up && pending != wanted as usize => refused(
+            format!("pending: {}; expected: {wanted}", plural(pending as u64, "file")),
+            "look at the tool's table and at the folder: is it the right database, the right branch?",
+        ),
+        _ => Ok(plan),
     }
 }
 

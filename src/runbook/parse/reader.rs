@@ -202,14 +202,6 @@ impl<'c, 't> Reader<'c, 't> {
             .collect()
     }
 
-    /// Keys that the language has and this version has not.
-    pub fn unbuilt(&self, keys: &[&'static str]) {
-        for key in keys.iter().filter(|key| self.has(key)) {
-            let message = format!("`{key}` is not built yet in this version");
-            self.refuse(key, message, "leave it out; nothing is ignored silently");
-        }
-    }
-
     /// A key that stands where it has no meaning.
     pub fn refuse(&self, key: &'static str, message: impl Into<String>, hint: impl Into<String>) {
         self.refused.borrow_mut().push(key);

@@ -117,7 +117,10 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
     }
     misplaced(&table, &step.verb);
     dump::costs(&table, &step.verb, home);
-    table.unbuilt(&["approvals"]);
+    if table.has("approvals") {
+        let message = "`approvals` belongs to an environment: people approve a whole runbook, not a step";
+        table.refuse("approvals", message, "write it in [environments.NAME]; a `poll` asks people within a run");
+    }
     table.finish();
     step
 }

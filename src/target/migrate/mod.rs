@@ -20,7 +20,7 @@ use super::{Kind, SqlJob, Target, TargetError, Witness, postgres, sqlite};
 use crate::failpoint;
 use crate::run::event::Statement;
 use crate::run::facts::Effect;
-use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, part, plan};
+use crate::run::migrations::{Book, Index, Plan, Refused, Row, State, due, part};
 use crate::run::{Chunk, Facts, Fault, Judge, MigrationOrder, Outcome, words as run_words};
 use crate::runbook::migrations::{Migrations, Way};
 use crate::runbook::sql::Dialect;
@@ -217,7 +217,7 @@ impl Walk<'_> {
         };
         let absent = found.is_none();
         self.rows = Some(found.unwrap_or_default());
-        let Plan { turns, notes } = match self.plan() {
+        let Plan { turns, notes } = match due(self.job.order, self.rows.as_deref().unwrap_or_default()) {
             Ok(plan) => plan,
             Err(Refused { what, hint }) => {
                 return self.failed(Fault { hint: Some(hint), ..Fault::new(what) }, &[]);
@@ -267,20 +267,6 @@ impl Walk<'_> {
         let Some(part) = part.filter(|part| !part.transaction) else { return Ok(()) };
         let place = |fault: Fault| Fault { place: part.path.clone(), ..fault };
         keeper.alone(order).await.map_err(|problem| place(fault(problem)))
-    }
-
-    fn plan(&self) -> Result<Plan, Refused> {
-        let order = self.job.order;
-        let plan = plan(order, self.rows.as_deref().unwrap_or_default())?;
-        let pending = order.since.as_ref().map_or(plan.turns.len(), Vec::len);
-        match order.expect_pending {
-            Some(wanted) if order.way == Way::Up && pending != wanted as usize => Err(Refused {
-                what: format!("pending: {}; expected: {wanted}", run_words::plural(pending as u64, "file")),
-                hint: "look at the tool's table and at the folder: is it the right database, the right branch?"
-                    .to_owned(),
-            }),
-            _ => Ok(plan),
-        }
     }
 
     async fn told(&self, turns: &[usize]) -> Result<(), String> {

@@ -27,7 +27,11 @@ impl Postgres {
                      pg_database_size(current_database())::text, current_schema()::text, \
                      coalesce(has_schema_privilege(current_schema(), 'create'), false)::text, \
                      has_database_privilege(current_database(), 'create')::text, \
-                     pg_has_role('pg_read_all_stats', 'usage')::text, pg_backend_pid()::text";
+                     pg_has_role('pg_read_all_stats', 'usage')::text, \
+                     coalesce((select rolcreatedb or rolsuper from pg_roles where rolname = current_user), false)::text, \
+                     (select coalesce(sum(greatest(relpages, 0)::bigint), 0) * current_setting('block_size')::bigint \
+                       from pg_class where relkind in ('r', 'm', 't'))::bigint::text, \
+                     pg_backend_pid()::text";
         let mut row = first(self.asker.ask(sql, &[]).await?);
         let mut server = Server {
             read_only: text(&mut row) == "on",
@@ -38,6 +42,8 @@ impl Postgres {
             may_create: text(&mut row) == "true",
             may_create_schemas: text(&mut row) == "true",
             sees_all: text(&mut row) == "true",
+            may_create_databases: text(&mut row) == "true",
+            table_bytes: number(&mut row),
             ..Server::default()
         };
         let other = self.control.ask("select pg_backend_pid()::text", &[]).await?;

@@ -137,6 +137,10 @@ fn rehearsed(model: &Model) -> (Ink, String) {
         return (Ink::Warn, "  never rehearsed, as far as this journal folder knows".to_owned());
     };
     let (at, place) = (words::date(last.at, model.runbook.window.zone), clean::line(&last.environment, 40));
+    if let Some(otherwise) = last.otherwise() {
+        let otherwise = clean::line(&otherwise, 300);
+        return (Ink::Warn, format!("  rehearsed as it is on {at} in {place}, but with OTHER VALUES: {otherwise}"));
+    }
     if last.same_digest {
         return (Ink::Good, format!("  rehearsed as it is on {at} in {place}"));
     }

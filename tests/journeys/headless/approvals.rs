@@ -36,6 +36,16 @@ fn papers(desk: &Desk) -> Vec<PathBuf> {
     all
 }
 
+/// What the live runs so far say of values that their rehearsal had otherwise; nothing for those with the same ones.
+fn otherwise(desk: &Desk) -> Vec<String> {
+    let folders = fs::read_dir(desk.journal()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let opened = folders.filter_map(|run| match journal(&run).into_iter().next()?.event {
+        Event::RunOpened(opened) => Some(opened),
+        _ => None,
+    });
+    opened.filter_map(|opened| opened.rehearsed).flat_map(|last| last.other_values).collect()
+}
+
 fn opened(desk: &Desk) -> Opened {
     let entries = journal(&desk.run_dir());
     match &entries[0].event {
@@ -118,6 +128,18 @@ fn what_was_rehearsed_may_run() {
     let desk = scene("rehearsal = \"required\"\n");
     desk.run(&["rehearse", "book", "--env", "staging", "--headless", "--yes"]).exits(0);
     desk.run(&RUN).exits(0);
+    assert!(otherwise(&desk).is_empty());
+    // Another value is told, and a rehearsal with the same one is preferred.
+    let other = [&RUN[..], &["--set", "size=6"]].concat();
+    desk.run(&other).exits(0).says("rehearsed with other values (size was 5, is 6)");
+    desk.run(&["report"]).exits(0).says("rehearsed with other values").says("size was 5, is 6");
+    let check = ["check", "book", "--env", "production", "--set", "size=6"];
+    desk.run(&check).exits(0).says("size was 5, is 6");
+    desk.run(&["rehearse", "book", "--env", "staging", "--headless", "--yes", "--set", "size=6"]).exits(0);
+    desk.run(&check).exits(0).says("rehearsed as it is");
+    desk.run(&other).exits(0);
+    desk.run(&RUN).exits(0);
+    assert_eq!(otherwise(&desk), ["size was 5, is 6"], "the two last runs had a rehearsal with their values each");
     desk.write("book/runbook.toml", &format!("{HEAD}rehearsal = \"required\"\n{REST}# changed\n"));
     desk.run(&RUN).exits(6).says("and has changed since");
 }

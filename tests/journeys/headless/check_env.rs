@@ -8,13 +8,13 @@ use support::sitter::Sitter;
 
 use super::{book, desk, desk_with_database};
 
-fn step(id: &str, sql: &str) -> String {
+pub(super) fn step(id: &str, sql: &str) -> String {
     let expect = if sql.starts_with("select") { "expect = \"none\"\n" } else { "" };
     format!("[[phase.step]]\nid = \"{id}\"\nsql = '''{sql}'''\n{expect}undo = \"none needed\"\n\n")
 }
 
 /// The findings of the one runbook: `level about: what`.
-fn found(ran: &Ran) -> Vec<String> {
+pub(super) fn found(ran: &Ran) -> Vec<String> {
     let said: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}\n{}", ran.out, ran.err));
     let findings = said[0]["findings"].as_array().unwrap().iter();
     findings.map(|one| format!("{} {}: {}", text(one, "level"), text(one, "about"), text(one, "what"))).collect()
@@ -25,16 +25,16 @@ fn text<'a>(one: &'a Value, key: &str) -> &'a str {
 }
 
 #[track_caller]
-fn has(found: &[String], wanted: &str) {
+pub(super) fn has(found: &[String], wanted: &str) {
     assert!(found.iter().any(|one| one.contains(wanted)), "not found: {wanted}\n{}", found.join("\n"));
 }
 
 /// All that is wrong, whoever it is about.
-fn wrong(found: &[String]) -> Vec<&String> {
+pub(super) fn wrong(found: &[String]) -> Vec<&String> {
     found.iter().filter(|one| one.starts_with("error")).collect()
 }
 
-const CHECK: [&str; 4] = ["check", "runbook.toml", "--env", "test"];
+pub(super) const CHECK: [&str; 4] = ["check", "runbook.toml", "--env", "test"];
 
 #[test]
 fn a_ready_environment() {
@@ -46,6 +46,7 @@ fn a_ready_environment() {
         step("count", "select count(n) from lines join orders using (id)"),
         step("move", "alter table lines rename to order_lines"),
         step("look", "select count(*) from order_lines"),
+        step("keys", "select count(*) from pg_constraint where conrelid = 'public.order_lines'::regclass"),
     ];
     let probe = "[[probe]]\nid = \"connections\"\nunit = \"sessions\"\nsql = \"select 41 + 1\"\n";
     desk.write("runbook.toml", &book(&format!("{}{probe}", steps.concat())));
@@ -145,7 +146,7 @@ fn tools_files_probes_secrets_and_company() {
                  produces = \"out/b.dump\"\nundo = \"none needed\"\n\n\
                  [[phase.step]]\nid = \"load\"\nrun = [\"no-such-loader\"]\nundo = \"irreversible\"\n\n\
                  [[phase.step]]\nid = \"call\"\nhttp = { url = \"http://127.0.0.1:9/\", headers = { authorization = \"env:API_TOKEN\" } }\n\n";
-    let tail = "[[probe]]\nid = \"lag\"\nsql = \"select lag from nowhere\"\n\n[[trigger]]\nid = \"t\"\nwhen = \"lag > 2\"\nthen = \"hold\"\n";
+    let tail = "[[probe]]\nid = \"counted\"\nrun = [\"touch\", \"started\"]\n\n[[probe]]\nid = \"lag\"\nsql = \"select lag from nowhere\"\n\n[[trigger]]\nid = \"t\"\nwhen = \"lag > 2\"\nthen = \"hold\"\n";
     desk.write("runbook.toml", &book(&format!("{steps}{}{tail}", step("after", "select count(*) from loaded"))));
     // A client of before the server: it says its version like the real one.
     let tool = desk.write("bin/pg_dump", "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n");
@@ -160,6 +161,9 @@ fn tools_files_probes_secrets_and_company() {
     has(&found, "warn step backup: the folder ");
     has(&found, "error tool no-such-loader: it is not found");
     has(&found, "error secret env:API_TOKEN: the environment variable API_TOKEN is not set");
+    has(&found, "ok probe counted: a command measures it, which is not started now");
+    has(&found, "ok tool touch: ");
+    assert!(!desk.path("started").exists(), "no command of a probe is started");
     has(&found, "error probe lag: no data: ERROR: relation \"nowhere\" does not exist");
     has(&found, "warn step after: not there now: loaded");
     assert_eq!(wrong(&found).len(), 4, "{found:#?}");
@@ -192,12 +196,32 @@ fn a_file_of_sqlite() {
     desk.write("runbook.toml", &format!("{head}{}", steps.concat()));
     desk.run(&CHECK).exits(0).says("app.db is not there yet; a run makes it");
     assert!(!desk.path("app.db").exists(), "a look makes nothing");
+    let by_name = desk.with("LITE", "sqlite:app.db?mode=rwc");
+    by_name.write("named.toml", &format!("{}{}", head.replace("sqlite:app.db?mode=rwc", "env:LITE"), steps[1]));
+    by_name.run(&["check", "named.toml", "--env", "test"]).exits(0).says("app.db is not there yet; a run makes it");
+    assert!(!by_name.path("app.db").exists(), "nor by an address that only the environment knows");
+    let desk = by_name;
     desk.write("app.db", "");
     let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(1);
     let found = found(&ran);
     has(&found, "error step early: ERROR: no such table: orders");
     has(&found, "ok step late: known when it runs: ERROR: no such table: orders");
     assert_eq!(wrong(&found).len(), 1, "{found:#?}");
+}
+
+#[test]
+fn the_lint_has_its_say_whatever_the_output() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, "create table orders (id int)");
+    let asks = "[[phase.step]]\nid = \"asks\"\nsql = \"select count(*) from orders\"\n\n";
+    desk.write("runbook.toml", &book(asks));
+    desk.run(&CHECK).exits(3).says("step-without-expect");
+    let ran = desk.run(&[&CHECK[..], &["--json"]].concat()).exits(3);
+    has(&found(&ran), "ok step asks: 1 statement read by the server");
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((said[0]["ok"].as_bool(), text(&said[0]["lint"][0], "rule")), (Some(false), "step-without-expect"));
+    assert_eq!(said[0]["problems"], serde_json::json!([]));
+    desk.run(&[&CHECK[..], &["--sarif"]].concat()).exits(2);
 }
 
 #[test]
@@ -237,6 +261,10 @@ fn who_works_there_and_what_a_batch_needs() {
     has(&told, "warn main: a prepared transaction: left over of postgres");
     has(&told, "error main: it has no ledger, and step fill needs one");
     has(&told, "error step fill: ERROR: column \"m\" of relation \"orders\" does not exist");
+    let noted = "batch = { table = \"orders\", key = \"id\", set = \"n = 1 -- one\", where = \"n > 1 -- not yet\" }";
+    desk.write("noted.toml", &book(&format!("[[phase.step]]\nid = \"fill\"\n{noted}\nundo = \"none needed\"\n")));
+    let ran = desk.run(&["check", "noted.toml", "--env", "test", "--json"]);
+    assert!(!wrong(&found(&ran)).iter().any(|one| one.contains("step fill: ERROR")), "{}", ran.out);
     // A run that is at work is told, and is not disturbed.
     let waits = "[[phase.step]]\nid = \"wait\"\nsql = \"select pg_sleep(600)\"\nundo = \"none needed\"\n";
     desk.write("at-work/runbook.toml", &book(waits));

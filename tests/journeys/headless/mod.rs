@@ -5,6 +5,7 @@ mod backfill;
 mod batch;
 mod books;
 mod channels;
+mod check_applied;
 mod check_env;
 mod codes;
 mod crash;
