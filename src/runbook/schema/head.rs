@@ -21,7 +21,8 @@ pub struct Runbook {
     pub id: Id,
     /// What it is called on screen and in the report. Without it, the id.
     pub title: Option<Text>,
-    /// A file that the report is written to when the run is over: a new file in the folder the run was opened in.
+    /// A file that the report is written to when the run is over: a new file in the folder the run was opened in;
+    /// a rehearsal of `report.md` writes `report.rehearsal.md`.
     pub report: Option<Text>,
     /// When the window starts, how long it lasts, in which zone clocks are shown.
     pub window: Option<Window>,

@@ -25,6 +25,7 @@ mod shim;
 mod signals;
 mod snapshots;
 mod story;
+mod told;
 mod wednesday;
 
 use support::headless::Desk;

@@ -1,0 +1,65 @@
+//! What a run says of itself when it is over: the promised report, and rows that were written, or were not.
+
+use super::bare;
+use support::headless::Desk;
+
+const RUN: [&str; 4] = ["run", "runbook.toml", "--headless", "--yes"];
+
+fn desk() -> Desk {
+    let desk = super::desk();
+    let url = format!("sqlite:{}?mode=rwc", desk.path("app.db").display());
+    desk.with("DB", url)
+}
+
+const STEPS: &str = r#"
+[[phase.step]]
+id   = "make"
+sql  = "create table t (id integer primary key, a int); insert into t values (1, null)"
+undo = { sql = "drop table t" }
+
+[[phase.step]]
+id   = "none"
+sql  = "update t set a = 1 where id > 5"
+undo = { sql = "update t set a = null where id > 5" }
+
+[[phase.step]]
+id   = "column"
+sql  = "alter table t add column b int"
+undo = { sql = "alter table t drop column b" }
+"#;
+
+fn book(head: &str) -> String {
+    let text = bare(STEPS).replace("[environments.test]", "[environments.test]\ntargets.main = \"env:DB\"");
+    text.replacen("title", &format!("{head}\ntitle"), 1)
+}
+
+#[test]
+fn a_rehearsal_leaves_the_name_of_the_report_to_the_live_run() {
+    let desk = desk();
+    desk.write("runbook.toml", &book("report = \"the report.md\""));
+    desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    // The second leg of a rehearsal stays; the live run is that of another database.
+    let anew = || std::fs::remove_file(desk.path("app.db")).unwrap();
+    anew();
+    let ran = desk.run(&RUN).exits(0);
+    assert!(!ran.err.contains("report was not written"), "{ran:?}");
+    let read = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap();
+    assert!(read("the report.rehearsal.md").contains("rehearsal"));
+    assert!(read("the report.md").contains("live"));
+    // A name that is taken is said, and never written over.
+    anew();
+    let again = desk.run(&RUN).exits(0);
+    assert!(again.err.contains("the promised report was not written"), "{again:?}");
+}
+
+#[test]
+fn the_report_may_be_named_by_the_run() {
+    let desk = desk();
+    desk.write("runbook.toml", &book("report = \"{{ name }}-{{ run.id }}.md\"\nvars.name = \"why\""));
+    desk.run(&RUN).exits(0);
+    let run = desk.run_dir().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(desk.path(&format!("why-{run}.md")).exists());
+    desk.write("bad.toml", &book("report = \"{{ run.name }}.md\""));
+    let bad = desk.run(&["check", "bad.toml"]).exits(3);
+    assert!(bad.err.contains("`run` has no `name`") || bad.out.contains("`run` has no `name`"), "{bad:?}");
+}
