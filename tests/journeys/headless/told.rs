@@ -63,3 +63,17 @@ fn the_report_may_be_named_by_the_run() {
     let bad = desk.run(&["check", "bad.toml"]).exits(3);
     assert!(bad.err.contains("`run` has no `name`") || bad.out.contains("`run` has no `name`"), "{bad:?}");
 }
+
+#[test]
+fn no_row_is_a_number_too() {
+    let desk = desk();
+    desk.write("runbook.toml", &book(""));
+    let ran = desk.run(&RUN).exits(0);
+    let line = |step: &str| {
+        let of = |line: &&str| line.contains(&format!("  {step} ")) && line.contains("done in");
+        ran.out.lines().find(of).unwrap_or_else(|| panic!("{step}: {}", ran.out)).to_owned()
+    };
+    assert!(line("make").ends_with("1 row written"), "{}", ran.out);
+    assert!(line("none").ends_with("0 rows written"), "{}", ran.out);
+    assert!(!line("column").contains("written"), "{}", ran.out);
+}
