@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::shell;
+use super::{json, shell};
 use crate::runbook::expr::{self, FACT_NAMES, Flaw, Part, Place, RUN_NAMES, Reference, TARGET_NAMES};
 use crate::runbook::parse::{Formula, FormulaKind, Notes, Owner, facts_of, names};
 use crate::runbook::{Runbook, Step, StepId, suggest};
@@ -35,8 +35,11 @@ impl Checker<'_> {
         let references = match self.formula.kind {
             FormulaKind::Expression => expr::expression_names(text),
             FormulaKind::Template(_) | FormulaKind::Sql => expr::template_names(text).map(|names| {
-                if self.formula.kind == FormulaKind::Template(Place::Shell) {
-                    shell::check(self.notes, self.runbook, &self.formula.text, &names.emits);
+                let (notes, runbook, text) = (self.notes, self.runbook, &self.formula.text);
+                match self.formula.kind {
+                    FormulaKind::Template(Place::Shell) => shell::check(notes, runbook, text, &names.emits),
+                    FormulaKind::Template(Place::Json) => json::check(notes, runbook, text, &names.emits),
+                    _ => {}
                 }
                 names.references
             }),
