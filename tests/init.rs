@@ -160,7 +160,11 @@ fn what_does_not_fit_is_refused_with_words() {
         (vec!["init", "w", "--yes", "--id", "Not An Id"], "ids are"),
         (vec!["init", "w", "--yes", "--url-env", "postgres://u:p@h/d"], "environment variable"),
         (vec!["init", "w", "--yes", "--lasts", "a while"], "90m"),
-        (vec!["init", "w", "--yes", "--from", "outside"], "not inside"),
+        (
+            vec!["init", "w", "--yes", "--from", "outside"],
+            "not inside w: a runbook's files lie beside it or below it; type: mkdir -p w && cp -r outside w/outside && \
+             gonogo init w --from outside",
+        ),
     ] {
         let output = gonogo(&args, folder.path());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

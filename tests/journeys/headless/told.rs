@@ -77,3 +77,32 @@ fn no_row_is_a_number_too() {
     assert!(line("none").ends_with("0 rows written"), "{}", ran.out);
     assert!(!line("column").contains("written"), "{}", ran.out);
 }
+
+/// What a backup calls rows are tables; a batch that found nothing to do wrote nothing.
+#[test]
+fn a_copy_counts_rows_and_tables_and_a_batch_says_nought() {
+    let desk = desk();
+    let steps = "[[phase.step]]\nid = \"rows\"\nundo = \"none needed\"\n\
+                 sql = \"create table t (id integer primary key, a int); insert into t values (1, 1), (2, 1); \
+                 create table u (id integer primary key); insert into u values (1)\"\n\
+                 [[phase.step]]\nid = \"copy\"\nbackup = \"copy.db\"\n\
+                 [[phase.step]]\nid = \"walk\"\nundo = \"none needed\"\n\
+                 batch = { table = \"t\", key = \"id\", set = \"a = 1\", where = \"a is null\", repeatable = true }\n";
+    desk.write("runbook.toml", &book("").replace(STEPS, steps));
+    let ran = desk.run(&RUN).exits(0);
+    assert!(ran.out.contains(" · 3 rows in 2 tables · "), "{}", ran.out);
+    assert!(ran.out.contains(" · 0 rows written · 1 batch"), "{}", ran.out);
+    assert!(desk.run(&["report"]).exits(0).out.contains("3 rows in 2 tables"));
+}
+
+/// What is said of a mistake fits where it was made: where there is no run, nothing is resumed.
+#[test]
+fn mistakes_are_told_with_what_can_be_typed() {
+    let desk = super::desk();
+    desk.write("runbook.toml", &book(""));
+    let checked = desk.run(&["check", "runbook.toml", "--env", "test"]);
+    let said = format!("{}{}", checked.out, checked.err);
+    assert!(said.contains("DB is not set; export it") && !said.contains("resume"), "{said}");
+    let pace = desk.run(&["retune", "last", "make"]).exits(2);
+    assert!(pace.err.contains("--batch") && pace.err.contains("--pause"), "{pace:?}");
+}
