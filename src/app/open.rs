@@ -76,7 +76,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
         if args.headless.headless {
             return Err(Stop::new(
                 code::REFUSED,
-                format!("run {} is held by {holder}; use gonogo attach {}", dir.id(), dir.id()),
+                format!("run {} is being run by {holder}; use gonogo attach {}", dir.id(), dir.id()),
             ));
         }
         return screen::attach_to(&dir, &args.look, true).await;
