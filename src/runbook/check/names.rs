@@ -148,6 +148,9 @@ impl Checker<'_> {
         };
         let id = StepId::from(id);
         let Some(step) = self.steps.get(id.0.as_str()) else {
+            if self.notes.lacks_a_part() {
+                return;
+            }
             let all: Vec<&str> = self.runbook.steps().map(|step| step.id.0.as_str()).collect();
             self.say(one.at.clone(), format!("there is no step `{id}`"), suggest::hint(&id.0, &all, ""));
             return;
@@ -243,6 +246,10 @@ impl Checker<'_> {
             known.extend(facts);
         }
         let root = &one.root;
+        // It may be a probe of a file that was not included, unless it is clear what was meant.
+        if self.notes.lacks_a_part() && suggest::nearest(root, known.iter().copied()).is_none() {
+            return;
+        }
         let message = format!("unknown name `{root}`");
         if self.runbook.probe(root).is_some() {
             let hint = "probes are known to steps, triggers and criteria, not here";

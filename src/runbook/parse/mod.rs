@@ -125,6 +125,11 @@ impl<'s> Notes<'s> {
         self.whole.part_at(at).map(|part| part.file.clone())
     }
 
+    /// True where an included file was not taken: names that nobody defines here may be its.
+    pub fn lacks_a_part(&self) -> bool {
+        !self.whole.flaws.is_empty()
+    }
+
     /// Notes a problem with a text as a whole.
     pub fn at(&self, text: &Located, message: impl Into<String>, hint: impl Into<String>) {
         self.within(text, 0..text.text.len(), message, hint);
