@@ -5,6 +5,7 @@ mod batch;
 mod channels;
 mod dump;
 mod ending;
+mod handed;
 mod head;
 mod health;
 mod include;

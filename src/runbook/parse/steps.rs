@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, dump, migrations, trouble, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, dump, handed, migrations, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::sql::Dialect;
 use crate::runbook::suggest;
@@ -100,6 +100,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         trouble: trouble::trouble(&table, &owner, &only, &verb),
         expected_time: table.duration("expected_time"),
         produces: verb.produces,
+        env: if matches!(verb.word, "run" | "shell") { handed::env(&table) } else { Vec::new() },
         verify: verify::verify(&table, known, &owner, &only, verb.word, id),
         loses: loses(&table, home),
         line: table.notes.line_at(table.span.start),

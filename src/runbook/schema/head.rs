@@ -45,7 +45,7 @@ pub struct Runbook {
     /// The timed parts of the window, in order.
     #[schemars(length(min = 1))]
     pub phase: Vec<Phase>,
-    /// Named ways back. Without one, a rollback is the undo of every done step, the last first.
+    /// Named ways back. Without one, a rollback is the undo of every step that has an effect, the last first.
     pub rollback: Option<Vec<Rollback>>,
     /// Judged when the run ends, and printed in the report.
     pub criterion: Option<Vec<Criterion>>,

@@ -15,6 +15,7 @@ mod failover;
 mod faults;
 mod gap;
 mod going_on;
+mod handed;
 mod includes;
 mod inputs;
 mod locks;
