@@ -263,16 +263,17 @@ pub struct SettleArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(group = clap::ArgGroup::new("pace").required(true).multiple(true))]
 pub struct RetuneArgs {
     /// The run: its id, an unambiguous beginning of it, or `last`
     pub run: String,
     /// The step that works in batches
     pub step: String,
     /// Keys of each batch (2000), or the time each may take (200ms)
-    #[arg(long, value_name = "KEYS|TIME")]
+    #[arg(long, value_name = "KEYS|TIME", group = "pace")]
     pub batch: Option<String>,
     /// The pause between two batches (100ms, 0)
-    #[arg(long, value_name = "TIME", required_unless_present = "batch")]
+    #[arg(long, value_name = "TIME", group = "pace")]
     pub pause: Option<String>,
     #[command(flatten)]
     pub place: Where,

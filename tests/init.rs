@@ -35,6 +35,9 @@ fn a_folder_of_sql_becomes_a_window() {
         ("006_template.sql", "select '{{ x }}';"),
         ("007_lonely_down.sql", "drop table z;"),
         ("008_count_after.sql", "update a set b = 3 where b is null; select count(*) from a;"),
+        ("009_own.sql", "begin;\ncreate table c (id int);\ncommit;\n"),
+        ("009_own_down.sql", "BEGIN;\ndrop table c;\nCOMMIT;"),
+        ("010_two.sql", "begin; delete from a; commit; begin; delete from c; commit;"),
         ("ünï.sql", "update a set b = 1;"),
         ("backup.sql", "update a set b = 2;"),
         ("empty.sql", "-- nothing\n"),
@@ -71,6 +74,12 @@ fn a_folder_of_sql_becomes_a_window() {
     assert!(matches!(&step("sql/003_index.sql").verb, Verb::Sql(script) if !script.transaction));
     assert!(matches!(step("sql/ünï.sql").undo, Undo::Unsaid));
     assert_eq!(step("sql/backup.sql").id.0, "backup-2", "the id of a step that is always there is taken");
+    // The transaction that a file brings is gonogo's own business.
+    let own = book.steps().find(|step| step.id.0 == "009-own").unwrap();
+    let Verb::Sql(script) = &own.verb else { panic!("{own:?}") };
+    assert_eq!((script.text.trim(), script.transaction), ("create table c (id int);", true));
+    let Undo::By(back) = &own.undo else { panic!("{own:?}") };
+    assert!(matches!(&back.verb, Verb::Sql(script) if script.text.trim() == "drop table c;" && script.transaction));
     // A query is judged by a person until somebody writes what it must be.
     assert!(step("sql/004_count.sql").expects_nothing && !step("sql/001_add.sql").expects_nothing);
     assert!(step("sql/008_count_after.sql").expects_nothing, "a change that ends with a question asks too");
@@ -81,7 +90,7 @@ fn a_folder_of_sql_becomes_a_window() {
 
     let text = fs::read_to_string(&file).unwrap();
     let left_out = text.split("# Left out:").nth(1).unwrap();
-    for name in ["005_copy", "006_template", "007_lonely_down", "empty", "latin"] {
+    for name in ["005_copy", "006_template", "007_lonely_down", "010_two", "empty", "latin"] {
         assert!(left_out.contains(name), "{name}: {left_out}");
     }
     assert!(text.starts_with("#:schema ./runbook.schema.json\n"));
@@ -151,7 +160,11 @@ fn what_does_not_fit_is_refused_with_words() {
         (vec!["init", "w", "--yes", "--id", "Not An Id"], "ids are"),
         (vec!["init", "w", "--yes", "--url-env", "postgres://u:p@h/d"], "environment variable"),
         (vec!["init", "w", "--yes", "--lasts", "a while"], "90m"),
-        (vec!["init", "w", "--yes", "--from", "outside"], "not inside"),
+        (
+            vec!["init", "w", "--yes", "--from", "outside"],
+            "not inside w: a runbook's files lie beside it or below it; type: mkdir -p w && cp -r outside w/outside && \
+             gonogo init w --from outside",
+        ),
     ] {
         let output = gonogo(&args, folder.path());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

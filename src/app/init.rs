@@ -176,7 +176,15 @@ fn inside(folder: &Path, from: &str) -> Result<PathBuf, Stop> {
     let found = if plain && own.join(given).is_dir() { own.join(given) } else { given.to_owned() };
     let found = found.canonicalize().map_err(|error| drafted::cannot("read", given, &error))?;
     found.strip_prefix(&own).map(Path::to_owned).map_err(|_| {
-        let words = format!("{from} is not inside {}: a runbook's files lie beside it or below it", folder.display());
+        let name = found.file_name().map_or_else(|| "sql".into(), |name| name.to_string_lossy().into_owned());
+        let (here, there) = (drafted::typed(given), drafted::typed(folder));
+        let within = drafted::typed(&folder.join(&name));
+        let words = format!(
+            "{from} is not inside {}: a runbook's files lie beside it or below it; type: mkdir -p {there} && cp -r {here} \
+             {within} && gonogo init {there} --from {}",
+            folder.display(),
+            drafted::typed(Path::new(&name))
+        );
         Stop::new(code::USAGE, words)
     })
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::app::{Done, Stop, approve, code, engine, headless, rehearsed, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
+use crate::engine::secrets;
 use crate::journal::{Home, RunDir, Writer};
 use crate::link::Client;
 use crate::run::autopilot::Answers;
@@ -76,7 +77,7 @@ pub async fn resume(args: ResumeArgs) -> Done {
         if args.headless.headless {
             return Err(Stop::new(
                 code::REFUSED,
-                format!("run {} is held by {holder}; use gonogo attach {}", dir.id(), dir.id()),
+                format!("run {} is being run by {holder}; use gonogo attach {}", dir.id(), dir.id()),
             ));
         }
         return screen::attach_to(&dir, &args.look, true).await;
@@ -103,6 +104,7 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     fit(order.answers, &book)?;
     let environment = environment(&book, order.env)?;
     super::check::before_a_run(&book, &environment)?;
+    handed(&book, &environment)?;
     if order.mode == Mode::Rehearsal && book.environment(&environment).is_some_and(|env| env.protected) {
         let words =
             format!("environment {environment} is protected: a rehearsal rolls back and forth, so it is refused there");
@@ -138,6 +140,13 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     writer.append(vec![(clock.now(), first)]).await.map_err(Stop::internal)?;
     writer.close().await.map_err(Stop::internal)?;
     Ok(dir)
+}
+
+/// What steps hand to their commands is looked for now, not in the night.
+fn handed(book: &Runbook, environment: &str) -> Result<(), Stop> {
+    let missing: Vec<String> =
+        book.handed(environment).into_iter().filter_map(|name| secrets::handed(name).err()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Stop::new(code::USAGE, missing.join("\n"))) }
 }
 
 fn load(order: &Order<'_>) -> Result<Runbook, Stop> {

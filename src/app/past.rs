@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::app::open::usage;
 use crate::app::{Done, Stop, code, say, say_bytes, say_error};
@@ -12,6 +12,7 @@ use crate::journal::{Home, JournalError, Reader, RunDir, RunInfo};
 use crate::report;
 use crate::run::event::Mode;
 use crate::run::{Entry, Event, RunState, clean};
+use crate::runbook::expr::{self, Place};
 use crate::runbook::{self, Runbook};
 
 /// Everything a journal holds, and the runbook inside it.
@@ -88,9 +89,26 @@ pub async fn file_report(dir: &RunDir) {
 async fn promised_report(dir: &RunDir) -> Result<(), Stop> {
     let past = read(dir).await?;
     let state = RunState::fold(&past.entries);
-    let Some(path) = past.book.report.as_ref().filter(|_| state.ended.is_some()) else { return Ok(()) };
+    let Some(template) = past.book.report.as_ref().filter(|_| state.ended.is_some()) else { return Ok(()) };
     let text = report_of(dir, &past, ReportFormat::Md).await?;
-    write_new(&Path::new(&state.opened.cwd).join(path), &text)
+    let context = crate::run::context::of(&past.book, &state);
+    let path = expr::render(template, Place::Text, &context).map_err(usage)?;
+    let path = Path::new(&state.opened.cwd).join(path);
+    match state.opened.mode {
+        Mode::Live => write_new(&path, &text),
+        Mode::Rehearsal => write_new(&rehearsed(&path), &text),
+    }
+}
+
+/// A rehearsal leaves the name to the live run: `report.md` is `report.rehearsal.md`.
+fn rehearsed(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".rehearsal");
+    if let Some(end) = path.extension() {
+        name.push(".");
+        name.push(end);
+    }
+    path.with_file_name(name)
 }
 
 pub async fn report(args: &ReportArgs) -> Done {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::fit::{Fit, fit};
 use super::query;
-use super::write::{Ids, comment, literal, quote, slug};
-use crate::runbook::sql::{self, Dialect};
+use super::write::{Ids, block, comment, literal, quote, slug};
+use crate::runbook::sql;
 
 /// What a new runbook is made of.
 pub struct Answers {
@@ -33,9 +34,9 @@ pub struct SqlFile {
 /// A file's part in the runbook.
 struct Part<'a> {
     file: &'a SqlFile,
-    transaction: bool,
+    fit: Fit,
     only_reads: bool,
-    undo: Option<(&'a SqlFile, bool)>,
+    undo: Option<(&'a SqlFile, Fit)>,
 }
 
 /// The text of a `runbook.toml`. `schema`: its first line.
@@ -175,7 +176,7 @@ checklist = ["The backup of this window was removed, or moved to where it is kep
 fn parts<'a>(files: &'a [SqlFile], left_out: &mut Vec<String>) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     for file in files.iter().filter(|file| base_of_down(&file.path).is_none()) {
-        let (transaction, only_reads) = match usable(file) {
+        let (fit, only_reads) = match usable(file) {
             Ok(found) => found,
             Err(why) => {
                 left_out.push(format!("{}: {why}", file.path));
@@ -185,15 +186,16 @@ fn parts<'a>(files: &'a [SqlFile], left_out: &mut Vec<String>) -> Vec<Part<'a>> 
         let base = base_of_up(&file.path);
         let down = files.iter().find(|down| base_of_down(&down.path).is_some_and(|of| of == base));
         let undo = down.filter(|_| !only_reads).and_then(|down| match usable(down) {
-            Ok((transaction, _)) => Some((down, transaction)),
+            Ok((fit, _)) => Some((down, fit)),
             Err(why) => {
                 left_out.push(format!("{}: {why}", down.path));
                 None
             }
         });
-        parts.push(Part { file, transaction, only_reads, undo });
+        parts.push(Part { file, fit, only_reads, undo });
     }
-    let used: Vec<&str> = parts.iter().filter_map(|part| part.undo.map(|(down, _)| down.path.as_str())).collect();
+    let used: Vec<&str> =
+        parts.iter().filter_map(|part| part.undo.as_ref().map(|(down, _)| down.path.as_str())).collect();
     for down in files.iter().filter(|file| base_of_down(&file.path).is_some() && !used.contains(&file.path.as_str())) {
         if !left_out.iter().any(|words| words.starts_with(&format!("{}: ", down.path))) {
             left_out.push(format!("{}: a way back, but of which file?", down.path));
@@ -202,22 +204,17 @@ fn parts<'a>(files: &'a [SqlFile], left_out: &mut Vec<String>) -> Vec<Part<'a>> 
     parts
 }
 
-/// Whether it runs in a transaction, and whether it only reads. Err: why it cannot be a step.
-fn usable(file: &SqlFile) -> Result<(bool, bool), String> {
+/// How it can be a step, and whether it only reads. Err: why it cannot.
+fn usable(file: &SqlFile) -> Result<(Fit, bool), String> {
     let text = file.text.as_ref().map_err(Clone::clone)?;
     for sign in ["{{", "{%", "{#"] {
         if text.contains(sign) || file.path.contains(sign) {
             return Err(format!("it holds `{sign}`, which would be read as a template"));
         }
     }
-    let findings = sql::judge(text, Dialect::Postgres, true);
-    if findings.is_empty() {
-        return Ok((true, sql::only_reads(text)));
-    }
-    match sql::judge(text, Dialect::Postgres, false).into_iter().next() {
-        None => Ok((false, false)),
-        Some(finding) => Err(format!("{} ({})", finding.message, finding.hint)),
-    }
+    let fit = fit(text).map_err(|finding| format!("{} ({})", finding.message, finding.hint))?;
+    let only_reads = !fit.alone && sql::only_reads(fit.without.as_deref().unwrap_or(text));
+    Ok((fit, only_reads))
 }
 
 /// `sql/011_down.sql`, `sql/011.down.sql`: `sql/011`.
@@ -243,8 +240,12 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
     let title = name.replace(['_', '-'], " ");
     let title = if title.trim().is_empty() { id.clone() } else { title };
     let _ = writeln!(out, "[[phase.step]]\nid    = {}\ntitle = {}", quote(&id), quote(title.trim()));
-    let _ = writeln!(out, "role  = \"dba\"\nfile  = {}", quote(path));
-    if !part.transaction {
+    out.push_str("role  = \"dba\"\n");
+    if part.fit.without.is_some() {
+        let _ = writeln!(out, "# {} without its BEGIN and COMMIT: gonogo begins and commits", comment(path));
+    }
+    let _ = writeln!(out, "{}", sent(part.file, &part.fit, "file  =", "sql   ="));
+    if part.fit.alone {
         out.push_str("transaction = \"none\"                     # a statement in it cannot run in a transaction\n");
     }
     if part.file.text.as_ref().is_ok_and(|text| query::asks(text)) {
@@ -252,12 +253,13 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
         let _ =
             writeln!(out, "expect = \"none\"                          # what must the answer be? value == 43.{then}");
     }
-    match part.undo {
-        Some((down, true)) => {
-            let _ = writeln!(out, "undo  = {{ file = {} }}", quote(&down.path));
-        }
-        Some((down, false)) => {
-            let _ = writeln!(out, "undo  = {{ file = {}, transaction = \"none\" }}", quote(&down.path));
+    match &part.undo {
+        Some((down, fit)) => {
+            if fit.without.is_some() {
+                let _ = writeln!(out, "# {} without its BEGIN and COMMIT:", comment(&down.path));
+            }
+            let outside = if fit.alone { ", transaction = \"none\"" } else { "" };
+            let _ = writeln!(out, "undo  = {{ {}{outside} }}", sent(down, fit, "file =", "sql ="));
         }
         None if part.only_reads => {}
         None => out.push_str(
@@ -265,6 +267,14 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
         ),
     }
     out.push('\n');
+}
+
+/// The file, or its text where not all of the file is sent.
+fn sent(file: &SqlFile, fit: &Fit, by_file: &str, by_text: &str) -> String {
+    match &fit.without {
+        Some(text) => format!("{by_text} {}", block(text)),
+        None => format!("{by_file} {}", quote(&file.path)),
+    }
 }
 
 /// Queries bring answers that only a person can judge until somebody writes what must come back.

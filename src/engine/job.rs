@@ -361,11 +361,16 @@ pub fn command_job(
     act: Act,
 ) -> Result<CommandJob, String> {
     let produces = step.produces.as_ref().map(|path| expr::render(path, Place::Argv, context));
+    for secret in step.handed_secrets() {
+        // It is known as one before the command can print it; where it is not set, the command does not start.
+        let _ = doors.secret(secret);
+    }
     Ok(CommandJob {
         order,
         act,
         cwd: doors.cwd().clone(),
         env: Vec::new(),
+        handed: step.handed().map(str::to_owned).collect(),
         connect: None,
         stdin: None,
         timeout: step.timeout,

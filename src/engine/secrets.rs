@@ -32,8 +32,20 @@ fn from_env(name: &str) -> Result<SecretString, String> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(SecretString::from(value)),
         Ok(_) => Err(format!("the environment variable {name} is empty")),
-        Err(_) => Err(format!("the environment variable {name} is not set; export it, then resume")),
+        Err(_) => Err(format!("the environment variable {name} is not set; export it, then start gonogo again")),
     }
+}
+
+/// A variable that a step hands to its command; it may be empty.
+pub fn handed(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| match error {
+        std::env::VarError::NotPresent => {
+            format!("the environment variable {name} is not set; export it, then start gonogo again")
+        }
+        std::env::VarError::NotUnicode(_) => {
+            format!("the environment variable {name} is not UTF-8, and cannot be handed on")
+        }
+    })
 }
 
 fn from_file(path: &str) -> Result<SecretString, String> {

@@ -30,7 +30,7 @@ pub enum JournalError {
         shown(.path)
     )]
     Network { path: PathBuf, kind: &'static str },
-    #[error("run {run} is held by {holder}: `gonogo watch {run}` looks on, only that engine writes")]
+    #[error("run {run} is being run by {holder}: `gonogo watch {run}` looks on, only that engine writes")]
     Held { run: String, holder: Holder },
     #[error(
         "another engine has taken run {run} over (this one was epoch {epoch}): nothing was written, this engine must start nothing more"

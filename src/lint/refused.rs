@@ -43,6 +43,7 @@ const WORDS: &[(&str, &Rule)] = &[
     ("the clocks are set", &ZONE),
     ("cannot run in a transaction", &IN_TRANSACTION),
     ("would break the transaction", &CONTROL),
+    ("is not sent: outside of a transaction", &CONTROL),
     ("is a command of psql", &PSQL),
     ("has nobody at the other end", &PSQL),
     ("password", &PASSWORD),

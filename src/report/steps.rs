@@ -6,7 +6,7 @@ use super::gather::{Gather, Tried, Turn, signed};
 use super::human;
 use super::model::{Failure, Phase, Rollback, RollbackStep, Settled, Step};
 use crate::run::event::{Direction, Resolved};
-use crate::run::{Outcome, words};
+use crate::run::{Outcome, describe, words};
 use crate::runbook::{self, Runbook, StepId, Undo};
 
 /// `from` plus a length, as far as dates go.
@@ -89,7 +89,10 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         attempts: gather.tried.iter().filter(tried).count() as u32,
         results: match asked {
             Some(asked) => vec![asked.result],
-            None => facts.as_ref().map(words::results).unwrap_or_default(),
+            None => {
+                let results = |facts| words::results(facts, describe::verb_writes_rows(&step.verb));
+                facts.as_ref().map(results).unwrap_or_default()
+            }
         },
         facts,
         verdict,

@@ -6,7 +6,7 @@ use super::identity::Rehearsed;
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
 use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan};
-use crate::runbook::{Runbook, StepId, TriggerAction, Verb};
+use crate::runbook::{Runbook, StepId, TriggerAction, Undo, Verb, sql};
 
 /// How a line wants to be read. Faces may colour by it; the words say it too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("{}started by {}{}{fixed}", undo(attempt), name(by), nth(attempt));
             Line::of(&attempt.step.0, text, Tone::Plain)
         }
-        Event::StepEnded { attempt, outcome } => ended(attempt, outcome),
+        Event::StepEnded { attempt, outcome } => ended(attempt, outcome, runbook),
         Event::StepSkipped { step, by, reason } => {
             Line::of(&step.0, format!("skipped by {}{}", name(by), because(reason)), Tone::Warn)
         }
@@ -176,13 +176,28 @@ pub fn ask(runbook: &Runbook, step: &StepId, item: usize) -> String {
     }
 }
 
-fn ended(attempt: &Attempt, outcome: &Outcome) -> Line {
+/// True where the attempt sends statements that write rows: then that there were none is news.
+pub fn writes_rows(runbook: &Runbook, attempt: &Attempt) -> bool {
+    let Some(step) = runbook.step(&attempt.step) else { return false };
+    let verb = match (attempt.direction, &step.undo) {
+        (Direction::Forward, _) => &step.verb,
+        (Direction::Undo, Undo::By(undo)) => &undo.verb,
+        (Direction::Undo, _) => return false,
+    };
+    verb_writes_rows(verb)
+}
+
+pub fn verb_writes_rows(verb: &Verb) -> bool {
+    matches!(verb, Verb::Sql(script) if sql::writes_rows(&script.text))
+}
+
+fn ended(attempt: &Attempt, outcome: &Outcome, runbook: &Runbook) -> Line {
     let (text, tone) = match outcome {
         Outcome::Done { facts, verdict } => {
             let mut text = if facts.is_timed() { format!("done in {}", duration(facts.ms)) } else { "done".to_owned() };
             let seen = match verdict {
                 Some(verdict) if !verdict.saw.is_empty() => vec![phrase(&verdict.saw)],
-                _ => words::results(facts),
+                _ => words::results(facts, facts.affected == Some(0) && writes_rows(runbook, attempt)),
             };
             for result in seen {
                 text.push_str(&format!(" · {result}"));

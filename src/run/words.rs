@@ -245,19 +245,19 @@ pub fn hold(cause: &HoldCause) -> String {
     }
 }
 
-/// What an attempt brought home, most telling first: `value 52`, `3 rows`, `exit 0`, `HTTP 200`.
-pub fn results(facts: &Facts) -> Vec<String> {
+/// What an attempt brought home, most telling first: `value 52`, `3 rows`, `exit 0`, `HTTP 200`. `writes`: it is one that
+/// writes rows, so that none is said.
+pub fn results(facts: &Facts, writes: bool) -> Vec<String> {
     let mut out = Vec::new();
     let single = facts.rows == Some(1) && facts.row.as_ref().is_some_and(|row| row.len() == 1);
     match (&facts.value, facts.rows) {
         _ if facts.files.is_some() => out.extend(facts.files.map(|files| plural(files, "file"))),
+        _ if copied(facts).is_some() => out.extend(copied(facts)),
         (Some(value), _) if single => out.push(format!("value {}", json_value(value))),
         (_, Some(rows)) if rows > 0 || facts.affected.is_none_or(|n| n == 0) => out.push(plural(rows, "row")),
         _ => {}
     }
-    if let Some(affected) = facts.affected.filter(|n| *n > 0) {
-        out.push(format!("{} written", plural(affected, "row")));
-    }
+    out.extend(written(facts, writes));
     out.extend(
         facts.batches.map(|batches| format!("{} batch{}", count(batches), if batches == 1 { "" } else { "es" })),
     );
@@ -273,6 +273,19 @@ pub fn results(facts: &Facts) -> Vec<String> {
         out.push(plural(facts.answers.len() as u64, "answer"));
     }
     out
+}
+
+/// Rows written; that there were none where it could have written some.
+pub fn written(facts: &Facts, writes: bool) -> Option<String> {
+    let affected = facts.affected.filter(|n| *n > 0 || writes || facts.batches.is_some());
+    affected.map(|affected| format!("{} written", plural(affected, "row")))
+}
+
+/// What a backup or restore holds, whose rows are tables: `204,000 rows in 3 tables`.
+pub fn copied(facts: &Facts) -> Option<String> {
+    let (Some(tables), Some(_)) = (facts.rows, &facts.file) else { return None };
+    let rows = facts.value.as_ref().and_then(serde_json::Value::as_u64)?;
+    Some(format!("{} in {}", plural(rows, "row"), plural(tables, "table")))
 }
 
 fn json_value(value: &serde_json::Value) -> String {

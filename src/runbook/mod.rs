@@ -9,6 +9,7 @@ pub mod dump;
 mod environment;
 pub mod expr;
 mod folder;
+pub mod handed;
 mod health;
 mod load;
 pub mod migrations;

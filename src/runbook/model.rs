@@ -210,6 +210,8 @@ pub struct Step {
     pub expected_time: Option<Duration>,
     /// A file that must exist afterwards. Template.
     pub produces: Option<String>,
+    /// Variables of the operator's environment that its command is given: each is an `env:NAME`.
+    pub env: Vec<Secret>,
     /// A question that changes nothing, asked where its outcome is in doubt: verb, target and `expect` count.
     pub verify: Option<Box<Step>>,
     /// What a rollback plan's step costs.
@@ -433,6 +435,7 @@ impl Step {
             trouble: Vec::new(),
             expected_time: None,
             produces: None,
+            env: Vec::new(),
             verify: None,
             loses: None,
             line: 1,
@@ -460,6 +463,7 @@ impl Step {
         if let Undo::By(undo) = &self.undo {
             all.extend(undo.secrets());
         }
+        all.extend(self.handed_secrets());
         all.extend(self.verify.iter().flat_map(|verify| verify.secrets()));
         all
     }

@@ -26,6 +26,7 @@ pub fn job(act: Act, cwd: &Path) -> CommandJob {
         act,
         cwd: cwd.to_owned(),
         env: Vec::new(),
+        handed: Vec::new(),
         connect: None,
         stdin: None,
         timeout: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Look;
+use crate::engine::secrets;
 use crate::print::Level;
 use crate::run::words;
 use crate::runbook::{Probe, ProbeSource, Secret, TriggerAction};
@@ -11,6 +12,7 @@ use crate::runbook::{Probe, ProbeSource, Secret, TriggerAction};
 impl Look {
     pub async fn watched(&mut self) {
         self.secrets().await;
+        self.handed();
         let book = Arc::clone(&self.book);
         for probe in &book.probes {
             self.probe(probe).await;
@@ -53,6 +55,17 @@ impl Look {
     fn decides(&self, probe: &str) -> bool {
         let acting = self.book.triggers.iter().filter(|trigger| trigger.then != TriggerAction::Warn);
         acting.into_iter().any(|trigger| words_of(&trigger.when.source).contains(probe))
+    }
+
+    /// Variables that steps hand to their commands.
+    fn handed(&mut self) {
+        let book = Arc::clone(&self.book);
+        for name in book.handed(self.doors.environment()) {
+            match secrets::handed(name) {
+                Ok(_) => self.ok(format!("env {name}"), "it is there"),
+                Err(why) => self.error(format!("env {name}"), why, "steps hand it to their commands"),
+            }
+        }
     }
 
     /// Each secret once, by its name.

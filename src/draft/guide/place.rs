@@ -6,6 +6,7 @@ use super::blocks::{Block, Kind};
 use super::book::{Book, Followup, Part, Step, Verb};
 use super::fence::{self, Unit, Work};
 use super::words::{self, Topic};
+use crate::draft::fit::fit;
 use crate::draft::query;
 use crate::draft::write::{Ids, slug};
 use crate::runbook::sql::{self, Dialect};
@@ -328,22 +329,26 @@ impl Placer<'_> {
             }
             Work::Prose(items) => Verb::Checklist(items.into_iter().map(|(text, _)| text).collect()),
             Work::Shell(text) => Verb::Shell(text),
-            Work::File(path) => {
-                match (self.read)(&path).map(|text| fits(&text).map(|alone| (alone, query::asks(&text)))) {
-                    Some(Ok(found)) => {
-                        (outside, asks) = found;
-                        Verb::File(path)
+            Work::File(path) => match (self.read)(&path).map(|text| fit(&text).map(|fit| (fit, query::asks(&text)))) {
+                Some(Ok((fit, asked))) => {
+                    (outside, asks) = (fit.alone, asked);
+                    match fit.without {
+                        Some(text) => {
+                            help.push(format!("{path} without its BEGIN and COMMIT: gonogo begins and commits"));
+                            Verb::Sql(text)
+                        }
+                        None => Verb::File(path),
                     }
-                    Some(Err(why)) => return self.leave(&unit.lines, &format!("{path}: {why}")),
-                    None => Verb::Psql(path),
                 }
-            }
-            Work::Sql(text) => match fits(&text) {
-                Ok(alone) => {
-                    (outside, asks) = (alone, query::asks(&text));
-                    Verb::Sql(text)
+                Some(Err(why)) => return self.leave(&unit.lines, &format!("{path}: {}", why.message)),
+                None => Verb::Psql(path),
+            },
+            Work::Sql(text) => match fit(&text) {
+                Ok(fit) => {
+                    (outside, asks) = (fit.alone, query::asks(&text));
+                    Verb::Sql(fit.without.unwrap_or(text))
                 }
-                Err(why) => return self.leave(&unit.lines, &why),
+                Err(why) => return self.leave(&unit.lines, &why.message),
             },
         };
         let expect = unit.expected.iter().find_map(|words| words::expectation(words)).filter(|_| reads_once(&verb));
@@ -434,15 +439,4 @@ impl Placer<'_> {
 fn reads_once(verb: &Verb) -> bool {
     let Verb::Sql(text) = verb else { return false };
     sql::split(text, Dialect::Postgres).is_ok_and(|pieces| pieces.len() == 1) && sql::only_reads(text)
-}
-
-/// Whether SQL has to run outside of a transaction. Err: why it cannot be a step.
-fn fits(text: &str) -> Result<bool, String> {
-    if sql::judge(text, Dialect::Postgres, true).is_empty() {
-        return Ok(false);
-    }
-    match sql::judge(text, Dialect::Postgres, false).into_iter().next() {
-        None => Ok(true),
-        Some(finding) => Err(finding.message),
-    }
 }

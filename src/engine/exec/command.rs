@@ -16,6 +16,7 @@ use super::watch::{End, Seen, Watch};
 use super::{CANCELLED, Order, broke, done, failed, lost, millis};
 use crate::child::shim::{self, Ended, INPUT, Place, Unspawned};
 use crate::child::{self, SpawnError, Tail};
+use crate::engine::secrets;
 use crate::failpoint;
 use crate::run::event::Direction;
 use crate::run::facts::Effect;
@@ -46,6 +47,8 @@ pub struct CommandJob {
     pub cwd: PathBuf,
     /// Added to what a command inherits. Never a secret.
     pub env: Vec<(String, String)>,
+    /// Variables of the operator's environment that it is given as well: looked up when it starts, never kept.
+    pub handed: Vec<String>,
     /// The target that is handed to it: `PG*` variables and the path of a private password file.
     pub connect: Option<Arc<Target>>,
     /// Text for its standard input, which is empty otherwise.
@@ -124,7 +127,9 @@ fn begin(job: &CommandJob, place: &Place) -> Result<Child, Box<Fault>> {
     if failpoint::hit("exec.command.before") {
         return Err(Box::new(job.order.not_begun("a failure was ordered before its start")));
     }
-    let env = connect.into_iter().flatten().chain(environment(job)).collect();
+    let handed = handed(job).map_err(|why| Box::new(job.order.not_begun(why)))?;
+    // What the target and the attempt bring is not the operator's to change.
+    let env = handed.into_iter().chain(connect.into_iter().flatten()).chain(environment(job)).collect();
     let launch = shim::Launch { program: &job.program, place, orders: &orders(job), cwd: &job.cwd, env };
     launch.start().map_err(|error| {
         let hint = "see whether the machine is out of processes or memory, then retry".to_owned();
@@ -139,6 +144,10 @@ fn orders(job: &CommandJob) -> shim::Orders {
         Act::Shell(script) => ["bash", "-euo", "pipefail", "-c", script].map(str::to_owned).to_vec(),
     };
     shim::Orders { argv, timeout: job.timeout, grace: job.grace, drain: job.drain }
+}
+
+fn handed(job: &CommandJob) -> Result<Vec<(String, String)>, String> {
+    job.handed.iter().map(|name| Ok((name.clone(), secrets::handed(name)?))).collect()
 }
 
 fn environment(job: &CommandJob) -> impl Iterator<Item = (String, String)> {

@@ -41,7 +41,7 @@ async fn of_eight_racing_engines_one_wins() {
         let mut says: Vec<Says> = racers.iter_mut().map(Says::of).collect();
         let outcomes: Vec<String> = says.iter_mut().map(|says| says.next().unwrap()).collect();
         let won = outcomes.iter().filter(|outcome| *outcome == "won").count();
-        let lost = outcomes.iter().filter(|outcome| outcome.starts_with("lost: run r is held by ")).count();
+        let lost = outcomes.iter().filter(|outcome| outcome.starts_with("lost: run r is being run by ")).count();
         assert_eq!((won, lost), (1, 7), "{outcomes:?}");
         let winner = outcomes.iter().position(|outcome| outcome == "won").unwrap();
         assert_eq!(holder(&folder).unwrap().unwrap().pid, Some(racers[winner].id()));

@@ -102,7 +102,7 @@ async fn a_second_writer_is_refused_and_told_who_holds_the_run() {
         panic!("{error}");
     };
     assert_eq!(held.pid, Some(std::process::id()));
-    assert!(error.to_string().starts_with(&format!("run r is held by pid {} on ", std::process::id())), "{error}");
+    assert!(error.to_string().starts_with(&format!("run r is being run by pid {} on ", std::process::id())), "{error}");
     assert_eq!(holder(&run).unwrap().as_ref(), Some(held));
     drop(writer);
     assert_eq!(holder(&run).unwrap(), None);

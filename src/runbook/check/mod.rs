@@ -1,5 +1,6 @@
 //! What can only be checked once everything is read: names in expressions, SQL, shell quotes, secrets in plain text.
 
+mod json;
 mod names;
 mod script;
 mod secrets;

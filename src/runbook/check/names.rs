@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::shell;
+use super::{json, shell};
 use crate::runbook::expr::{self, FACT_NAMES, Flaw, Part, Place, RUN_NAMES, Reference, TARGET_NAMES};
 use crate::runbook::parse::{Formula, FormulaKind, Notes, Owner, facts_of, names};
 use crate::runbook::{Runbook, Step, StepId, suggest};
@@ -35,8 +35,11 @@ impl Checker<'_> {
         let references = match self.formula.kind {
             FormulaKind::Expression => expr::expression_names(text),
             FormulaKind::Template(_) | FormulaKind::Sql => expr::template_names(text).map(|names| {
-                if self.formula.kind == FormulaKind::Template(Place::Shell) {
-                    shell::check(self.notes, self.runbook, &self.formula.text, &names.emits);
+                let (notes, runbook, text) = (self.notes, self.runbook, &self.formula.text);
+                match self.formula.kind {
+                    FormulaKind::Template(Place::Shell) => shell::check(notes, runbook, text, &names.emits),
+                    FormulaKind::Template(Place::Json) => json::check(notes, runbook, text, &names.emits),
+                    _ => {}
                 }
                 names.references
             }),
@@ -145,6 +148,9 @@ impl Checker<'_> {
         };
         let id = StepId::from(id);
         let Some(step) = self.steps.get(id.0.as_str()) else {
+            if self.notes.lacks_a_part() {
+                return;
+            }
             let all: Vec<&str> = self.runbook.steps().map(|step| step.id.0.as_str()).collect();
             self.say(one.at.clone(), format!("there is no step `{id}`"), suggest::hint(&id.0, &all, ""));
             return;
@@ -240,6 +246,10 @@ impl Checker<'_> {
             known.extend(facts);
         }
         let root = &one.root;
+        // It may be a probe of a file that was not included, unless it is clear what was meant.
+        if self.notes.lacks_a_part() && suggest::nearest(root, known.iter().copied()).is_none() {
+            return;
+        }
         let message = format!("unknown name `{root}`");
         if self.runbook.probe(root).is_some() {
             let hint = "probes are known to steps, triggers and criteria, not here";

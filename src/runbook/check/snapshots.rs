@@ -15,7 +15,7 @@ pub(super) fn check(notes: &Notes<'_>, runbook: &Runbook) {
 fn one<'r>(notes: &Notes<'_>, step: &'r Step, taken: &mut Vec<&'r str>) {
     let Verb::Sql(script) = &step.verb else { return };
     let Asks::Inventory(wanted) = &script.asks else { return };
-    if let Some(other) = wanted.compare.as_deref().filter(|other| !taken.contains(other)) {
+    if let Some(other) = wanted.compare.as_deref().filter(|other| !taken.contains(other) && !notes.lacks_a_part()) {
         let hint = suggest::hint(other, taken, "take it in an earlier step");
         let message = format!("no step before this one takes a snapshot `{other}`");
         if let Some(text) = notes.compares.borrow().get(&(wanted.name.clone(), other.to_owned())) {

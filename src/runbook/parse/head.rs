@@ -43,7 +43,9 @@ pub(super) fn names(table: &Reader<'_, '_>, runbook: &mut Runbook) {
         runbook.id = id;
     }
     runbook.title = table.label("title").unwrap_or_else(|| runbook.id.clone());
-    runbook.report = table.label("report");
+    // Where the run is named in it, its name is known when the run is: it is filled when the report is written.
+    let report = table.need_or_none("report");
+    runbook.report = report.map(|text| super::steps::template(table.notes, &text, Place::Text, &Owner::Target));
 }
 
 pub(super) fn window(table: &Reader<'_, '_>) -> Window {

@@ -162,31 +162,20 @@ fn last(notes: &Notes<'_>, text: &Located, tool: Tool, all: &[migrations::Migrat
 
 /// Notes what is wrong with the SQL of a file on every kind of server that it may run on.
 fn judge(notes: &Notes<'_>, part: &Part, tool: Tool, dialects: &BTreeSet<Dialect>) {
-    let mut all = dialects.iter().map(|dialect| findings(part, *dialect));
+    let mut all = dialects.iter().map(|dialect| part.judge(*dialect));
     let first = all.next().unwrap_or_default();
     let both = all.fold(first, |left, right| {
         left.into_iter().filter(|one| right.iter().any(|other| other.message == one.message)).collect()
     });
     let Some(file) = notes.known_file(&part.path) else { return };
     for Finding { at, message, hint } in both {
-        let hint = if part.transaction && message.contains("transaction") { outside(tool).to_owned() } else { hint };
+        let hint = match (part.transaction, message.contains("transaction")) {
+            (true, true) => outside(tool).to_owned(),
+            (false, true) => "leave it out; or let the whole file be one transaction".to_owned(),
+            _ => hint,
+        };
         notes.within(&file, at, message, hint);
     }
-}
-
-/// BEGIN and COMMIT are taken out of a file that runs in one transaction; elsewhere they have no place either.
-fn findings(part: &Part, dialect: Dialect) -> Vec<Finding> {
-    let mut all = part.judge(dialect);
-    if !part.transaction {
-        let inside = Part { transaction: true, ..part.clone() };
-        let own = inside.judge(dialect).into_iter().filter(|finding| finding.message.contains("would break"));
-        all.extend(own.map(|finding| Finding {
-            message: "a file outside of a transaction begins none: each of its statements runs by itself".to_owned(),
-            hint: "leave it out; or let the whole file be one transaction".to_owned(),
-            ..finding
-        }));
-    }
-    all
 }
 
 /// How a file of the tool says that it runs outside of a transaction.

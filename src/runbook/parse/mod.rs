@@ -5,6 +5,7 @@ mod batch;
 mod channels;
 mod dump;
 mod ending;
+mod handed;
 mod head;
 mod health;
 mod include;
@@ -123,6 +124,11 @@ impl<'s> Notes<'s> {
     /// The included file, as its path is written, that holds a byte of the whole; none: the runbook itself.
     pub fn origin(&self, at: usize) -> Option<String> {
         self.whole.part_at(at).map(|part| part.file.clone())
+    }
+
+    /// True where an included file was not taken: names that nobody defines here may be its.
+    pub fn lacks_a_part(&self) -> bool {
+        !self.whole.flaws.is_empty()
     }
 
     /// Notes a problem with a text as a whole.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, dump, migrations, trouble, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, dump, handed, migrations, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::sql::Dialect;
 use crate::runbook::suggest;
@@ -83,13 +83,15 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
     };
     let verb = verbs::verb(&table, known, &owner, &only, matches!(home, Home::Undo { .. }));
     let facts = (verb.word, verb.facts);
+    // What could not be read was said: nothing else of the step is to blame.
+    let unread = verb.word != "wait" && matches!(verb.verb, Verb::Wait(_));
     let step = Step {
         id: StepId(id.to_owned()),
         help: (!matches!(home, Home::Undo { .. })).then(|| table.label("help")).flatten(),
         expects_nothing: says_none(&table),
         expect: expected(&table, &owner, facts),
         only_if: (!matches!(home, Home::Undo { .. })).then(|| expression(&table, "only_if", &owner, None)).flatten(),
-        max_rows: max_rows(&table, &verb.verb),
+        max_rows: if unread { table.whole("max_rows", 0..=u32::MAX) } else { max_rows(&table, &verb.verb) },
         timeout: super::head::positive(&table, "timeout"),
         unrecord: table.flag("unrecord").unwrap_or(false),
         retries: retries(&table),
@@ -98,6 +100,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         trouble: trouble::trouble(&table, &owner, &only, &verb),
         expected_time: table.duration("expected_time"),
         produces: verb.produces,
+        env: if matches!(verb.word, "run" | "shell") { handed::env(&table) } else { Vec::new() },
         verify: verify::verify(&table, known, &owner, &only, verb.word, id),
         loses: loses(&table, home),
         line: table.notes.line_at(table.span.start),
@@ -109,8 +112,6 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         only,
     };
     let at = if table.has("undo") { table.key_span("undo") } else { table.span.clone() };
-    // Where its files could not be read, that was said: their undo is not to blame.
-    let unread = table.has("migrations") && !matches!(step.verb, Verb::Migrations(_));
     let step = if unread { step } else { migrations::completed(table.notes, at, step) };
     if step.unrecord && !matches!(home, Home::Undo { .. }) {
         table.refuse("unrecord", "`unrecord` belongs to the `undo` of a `migrations`", "write it there");

@@ -76,6 +76,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     belongs(table, word, "transaction", &["sql", "file"], "");
     belongs(table, word, "throttle", &["batch"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
+    belongs(table, word, "env", &["run", "shell"], "");
     belongs(table, word, "probe", &["sql", "file"], "");
     belongs(table, word, "cleanup", &["sql", "file"], "");
     let dump = match word {

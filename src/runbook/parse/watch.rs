@@ -350,7 +350,8 @@ fn during(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<String> {
         Some(node) if matches!(node.value, DeValue::String(_)) => one(table, &node),
         _ => table.texts("during").unwrap_or_default(),
     };
-    for text in texts.iter().filter(|text| !known.contains(&text.text.as_str())) {
+    let unknown = |text: &&Located| !known.contains(&text.text.as_str()) && !table.notes.lacks_a_part();
+    for text in texts.iter().filter(unknown) {
         let message = format!("there is no phase `{}`", text.text);
         table.notes.at(text, message, suggest::hint(&text.text, &known, "add a [[phase]] first"));
     }

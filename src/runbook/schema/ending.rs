@@ -6,7 +6,7 @@ use super::steps::RollbackStep;
 use super::values::{Expression, Id, Length, Text};
 use super::verbs::Item;
 
-/// A named way back. Without one, a rollback is the undo of every done step, the last first.
+/// A named way back. Without one, a rollback is the undo of every step that has an effect, the last first.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Rollback {

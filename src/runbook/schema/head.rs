@@ -21,7 +21,8 @@ pub struct Runbook {
     pub id: Id,
     /// What it is called on screen and in the report. Without it, the id.
     pub title: Option<Text>,
-    /// A file that the report is written to when the run is over: a new file in the folder the run was opened in.
+    /// A file that the report is written to when the run is over: a new file in the folder the run was opened in;
+    /// a rehearsal of `report.md` writes `report.rehearsal.md`.
     pub report: Option<Text>,
     /// When the window starts, how long it lasts, in which zone clocks are shown.
     pub window: Option<Window>,
@@ -44,7 +45,7 @@ pub struct Runbook {
     /// The timed parts of the window, in order.
     #[schemars(length(min = 1))]
     pub phase: Vec<Phase>,
-    /// Named ways back. Without one, a rollback is the undo of every done step, the last first.
+    /// Named ways back. Without one, a rollback is the undo of every step that has an effect, the last first.
     pub rollback: Option<Vec<Rollback>>,
     /// Judged when the run ends, and printed in the report.
     pub criterion: Option<Vec<Criterion>>,

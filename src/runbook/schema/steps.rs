@@ -42,6 +42,7 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("unrecord", &["sql", "file"]),
     ("throttle", &["batch"]),
     ("produces", &["run", "shell"]),
+    ("env", &["run", "shell"]),
     ("verify", &["run", "shell", "http"]),
 ];
 /// Keys of a phase's step that its undo has not.
@@ -105,6 +106,8 @@ pub struct Keys {
     pub throttle: Option<Expression>,
     /// A file that must exist afterwards; its size and SHA-256 become facts.
     pub produces: Option<Text>,
+    /// Names of variables of your environment that the command is given.
+    pub env: Option<Vec<Text>>,
     /// Over the facts it brings home. False: the step failed. `none`: nothing is expected, which a query must say.
     pub expect: Option<Expression>,
     /// Rows it may write, over all statements. More: taken back before the commit.

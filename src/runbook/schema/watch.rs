@@ -149,7 +149,7 @@ pub struct Trigger {
     pub then: Action,
     /// The countdown of a rollback, default 15s: one key stops it.
     pub grace: Option<Length>,
-    /// The rollback plan to take; without it, the undo of every done step.
+    /// The rollback plan to take; without it, the undo of every step that has an effect.
     pub plan: Option<Id>,
     /// What the absence of data does. It never rolls back.
     pub missing: Option<Absence>,

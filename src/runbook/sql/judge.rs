@@ -101,11 +101,13 @@ fn postgres(words: &Words, transaction: bool) -> Option<(String, String)> {
             "use a `run` step with psql, or a file on the server".into(),
         ));
     }
+    if let Some(word) = transaction_word(words)
+        && (transaction || !words.is(1, "prepared"))
+    {
+        return Some(control(word, transaction));
+    }
     if !transaction {
         return None;
-    }
-    if let Some(word) = transaction_word(words) {
-        return Some(control(word));
     }
     let statement = never_inside(words)?;
     Some((
@@ -130,10 +132,14 @@ fn transaction_word(words: &Words) -> Option<&'static str> {
         .map(|(_, shown)| shown)
 }
 
-fn control(word: &str) -> (String, String) {
+fn control(word: &str, transaction: bool) -> (String, String) {
+    if transaction {
+        let message = format!("{word} would break the transaction that this step runs in");
+        return (message, "leave it out: gonogo begins and commits".into());
+    }
     (
-        format!("{word} would break the transaction that this step runs in"),
-        "leave it out: gonogo begins and commits; or write transaction = \"none\" for this step".into(),
+        format!("{word} is not sent: outside of a transaction each statement runs by itself"),
+        "leave it out; what belongs in one transaction is a step without transaction = \"none\"".into(),
     )
 }
 
@@ -166,10 +172,7 @@ fn never_inside(words: &Words) -> Option<&'static str> {
 }
 
 fn sqlite(words: &Words, transaction: bool) -> Option<(String, String)> {
-    if !transaction {
-        return None;
-    }
-    if words.is(0, "vacuum") {
+    if transaction && words.is(0, "vacuum") {
         return Some((
             "VACUUM cannot run in a transaction".into(),
             "write transaction = \"none\" for this step".into(),
@@ -179,7 +182,7 @@ fn sqlite(words: &Words, transaction: bool) -> Option<(String, String)> {
         return None;
     }
     let word = ["begin", "commit", "end", "rollback"].into_iter().find(|word| words.is(0, word))?;
-    Some(control(&word.to_ascii_uppercase()))
+    Some(control(&word.to_ascii_uppercase(), transaction))
 }
 
 /// A backslash outside of strings and comments: only psql knows it.

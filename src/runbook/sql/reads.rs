@@ -25,6 +25,29 @@ pub fn only_reads(script: &str) -> bool {
     })
 }
 
+/// True where a statement of the script is one that writes rows, and whose rows a server counts: none is a result, too.
+/// Templates may stand in it.
+pub fn writes_rows(script: &str) -> bool {
+    let text = mask(script);
+    let Ok(pieces) = split(&text, Dialect::Postgres) else { return false };
+    pieces.iter().any(|piece| {
+        let mut depth = 0_u32;
+        let mut words = tokens(&piece.sql, Dialect::Postgres).into_iter().filter_map(|token| {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (token.kind == Kind::Word && depth == 0).then(|| piece.sql[token.start..token.end].to_ascii_lowercase())
+        });
+        let writes = |word: &String| ["insert", "update", "delete", "merge", "copy"].contains(&word.as_str());
+        match words.next() {
+            Some(first) if first == "with" => words.any(|word| writes(&word)),
+            first => first.is_some_and(|first| writes(&first)),
+        }
+    })
+}
+
 /// Where a script begins with that word (lower-case), blanks and comments before it left out. Templates may stand in it.
 pub fn begins_with(script: &str, word: &str) -> Option<Range<usize>> {
     let text = mask(script);
@@ -54,6 +77,22 @@ mod tests {
         assert!(!only_reads("select * into u from t"));
         assert!(only_reads("select {{ value }} from {{ table | ident }}"));
         assert!(!only_reads("select 'unended"));
+    }
+
+    #[test]
+    fn rows_are_written_by_some() {
+        for sql in [
+            "delete from t",
+            "create table t (id int); -- then\nInsert into t values (1)",
+            "with a as (select 1) update t set b = 1",
+        ] {
+            assert!(writes_rows(sql), "{sql}");
+        }
+        for sql in
+            ["create table update (id int)", "select 'delete from t'", "alter table t add delete int", "select 'un"]
+        {
+            assert!(!writes_rows(sql), "{sql}");
+        }
     }
 
     #[test]

@@ -116,6 +116,11 @@ fn transactions_are_guarded() {
         assert_eq!(bad(text, Sqlite), 1, "{text}");
     }
     assert_eq!(bad("rollback to a", Sqlite), 0);
+    // A statement that runs by itself begins nothing, and ends only what another session prepared.
+    for dialect in [Postgres, Sqlite] {
+        assert_eq!(judge("begin; update t set a = 1; commit", dialect, false).len(), 2);
+    }
+    assert_eq!(judge("commit prepared 'x'; rollback prepared 'y'", Postgres, false), []);
     assert_eq!(judge("vacuum; create index concurrently i on t (a)", Postgres, false), []);
 }
 

@@ -6,11 +6,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{Rest, Sheet, fault};
-use crate::run::describe::duration;
+use crate::run::describe::{self, duration};
 use crate::run::facts::{Facts, Outcome, Verdict};
 use crate::run::output;
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{Batches, clean};
+use crate::run::{Batches, clean, words as said};
 use crate::runbook::Step;
 use crate::tui::message::Link;
 use crate::tui::model::{Model, Pane};
@@ -165,7 +165,9 @@ fn over(model: &Model, run: &StepRun) -> String {
     match &run.outcome {
         Some(Outcome::Done { facts, .. }) => {
             let mut words = vec![format!("{word} in {}", text::took(facts.ms))];
-            words.extend(facts_words(facts));
+            let attempt = run.attempt.as_ref().filter(|_| facts.affected == Some(0));
+            let writes = attempt.is_some_and(|attempt| describe::writes_rows(&model.runbook, attempt));
+            words.extend(facts_words(facts, writes));
             words.join(" · ")
         }
         Some(Outcome::Unknown { known }) => {
@@ -175,14 +177,11 @@ fn over(model: &Model, run: &StepRun) -> String {
     }
 }
 
-fn facts_words(facts: &Facts) -> Vec<String> {
+fn facts_words(facts: &Facts, writes: bool) -> Vec<String> {
     let mut words = Vec::new();
-    if let Some(rows) = facts.rows {
-        words.push(text::plural(rows as usize, "row"));
-    }
-    if let Some(affected) = facts.affected.filter(|n| *n > 0) {
-        words.push(format!("{} written", text::plural(affected as usize, "row")));
-    }
+    let rows = || facts.rows.map(|rows| text::plural(rows as usize, "row"));
+    words.extend(said::copied(facts).or_else(rows));
+    words.extend(said::written(facts, writes));
     if let Some(batches) = facts.batches {
         words.push(if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") });
     }

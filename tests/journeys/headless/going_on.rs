@@ -124,7 +124,7 @@ fn one_run_has_one_engine() {
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{ended:#?}");
     assert_eq!(codes.iter().filter(|code| **code == 6).count(), 7, "{ended:#?}");
     for loser in ended.into_iter().filter(|ran| ran.code == Some(6)) {
-        loser.says("is held by");
+        loser.says("is being run by");
     }
     assert_eq!(std::fs::read_to_string(desk.path("marks")).unwrap(), "once\n");
     let engines =

@@ -16,6 +16,7 @@ mod failover;
 mod faults;
 mod gap;
 mod going_on;
+mod handed;
 mod includes;
 mod inputs;
 mod locks;
@@ -26,6 +27,7 @@ mod shim;
 mod signals;
 mod snapshots;
 mod story;
+mod told;
 mod wednesday;
 
 use support::headless::Desk;
