@@ -469,6 +469,7 @@ fn word(status: &StepStatus) -> &'static str {
         StepStatus::Undoing => "being undone",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "not undone: its undo failed",
+        StepStatus::UndoSkipped => "not undone: its undo was skipped",
     }
 }
 

@@ -116,6 +116,8 @@ pub enum StepStatus {
     Undoing,
     Undone,
     UndoFailed,
+    /// Done, or done in part, and a person chose not to take it back.
+    UndoSkipped,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -168,7 +170,7 @@ impl StepRun {
     /// True where it did, or may have done, something that a rollback must take back.
     pub fn has_effect(&self) -> bool {
         match (&self.status, &self.forward) {
-            (StepStatus::Done | StepStatus::UndoFailed, _) => true,
+            (StepStatus::Done | StepStatus::UndoFailed | StepStatus::UndoSkipped, _) => true,
             // A later attempt that could not even begin changes nothing about what an earlier one did.
             (StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped, _) if self.migrated => true,
             (
@@ -206,7 +208,7 @@ impl StepRun {
 
     /// True where the run goes past it.
     pub fn is_over(&self) -> bool {
-        matches!(self.status, StepStatus::Done | StepStatus::Skipped)
+        matches!(self.status, StepStatus::Done | StepStatus::Skipped | StepStatus::UndoSkipped)
     }
 
     /// Milliseconds from its start to its end, or to `now_ms`.
@@ -248,6 +250,8 @@ pub struct Rollback {
     pub ended: Option<Moment>,
     /// Triggers that were breached when it began.
     pub recovers: Vec<String>,
+    /// What people left out of the way back, and why: it is incomplete.
+    pub skipped: Vec<(StepId, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -171,6 +171,7 @@ pub fn status(status: &StepStatus) -> &'static str {
         StepStatus::Undoing => "undoing",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "undo failed",
+        StepStatus::UndoSkipped => "undo skipped",
     }
 }
 
