@@ -208,6 +208,9 @@ fn left_early(state: &RunState, phase: &Phase) -> bool {
 fn leave(book: &Runbook, state: &RunState, phase: &Phase, now: Moment) -> Vec<Event> {
     let mut events = Vec::new();
     if !left_early(state, phase) {
+        if let Some(trigger) = triggers::standing(book, state, phase, now) {
+            return vec![held(HoldCause::Breached { phase: phase.id.clone(), trigger: trigger.id.clone() })];
+        }
         if let Some(missed) = coverage::shortfall(book, state, phase, now) {
             return vec![held(HoldCause::Coverage { phase: phase.id.clone(), missed })];
         }

@@ -243,6 +243,9 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Coverage { phase, missed } => {
             format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
         }
+        HoldCause::Breached { phase, trigger } => {
+            format!("phase {} cannot pass: trigger {} is still breached", name(phase), name(trigger))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::view::next::{self, Enter};
 use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
-use crate::run::{clean, remedy};
+use crate::run::{RunState, clean, plan, remedy};
 use crate::runbook::{Asks, PhaseKind, Verb};
 
 /// Whether an action can be had.
@@ -184,7 +184,10 @@ fn step(action: Action, model: &Model) -> Offer {
 }
 
 /// A hold that ends with a decision about its step, not by going on.
-fn needs_more_than_going_on(cause: &HoldCause) -> bool {
+fn needs_more_than_going_on(state: &RunState, cause: &HoldCause) -> bool {
+    if let HoldCause::Breached { trigger, .. } = cause {
+        return state.triggers.get(trigger).is_some_and(|run| run.breached.is_some());
+    }
     matches!(
         cause,
         HoldCause::Step { .. }
@@ -215,6 +218,7 @@ fn run(action: Action, model: &Model) -> Offer {
             }
             _ => Offer::Absent,
         },
+        Action::Rollback if plan::is_stuck_back(state) => yes("takes another way back (asks which, and why)"),
         Action::Rollback if state.rolling_back() => no("a rollback is under way"),
         Action::Rollback if state.rollback.is_some() => no("the run is rolled back"),
         Action::Rollback if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
@@ -227,7 +231,9 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
-        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(&hold.cause)) => Offer::Absent,
+        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(state, &hold.cause)) => {
+            Offer::Absent
+        }
         Action::Hold if state.countdown().is_some() => no("a rollback is counting down: x stops it"),
         Action::SignOff if state.countdown().is_some() => Offer::Absent,
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),
@@ -235,9 +241,7 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Auto | Action::SignOff if state.rollback.is_some() => Offer::Absent,
         Action::Auto if state.auto => yes("every step waits for enter again"),
         Action::Auto => yes("steps start by themselves from here (asks first)"),
-        Action::SignOff if state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Coverage { .. })) => {
-            yes("lets the phase pass on your word (asks for a reason)")
-        }
+        Action::SignOff if plan::wants_sign_off(state) => yes("lets the phase pass on your word (asks for a reason)"),
         Action::SignOff => match view::phase(model).filter(|phase| phase.kind == PhaseKind::Monitor) {
             Some(phase) if view::time::phase_left(model, phase).is_some_and(|left| left > 0) => {
                 yes("ends the watching before its time is over (asks for a reason)")

@@ -141,6 +141,42 @@ fn a_named_plan() {
 }
 
 #[test]
+fn a_way_back_that_failed_leaves_the_others() {
+    let mut run = two_done();
+    run.say(back(Some("restore")));
+    run.say(back(None));
+    run.end("load", failed(Effect::None));
+    run.read();
+    run.say(back(Some("restore")));
+    run.say(back(None));
+    run.done("a");
+    assert_snapshot!(run.read(), @r"
+    refused rollback: that way back is under way: retry its step, skip it, or choose another
+    rollback [a]
+    start undo of a#1
+    end undo of a#1 done
+    rollback ended
+    run RolledBack
+    ");
+    let refused = run.entries.iter().filter(|entry| matches!(entry.event, gonogo::run::Event::Refused { .. }));
+    assert_eq!(refused.count(), 2, "while it runs there is no other way back");
+}
+
+#[test]
+fn what_was_skipped_on_one_way_back_is_not_healed_by_another() {
+    let mut run = two_done();
+    run.start("b");
+    run.end("b", failed(Effect::Possible));
+    run.say(back(None));
+    run.end("b", failed(Effect::None));
+    run.say(CommandVerb::Skip { step: "b".into(), reason: "later".into() });
+    run.end("a", failed(Effect::None));
+    run.say(back(Some("restore")));
+    run.done("load");
+    assert_eq!(end_reason(&run), "the way back is incomplete: b was skipped (later); errors");
+}
+
+#[test]
 fn a_reason_is_wanted() {
     let mut run = two_done();
     run.read();

@@ -264,7 +264,7 @@ fn answer(model: &Model, id: &StepId, item: usize) -> Said {
 
 fn sign_off(model: &Model) -> Said {
     let mut out = Vec::new();
-    if let Some(HoldCause::Coverage { .. }) = model.state.hold.as_ref().map(|hold| &hold.cause) {
+    if plan::wants_sign_off(&model.state) {
         let missed = model.state.hold.as_ref().map(|hold| next::hold_words(model, &hold.cause)).unwrap_or_default();
         out.push((Ink::Warn, format!("{missed}. It then passes on your word, and the report says so.")));
         return out;

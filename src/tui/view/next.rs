@@ -128,10 +128,12 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
         HoldCause::InDoubt { .. } => "look at the target, then d settles it",
-        HoldCause::Undo { .. } => "r tries the undo again, s skips it",
+        HoldCause::Undo { .. } => "r tries it again, s skips it, R takes another way back",
         HoldCause::Rollback { .. } => "R begins it, H continues without",
         HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
-        HoldCause::Coverage { .. } => "look for yourself, then o signs it off; R rolls back",
+        HoldCause::Coverage { .. } | HoldCause::Breached { .. } => {
+            "look for yourself, then o signs it off; R rolls back"
+        }
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
@@ -152,9 +154,10 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
         HoldCause::Owned { target, owner } => format!("target {target} has another owner: {owner}"),
-        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } => {
-            crate::run::words::hold(cause)
-        }
+        HoldCause::Criteria { .. }
+        | HoldCause::JournalFull {}
+        | HoldCause::Coverage { .. }
+        | HoldCause::Breached { .. } => crate::run::words::hold(cause),
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
