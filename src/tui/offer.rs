@@ -6,7 +6,6 @@ use super::model::{Mode, Model, Pane};
 use super::pace;
 use super::view;
 use super::view::next::{self, Enter};
-use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
 use crate::run::{RunState, clean, plan, remedy};
@@ -123,6 +122,9 @@ fn enter(model: &Model) -> Offer {
         Enter::Start(id) => yes(format!("starts: {}", name(&id))),
         Enter::Tick(..) => yes("ticks the chosen line, or asks for its answer"),
         Enter::Return(id) => yes(format!("goes back to the current step: {}", name(&id))),
+        Enter::Nothing if matches!(run(Action::Hold, model), Offer::Yes(_)) && model.state.hold.is_some() => {
+            no("nothing starts while the run is held: H lets it go on")
+        }
         Enter::Nothing => no("nothing to start now"),
     }
 }
@@ -207,7 +209,7 @@ fn run(action: Action, model: &Model) -> Offer {
     match action {
         Action::StopCountdown => match state.countdown() {
             Some((trigger, at)) => {
-                let left = duration(at.saturating_sub(model.now.ms));
+                let left = view::time::countdown(model, at);
                 yes(format!("stops the rollback of {} that begins in {left}", clean::line(trigger, 40)))
             }
             None => Offer::Absent,

@@ -55,6 +55,17 @@ fn a_no_go_of_the_answers_holds() {
     desk.write("answers.toml", answers);
     let held = desk.run(&with(&["run", "runbook.toml", "--answers", "answers.toml"], &HEADLESS)).exits(4);
     assert!(held.out.contains("too busy") && !desk.path("counted").exists(), "{}", held.out);
+    // What nobody took back holds again; `--yes` alone takes nothing back.
+    desk.run(&with(&["resume", "last"], &HEADLESS)).exits(4);
+    desk.run(&with(&["resume", "last", "--answers", "answers.toml"], &HEADLESS)).exits(4);
+    desk.write("answers.toml", &answers.replace("no-go: too busy", "go"));
+    let done = desk.run(&with(&["resume", "last", "--answers", "answers.toml"], &HEADLESS)).exits(0);
+    let votes = parsed(&done.out).into_iter().filter_map(|entry| match entry.event {
+        Event::Voted { role, go, .. } => Some((role, go)),
+        _ => None,
+    });
+    let said = [("dba", true), ("backend", false), ("backend", true)].map(|(role, go)| (role.to_owned(), go));
+    assert_eq!(votes.collect::<Vec<_>>(), said);
 }
 
 #[test]
