@@ -11,6 +11,7 @@ use crate::run::{BatchOrder, MigrationOrder};
 use crate::run::{clean, context};
 use crate::runbook::expr::{self, Place};
 use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb, Way};
+use crate::tui::markdown;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
@@ -66,7 +67,7 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
     meta(&mut page, step, acting);
     if let Some(help) = &acting.help {
         page.gap();
-        page.say(Ink::Dim, 1, clean::block(help).trim());
+        page.lines.extend(markdown::lines(help, page.width, model.look));
     }
     page.gap();
     let resolved = run.and_then(|run| run.resolved.as_ref());
