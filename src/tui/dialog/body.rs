@@ -32,6 +32,7 @@ pub fn title(model: &Model, form: &Form) -> String {
         Kind::Vote { role, go: false, .. } => format!("{}: NO-GO", role_title(model, role)),
         Kind::Answer { .. } => "An answer is needed".to_owned(),
         Kind::Retune(attempt, _) => format!("Another pace for {}", clean::line(&attempt.to_string(), 60)),
+        Kind::SignOff(_) if plan::wants_sign_off(&model.state) => "Let the phase pass?".to_owned(),
         Kind::SignOff(_) => "Sign off before the time is over?".to_owned(),
         Kind::Release => "Let the run go on?".to_owned(),
         Kind::TakeOver(target) => format!("TAKE OVER {}?", clean::line(target, 40)),

@@ -203,8 +203,9 @@ fn recovering(model: &Model, since_ms: u64) -> (Ink, String) {
     let breached = model.state.triggers.iter().filter(|(_, run)| run.breached.is_some());
     let names: Vec<String> = breached.map(|(id, _)| clean::line(id, 40)).collect();
     let left = duration((since_ms + limits::RECOVERY_MS).saturating_sub(model.now.ms));
-    let text = format!("rolled back; waiting for {} to be fine again, {left} at most", names.join(", "));
-    (Ink::Active, text)
+    let whole = model.state.rollback.as_ref().is_none_or(|rollback| rollback.skipped.is_empty());
+    let (ink, what) = if whole { (Ink::Active, "rolled back") } else { (Ink::Bad, "went back, but not wholly") };
+    (ink, format!("{what}; waiting for {} to be fine again, {left} at most", names.join(", ")))
 }
 
 pub fn environment(model: &Model) -> String {
