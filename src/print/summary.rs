@@ -125,6 +125,7 @@ fn progress(state: &RunState, runbook: &Runbook) -> String {
         StepStatus::InDoubt,
         StepStatus::Undone,
         StepStatus::UndoFailed,
+        StepStatus::UndoSkipped,
     ] {
         match count(status.clone()) {
             0 => {}
@@ -139,7 +140,10 @@ fn progress(state: &RunState, runbook: &Runbook) -> String {
 fn left_behind(state: &RunState, runbook: &Runbook) -> Option<String> {
     let failed = matches!(state.ended, Some((End::Failed, ..)));
     let counts = |id: &&StepId| runbook.step(id).is_none_or(|step| step.changes());
-    let names: Vec<String> = state.completed.iter().filter(counts).map(|id| words::name(&id.0)).collect();
+    // Whose undo was skipped is no longer to be undone, but may still be there.
+    let given_up = state.steps.iter().filter(|(_, run)| run.status == StepStatus::UndoSkipped).map(|(id, _)| id);
+    let left = state.completed.iter().chain(given_up).filter(counts);
+    let names: Vec<String> = left.map(|id| words::name(&id.0)).collect();
     if !failed || names.is_empty() {
         return None;
     }

@@ -45,6 +45,8 @@ pub struct Turn<'a> {
     pub reason: &'a str,
     pub started: Moment,
     pub ended: Option<Moment>,
+    /// What was left out of it, by a person or because it was not called for.
+    pub skipped: Vec<&'a StepId>,
 }
 
 pub struct Gather<'a> {
@@ -174,7 +176,13 @@ impl<'a> Gather<'a> {
                 reason,
                 started: entry.at,
                 ended: None,
+                skipped: Vec::new(),
             }),
+            Event::StepSkipped { step, .. } => {
+                if let Some(turn) = self.turns.last_mut().filter(|turn| turn.ended.is_none()) {
+                    turn.skipped.push(step);
+                }
+            }
             Event::RollbackEnded {} => {
                 if let Some(turn) = self.turns.last_mut() {
                     turn.ended = Some(entry.at);

@@ -206,7 +206,7 @@ pub struct Rollback {
 #[derive(Clone, Debug, Serialize)]
 pub struct RollbackStep {
     pub id: String,
-    /// `done`, `failed`, `could not run`, `in doubt`, `running`, `not reached`.
+    /// `done`, `failed`, `could not run`, `in doubt`, `running`, `skipped`, `failed, then skipped`, `not reached`.
     pub status: &'static str,
     pub by: Option<String>,
     pub took_ms: Option<u64>,

@@ -6,6 +6,7 @@ use super::gather::{Gather, Tried, Turn, signed};
 use super::human;
 use super::model::{Failure, Phase, Rollback, RollbackStep, Settled, Step};
 use crate::run::event::{Direction, Resolved};
+use crate::run::state::{StepRun, StepStatus};
 use crate::run::{Outcome, describe, words};
 use crate::runbook::{self, Runbook, StepId, Undo};
 
@@ -79,7 +80,7 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         role: step.role.clone(),
         status: match run {
             None if !here => "not in this environment",
-            run => run.map_or("pending", |run| words::status(&run.status)),
+            run => run.map_or("pending", status),
         },
         planned_ms: step.expected_time.map(words::millis),
         by: asked.as_ref().map(|asked| asked.by.clone()).or_else(|| last.map(|tried| tried.by.to_owned())),
@@ -97,6 +98,15 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         facts,
         verdict,
         claim: run.and_then(|run| run.claim.as_ref()).map(signed),
+    }
+}
+
+/// What was done is told as done, also where nobody took it back.
+fn status(run: &StepRun) -> &'static str {
+    match (&run.status, &run.forward) {
+        (StepStatus::UndoSkipped, Some(Outcome::Failed { .. } | Outcome::Broke { .. })) => "failed, its undo skipped",
+        (StepStatus::UndoSkipped, _) => "done, its undo skipped",
+        (status, _) => words::status(status),
     }
 }
 
@@ -167,14 +177,16 @@ fn rollback(gather: &Gather, turn: &Turn, end: u64) -> Rollback {
         started: turn.started.wall,
         ended: turn.ended.map(|ended| ended.wall),
         took_ms: turn.ended.map(|ended| ended.ms.saturating_sub(turn.started.ms)),
-        steps: turn.steps.iter().map(|id| rollback_step(gather.runbook, id, &within)).collect(),
+        steps: turn.steps.iter().map(|id| rollback_step(gather.runbook, turn, id, &within)).collect(),
     }
 }
 
-fn rollback_step(runbook: &Runbook, id: &StepId, within: &[&Tried]) -> RollbackStep {
+fn rollback_step(runbook: &Runbook, turn: &Turn, id: &StepId, within: &[&Tried]) -> RollbackStep {
     let mine: Vec<&&Tried> = within.iter().filter(|tried| tried.attempt.step == *id).collect();
     let last = mine.last();
     let status = match last.map(|tried| tried.ended) {
+        None if turn.skipped.contains(&id) => "skipped",
+        Some(_) if turn.skipped.contains(&id) => "failed, then skipped",
         None => "not reached",
         Some(None) => "running",
         Some(Some((_, _, Outcome::Done { .. }))) => "done",

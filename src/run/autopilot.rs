@@ -96,6 +96,11 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
         if let (HoldCause::Owned { target, .. }, Some(text)) = (&hold.cause, &answers.take_over) {
             return Move::Do(CommandVerb::TakeOver { target: target.clone(), text: text.clone() });
         }
+        if let HoldCause::NoGo { step, .. } = &hold.cause
+            && let Some(verb) = settled(state, step, answers)
+        {
+            return Move::Do(verb);
+        }
         return Move::Stuck(super::words::hold(&hold.cause));
     }
     if plan::needs_confirmation(book, state) {
@@ -108,6 +113,19 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
     match step {
         Some(step) => at_step(state, step, answers),
         None => Move::Wait,
+    }
+}
+
+/// What goes on from a no-go: the answers say go now where they, or somebody, said no-go. `--yes` alone changes no vote.
+fn settled(state: &RunState, poll: &StepId, answers: &Answers) -> Option<CommandVerb> {
+    let says_go =
+        |role: &str| answers.polls.get(&poll.0).and_then(|all| all.get(role)).is_some_and(|vote| vote == "go");
+    match plan::no_go(state, poll) {
+        Some(role) if says_go(role) && state.status(poll) == StepStatus::Running => {
+            Some(CommandVerb::Vote { step: poll.clone(), role: role.to_owned(), go: true, reason: String::new() })
+        }
+        Some(_) => None,
+        None => answers.yes.then_some(CommandVerb::Release),
     }
 }
 

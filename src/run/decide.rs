@@ -6,7 +6,7 @@ use super::facts::Outcome;
 pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, prepare, remedy, retune};
+use super::{fault, follow, limits, prepare, remedy, retune, triggers};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// The events an input means. A refusal is an event too.
@@ -329,15 +329,15 @@ impl Desk<'_> {
     fn sign_off(self, id: String, reason: String) -> Ruling {
         let phase = plan::phase(self.book, self.state).filter(|phase| phase.id == id);
         let phase = phase.ok_or_else(|| format!("the run is not in phase {id}"))?;
-        let unseen = self.state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Coverage { .. }));
-        if plan::watch_left_ms(phase, self.state, self.now) == 0 && !unseen {
+        let waits = plan::wants_sign_off(self.state);
+        if plan::watch_left_ms(phase, self.state, self.now) == 0 && !waits {
             return Err(format!("phase {id} has no time left to cut short"));
         }
         if let Some(step) = plan::cursor(self.book, self.state) {
             return Err(format!("step {} is still to be done", step.id));
         }
         let reason = words(reason, "say why the watch may end early")?;
-        let mut events: Vec<Event> = unseen.then(|| Event::Released { by: self.by.clone() }).into_iter().collect();
+        let mut events: Vec<Event> = waits.then(|| Event::Released { by: self.by.clone() }).into_iter().collect();
         events.push(Event::PhaseLeft { phase: id, early: Some((self.by, reason)) });
         Ok(events)
     }
@@ -359,6 +359,9 @@ impl Desk<'_> {
             HoldCause::Coverage { phase, .. } => {
                 return Err(format!("phase {phase} was not seen well enough: sign it off with a reason, or roll back"));
             }
+            HoldCause::Breached { phase, trigger } if self.still_breached(trigger) => {
+                return Err(format!("{trigger} is still breached: sign phase {phase} off with a reason, or roll back"));
+            }
             HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
             // A later engine has found room.
             HoldCause::JournalFull {} if self.state.engine.as_ref().is_some_and(|engine| hold.at >= engine.since) => {
@@ -371,6 +374,11 @@ impl Desk<'_> {
             _ => {}
         }
         Ok(vec![Event::Released { by: self.by }])
+    }
+
+    fn still_breached(&self, trigger: &str) -> bool {
+        let trigger = self.book.trigger(trigger);
+        trigger.is_some_and(|trigger| triggers::still_breached(self.book, self.state, trigger, self.now))
     }
 
     fn take_over(self, target: String, text: &str) -> Ruling {
@@ -389,8 +397,13 @@ impl Desk<'_> {
     }
 
     fn rollback(self, named: Option<String>, reason: String) -> Ruling {
-        if self.state.rollback.is_some() {
-            return Err("the run is rolled back already".to_owned());
+        if let Some(under_way) = &self.state.rollback {
+            if !plan::is_stuck_back(self.state) {
+                return Err("the run is rolled back already".to_owned());
+            }
+            if under_way.plan == named {
+                return Err("that way back is under way: retry its step, skip it, or choose another".to_owned());
+            }
         }
         let reason = words(reason, "a rollback needs a reason")?;
         if let Some(named) = &named
@@ -469,6 +482,7 @@ fn word(status: &StepStatus) -> &'static str {
         StepStatus::Undoing => "being undone",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "not undone: its undo failed",
+        StepStatus::UndoSkipped => "not undone: its undo was skipped",
     }
 }
 

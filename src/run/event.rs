@@ -253,6 +253,11 @@ pub enum HoldCause {
         phase: String,
         missed: String,
     },
+    /// A watch's time is over, and the condition of a trigger that holds or rolls back is true.
+    Breached {
+        phase: String,
+        trigger: String,
+    },
 }
 
 /// Something that happened. Stored as it is; nobody converts live events to stored ones.

@@ -108,7 +108,10 @@ impl RunState {
                         fired.at_ms = None;
                     }
                 }
+                // Another way back after one that failed: what was left out of that is still not taken back.
+                let skipped = self.rollback.take().map(|before| before.skipped).unwrap_or_default();
                 self.rollback = Some(Rollback {
+                    skipped,
                     plan: plan.clone(),
                     steps: steps.clone(),
                     by: by.clone(),
@@ -257,14 +260,11 @@ impl RunState {
             }
             Event::StepEnded { attempt, outcome } => self.step_ended(entry, attempt, outcome),
             Event::StepSkipped { step, by, reason } => {
+                let status = self.left_out(step, by, reason);
                 let run = self.step_mut(step);
-                run.status = StepStatus::Skipped;
+                run.status = status;
                 run.ended = Some(entry.at);
                 run.claim = Some((by.clone(), reason.clone()));
-                // Forward, what it did in part is still there; in a rollback a person answers for it.
-                if self.rollback.is_some() {
-                    self.note_completion(step, false);
-                }
             }
             Event::CancelAsked { attempt, .. } | Event::LeftoverAsked { attempt, .. } => {
                 self.step_mut(&attempt.step).cancel_asked = true
@@ -284,6 +284,21 @@ impl RunState {
             Event::BatchRetuned { attempt, to, .. } => retune::apply(self.step_mut(&attempt.step), attempt, *to),
             Event::SqlEdited { step, after, .. } => self.step_mut(step).edited = Some(after.clone()),
             _ => {}
+        }
+    }
+
+    /// What a step is that is left out. Forward, what it did in part is still there; in a rollback a person answers for it.
+    fn left_out(&mut self, id: &StepId, by: &str, reason: &str) -> StepStatus {
+        if self.rollback.is_some() {
+            self.note_completion(id, false);
+        }
+        match &mut self.rollback {
+            // What belongs to another environment, or is not called for, is no gap.
+            Some(rollback) if by != super::GONOGO => {
+                rollback.skipped.push((id.clone(), reason.to_owned()));
+                if rollback.plan.is_some() { StepStatus::Skipped } else { StepStatus::UndoSkipped }
+            }
+            _ => StepStatus::Skipped,
         }
     }
 

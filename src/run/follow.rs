@@ -3,7 +3,7 @@
 use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
-use super::state::{Fired, RunState, StepRun, StepStatus};
+use super::state::{Fired, Rollback, RunState, StepRun, StepStatus};
 use super::{GONOGO, coverage, legs, limits, loss, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
@@ -157,7 +157,7 @@ fn back(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
 
 /// The last undo is done: a rehearsal that turned round by itself goes forward again, anything else is rolled back.
 fn rolled_back(book: &Runbook, state: &RunState) -> Vec<Event> {
-    let turned = state.rollback.as_ref().is_some_and(|rollback| rollback.reason == TURN);
+    let turned = state.rollback.as_ref().is_some_and(|rollback| rollback.reason == TURN && rollback.skipped.is_empty());
     if turned && state.leg == 1 && plan::way_back(book, state).is_empty() {
         return vec![Event::RollbackEnded {}, Event::LegStarted { leg: 2 }];
     }
@@ -177,7 +177,17 @@ fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         }
         _ => return Vec::new(),
     };
-    vec![Event::RunEnded { end: End::RolledBack, reason }]
+    vec![match incomplete(rollback) {
+        None => Event::RunEnded { end: End::RolledBack, reason },
+        Some(gap) => Event::RunEnded { end: End::Failed, reason: format!("{gap}; {reason}") },
+    }]
+}
+
+/// What people left out of the way back: then nobody can say that the run was rolled back.
+fn incomplete(rollback: &Rollback) -> Option<String> {
+    let skipped = rollback.skipped.iter().map(|(step, reason)| format!("{step} was skipped ({reason})"));
+    let skipped: Vec<String> = skipped.collect();
+    (!skipped.is_empty()).then(|| format!("the way back is incomplete: {}", skipped.join(", ")))
 }
 
 fn forward(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
@@ -198,6 +208,9 @@ fn left_early(state: &RunState, phase: &Phase) -> bool {
 fn leave(book: &Runbook, state: &RunState, phase: &Phase, now: Moment) -> Vec<Event> {
     let mut events = Vec::new();
     if !left_early(state, phase) {
+        if let Some(trigger) = triggers::standing(book, state, phase, now) {
+            return vec![held(HoldCause::Breached { phase: phase.id.clone(), trigger: trigger.id.clone() })];
+        }
         if let Some(missed) = coverage::shortfall(book, state, phase, now) {
             return vec![held(HoldCause::Coverage { phase: phase.id.clone(), missed })];
         }

@@ -110,7 +110,10 @@ pub fn watched<'a>(book: &'a Runbook, state: &'a RunState) -> Vec<(&'a StepId, &
     let backups = book.steps().filter(move |step| some && matches!(step.verb, Verb::Backup(_)));
     let counted = |step: &'a Step| {
         let counters = state.steps.get(&step.id)?.facts.as_ref()?.counters.as_deref()?;
-        Some((&step.id, step.target.as_deref()?, counters))
+        let target = step.target.as_deref()?;
+        // Whom a new engine is only about to reach is not silent yet.
+        let answered = state.targets.get(target).is_some_and(|run| run.reached || run.lost.is_some());
+        answered.then_some((&step.id, target, counters))
     };
     backups.filter_map(counted).collect()
 }
@@ -169,6 +172,26 @@ mod tests {
         assert_eq!((&lost[0], lost[KEPT].0.as_str()), (&("t1000".to_owned(), 1_000), "950 tables more"));
         assert_eq!(lost.iter().map(|(_, rows)| rows).sum::<u64>(), 500_500);
         assert!(words_of(&Ok(lost)).ends_with("t993 993, and others"));
+    }
+
+    #[test]
+    fn a_target_is_asked_once_it_was_reached() {
+        let text = "format = 1\nid = \"b\"\n[environments.test]\ntargets.main = { url = \"postgres://h/d\" }\n\
+                    [[phase]]\nid = \"prepare\"\n[[phase.step]]\nid = \"save\"\nbackup = \"a.dump\"\n\
+                    [[rollback]]\nid = \"r\"\n[[rollback.step]]\nrestore = \"a.dump\"\nloses = \"all\"\n";
+        let source = crate::runbook::Source { name: "b.toml".into(), text: text.into(), ..Default::default() };
+        let book = crate::runbook::from_source(source, &Default::default()).unwrap();
+        let mut state = RunState::default();
+        let facts = crate::run::Facts { counters: Some(Box::new(counters("a", &[]))), ..Default::default() };
+        let run = crate::run::state::StepRun { facts: Some(facts), ..Default::default() };
+        state.steps.insert("save".into(), run);
+        assert!(watched(&book, &state).is_empty(), "not reached yet");
+        let target = state.targets.entry("main".to_owned()).or_default();
+        target.reached = true;
+        assert_eq!(watched(&book, &state).len(), 1);
+        let target = state.targets.entry("main".to_owned()).or_default();
+        (target.reached, target.lost) = (false, Some("gone".to_owned()));
+        assert_eq!(watched(&book, &state).len(), 1, "what is lost is told");
     }
 
     #[test]

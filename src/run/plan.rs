@@ -78,6 +78,23 @@ pub fn next_back<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a Step> {
     state.completed.iter().rev().filter_map(|id| book.step(id)).find(|step| matches!(step.undo, Undo::By(_)))
 }
 
+/// True where the way back under way has failed: a person may choose another.
+pub fn is_stuck_back(state: &RunState) -> bool {
+    state.rolling_back() && state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Undo { .. }))
+}
+
+/// The first role whose vote in the poll is a no-go.
+pub fn no_go<'a>(state: &'a RunState, poll: &StepId) -> Option<&'a str> {
+    let votes = &state.steps.get(poll)?.votes;
+    votes.iter().find(|(_, vote)| !vote.go).map(|(role, _)| role.as_str())
+}
+
+/// True where the run is held at the end of a phase that passes only on somebody's word.
+pub fn wants_sign_off(state: &RunState) -> bool {
+    let cause = state.hold.as_ref().map(|hold| &hold.cause);
+    matches!(cause, Some(HoldCause::Coverage { .. } | HoldCause::Breached { .. }))
+}
+
 /// The phase the run is in.
 pub fn phase<'a>(book: &'a Runbook, state: &RunState) -> Option<&'a Phase> {
     book.phase(state.phase.as_deref()?)

@@ -116,6 +116,8 @@ pub enum StepStatus {
     Undoing,
     Undone,
     UndoFailed,
+    /// Done, or done in part, and a person chose not to take it back.
+    UndoSkipped,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -176,7 +178,7 @@ impl StepRun {
         match (&self.status, &self.forward) {
             // Its checkpoint counts the rows of all attempts: to take back none would take back others'.
             (StepStatus::Done, Some(Outcome::Done { facts, .. })) if facts.is_empty_batch() => false,
-            (StepStatus::Done | StepStatus::UndoFailed, _) => true,
+            (StepStatus::Done | StepStatus::UndoFailed | StepStatus::UndoSkipped, _) => true,
             // A later attempt that could not even begin changes nothing about what an earlier one did.
             (StepStatus::Failed | StepStatus::Broke | StepStatus::Skipped, _) if self.migrated => true,
             (
@@ -215,7 +217,7 @@ impl StepRun {
 
     /// True where the run goes past it.
     pub fn is_over(&self) -> bool {
-        matches!(self.status, StepStatus::Done | StepStatus::Skipped)
+        matches!(self.status, StepStatus::Done | StepStatus::Skipped | StepStatus::UndoSkipped)
     }
 
     /// Milliseconds from its start to its end, or to `now_ms`.
@@ -257,6 +259,8 @@ pub struct Rollback {
     pub ended: Option<Moment>,
     /// Triggers that were breached when it began.
     pub recovers: Vec<String>,
+    /// What people left out of the way back, and why: it is incomplete.
+    pub skipped: Vec<(StepId, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Event, HoldCause, Moment};
 use super::plan::{self, held, millis};
 use super::state::RunState;
-use crate::runbook::{Probe, Runbook, Trigger, TriggerAction, expr};
+use crate::runbook::{Phase, PhaseKind, Probe, Runbook, Trigger, TriggerAction, expr};
 
 /// What a trigger's condition says of the newest samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,22 @@ fn disarmed(state: &RunState, trigger: &Trigger) -> Vec<Event> {
 pub fn is_armed(book: &Runbook, state: &RunState, trigger: &Trigger) -> bool {
     let Some(phase) = plan::phase(book, state) else { return false };
     trigger.during.is_empty() || trigger.during.iter().any(|word| *word == phase.id || word == phase.kind.word())
+}
+
+/// The first trigger that keeps a watch from passing by itself: armed to hold or roll back, and its condition is true now.
+pub fn standing<'a>(book: &'a Runbook, state: &RunState, phase: &Phase, now: Moment) -> Option<&'a Trigger> {
+    let watch = phase.kind == PhaseKind::Monitor;
+    let mut stops = book.triggers.iter().filter(|trigger| watch && trigger.then != TriggerAction::Warn);
+    stops.find(|trigger| is_armed(book, state, trigger) && still_breached(book, state, trigger, now))
+}
+
+/// True while the trigger's condition is true; what went silent while it was breached was not seen fine again.
+pub fn still_breached(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> bool {
+    match read(book, state, trigger, now) {
+        Reading::Breached(_) => true,
+        Reading::Fine => false,
+        Reading::NoData(_) => state.triggers.get(&trigger.id).is_some_and(|run| run.breached.is_some()),
+    }
 }
 
 /// What the trigger's condition says of the newest sample of each probe it looks at.

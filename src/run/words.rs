@@ -171,6 +171,7 @@ pub fn status(status: &StepStatus) -> &'static str {
         StepStatus::Undoing => "undoing",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "undo failed",
+        StepStatus::UndoSkipped => "undo skipped",
     }
 }
 
@@ -241,6 +242,9 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Owned { target, owner } => format!("target {} has another owner: {}", name(target), phrase(owner)),
         HoldCause::Coverage { phase, missed } => {
             format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
+        }
+        HoldCause::Breached { phase, trigger } => {
+            format!("phase {} cannot pass: trigger {} is still breached", name(phase), name(trigger))
         }
     }
 }

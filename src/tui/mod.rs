@@ -10,6 +10,7 @@ mod find;
 mod input;
 mod keymap;
 mod layout;
+mod markdown;
 mod message;
 mod model;
 mod mouse;

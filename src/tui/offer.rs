@@ -6,10 +6,9 @@ use super::model::{Mode, Model, Pane};
 use super::pace;
 use super::view;
 use super::view::next::{self, Enter};
-use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
-use crate::run::{clean, remedy};
+use crate::run::{RunState, clean, plan, remedy};
 use crate::runbook::{Asks, PhaseKind, Verb};
 
 /// Whether an action can be had.
@@ -123,6 +122,9 @@ fn enter(model: &Model) -> Offer {
         Enter::Start(id) => yes(format!("starts: {}", name(&id))),
         Enter::Tick(..) => yes("ticks the chosen line, or asks for its answer"),
         Enter::Return(id) => yes(format!("goes back to the current step: {}", name(&id))),
+        Enter::Nothing if matches!(run(Action::Hold, model), Offer::Yes(_)) && model.state.hold.is_some() => {
+            no("nothing starts while the run is held: H lets it go on")
+        }
         Enter::Nothing => no("nothing to start now"),
     }
 }
@@ -184,7 +186,10 @@ fn step(action: Action, model: &Model) -> Offer {
 }
 
 /// A hold that ends with a decision about its step, not by going on.
-fn needs_more_than_going_on(cause: &HoldCause) -> bool {
+fn needs_more_than_going_on(state: &RunState, cause: &HoldCause) -> bool {
+    if let HoldCause::Breached { trigger, .. } = cause {
+        return state.triggers.get(trigger).is_some_and(|run| run.breached.is_some());
+    }
     matches!(
         cause,
         HoldCause::Step { .. }
@@ -204,7 +209,7 @@ fn run(action: Action, model: &Model) -> Offer {
     match action {
         Action::StopCountdown => match state.countdown() {
             Some((trigger, at)) => {
-                let left = duration(at.saturating_sub(model.now.ms));
+                let left = view::time::countdown(model, at);
                 yes(format!("stops the rollback of {} that begins in {left}", clean::line(trigger, 40)))
             }
             None => Offer::Absent,
@@ -215,6 +220,7 @@ fn run(action: Action, model: &Model) -> Offer {
             }
             _ => Offer::Absent,
         },
+        Action::Rollback if plan::is_stuck_back(state) => yes("takes another way back (asks which, and why)"),
         Action::Rollback if state.rolling_back() => no("a rollback is under way"),
         Action::Rollback if state.rollback.is_some() => no("the run is rolled back"),
         Action::Rollback if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
@@ -227,7 +233,9 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
-        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(&hold.cause)) => Offer::Absent,
+        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(state, &hold.cause)) => {
+            Offer::Absent
+        }
         Action::Hold if state.countdown().is_some() => no("a rollback is counting down: x stops it"),
         Action::SignOff if state.countdown().is_some() => Offer::Absent,
         Action::Hold if state.hold.is_some() => yes("lets the run go on (asks first)"),
@@ -235,9 +243,7 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Auto | Action::SignOff if state.rollback.is_some() => Offer::Absent,
         Action::Auto if state.auto => yes("every step waits for enter again"),
         Action::Auto => yes("steps start by themselves from here (asks first)"),
-        Action::SignOff if state.hold.as_ref().is_some_and(|hold| matches!(hold.cause, HoldCause::Coverage { .. })) => {
-            yes("lets the phase pass on your word (asks for a reason)")
-        }
+        Action::SignOff if plan::wants_sign_off(state) => yes("lets the phase pass on your word (asks for a reason)"),
         Action::SignOff => match view::phase(model).filter(|phase| phase.kind == PhaseKind::Monitor) {
             Some(phase) if view::time::phase_left(model, phase).is_some_and(|left| left > 0) => {
                 yes("ends the watching before its time is over (asks for a reason)")

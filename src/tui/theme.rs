@@ -69,7 +69,7 @@ impl Look {
             StepStatus::Skipped => "↷",
             StepStatus::Undoing => "⤺",
             StepStatus::Undone => "↩",
-            StepStatus::UndoFailed => "✗",
+            StepStatus::UndoFailed | StepStatus::UndoSkipped => "✗",
         }
     }
 }
@@ -87,6 +87,7 @@ pub fn word(status: &StepStatus) -> &'static str {
         StepStatus::Undoing => "undoing",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "undo failed",
+        StepStatus::UndoSkipped => "undo skipped",
     }
 }
 
@@ -96,7 +97,7 @@ pub fn ink(status: &StepStatus) -> Ink {
         StepStatus::Pending => Ink::Text,
         StepStatus::Running | StepStatus::Undoing => Ink::Active,
         StepStatus::Done => Ink::Good,
-        StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed => Ink::Bad,
+        StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed | StepStatus::UndoSkipped => Ink::Bad,
         StepStatus::InDoubt => Ink::Warn,
         StepStatus::Skipped | StepStatus::Undone => Ink::Dim,
     }

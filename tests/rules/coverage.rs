@@ -94,6 +94,67 @@ fn too_few_hold_and_a_person_may_sign() {
 }
 
 #[test]
+fn a_watch_does_not_pass_while_its_trigger_is_breached() {
+    let mut run = Script::new(&book("then = \"hold\"", ""));
+    samples(&mut run, "11119999");
+    run.say(CommandVerb::Release);
+    samples(&mut run, "999999999999");
+    assert_eq!(missed(&run), "phase look cannot pass: trigger high is still breached");
+    run.say(CommandVerb::Release);
+    run.say(CommandVerb::SignOff { phase: "look".into(), reason: String::new() });
+    run.say(CommandVerb::SignOff { phase: "look".into(), reason: "the queue is a known one".into() });
+    assert_snapshot!(signals(&mut run), @r"
+    enter look
+    trigger breached high
+    fired high
+    held trigger
+    released
+    held breached
+    refused release: high is still breached: sign phase look off with a reason, or roll back
+    refused sign off: say why the watch may end early
+    released
+    leave look early
+    ");
+}
+
+#[test]
+fn what_was_breached_at_the_end_passes_once_it_is_fine_again() {
+    let mut run = Script::new(&book("then = \"hold\"", ""));
+    samples(&mut run, "11111111111111111119");
+    assert_eq!(missed(&run), "phase look cannot pass: trigger high is still breached");
+    // Silence is not fine.
+    samples(&mut run, "-");
+    run.say(CommandVerb::Release);
+    samples(&mut run, "1");
+    run.say(CommandVerb::Release);
+    assert_snapshot!(signals(&mut run), @r"
+    enter look
+    trigger breached high
+    held breached
+    refused release: high is still breached: sign phase look off with a reason, or roll back
+    trigger cleared high
+    released
+    leave look
+    ");
+}
+
+#[test]
+fn a_stopped_countdown_does_not_let_the_watch_pass() {
+    let mut run = Script::new(&format!(
+        "[[phase]]\nid = \"go\"\nkind = \"migrate\"\n[[phase.step]]\nid = \"a\"\nsql = \"create table a (x)\"\nundo = {{ sql = \"drop table a\" }}\n{}",
+        book("then = \"rollback\"\nduring = [\"monitor\"]", "")
+    ));
+    run.start("a");
+    run.done("a");
+    samples(&mut run, "19999");
+    assert!(run.state.countdown().is_some());
+    run.say(CommandVerb::StopCountdown);
+    run.say(CommandVerb::Release);
+    samples(&mut run, "999999999999999");
+    assert_eq!(missed(&run), "phase look cannot pass: trigger high is still breached");
+}
+
+#[test]
 fn what_is_wanted_can_be_said() {
     let half = "-1-1-1-1-1-1-1-1-1-1";
     assert_snapshot!(watched("then = \"hold\"", "coverage = 0.4", half), @r"

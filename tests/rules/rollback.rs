@@ -3,6 +3,7 @@
 use gonogo::run::event::{Claim, Mode};
 use gonogo::run::facts::{Chunk, Effect};
 use gonogo::run::inventory::Item;
+use gonogo::run::state::StepStatus;
 use gonogo::run::{CommandVerb, Event, RunState};
 use insta::assert_snapshot;
 
@@ -100,9 +101,55 @@ fn a_failing_undo_stops_and_asks() {
     run.say(CommandVerb::Retry { step: "a".into() });
     run.end("a", unknown());
     run.settle("a", Claim::NotDone);
-    run.say(CommandVerb::Skip { step: "a".into(), reason: "dropped by hand".into() });
     run.read();
-    assert_eq!(run.state.ended.as_ref().map(|ended| ended.0), Some(gonogo::run::event::End::RolledBack));
+    run.say(CommandVerb::Skip { step: "a".into(), reason: "dropped by hand".into() });
+    assert_snapshot!(run.read(), @r"
+    skip a: dropped by hand
+    released
+    rollback ended
+    run Failed
+    ");
+    assert_eq!(end_reason(&run), "the way back is incomplete: a was skipped (dropped by hand); errors");
+    assert_eq!(run.state.status(&"a".into()), StepStatus::UndoSkipped, "it is not undone, and was not skipped either");
+}
+
+fn end_reason(run: &Script) -> &str {
+    run.state.ended.as_ref().map_or("", |(_, reason, _)| reason.as_str())
+}
+
+#[test]
+fn a_plan_of_which_a_step_was_skipped_did_not_roll_back() {
+    let mut run = two_done();
+    run.say(back(Some("restore")));
+    run.end("load", failed(Effect::None));
+    run.read();
+    run.say(CommandVerb::Skip { step: "load".into(), reason: "restored by hand".into() });
+    assert_snapshot!(run.read(), @r"
+    skip load: restored by hand
+    released
+    rollback ended
+    run Failed
+    ");
+    assert_eq!(end_reason(&run), "the way back is incomplete: load was skipped (restored by hand); errors");
+    assert_eq!(run.state.status(&"a".into()), StepStatus::Done);
+}
+
+#[test]
+fn a_rehearsal_whose_way_back_is_incomplete_does_not_go_forward_again() {
+    let mut run = Script::open(THREE, "test", Mode::Rehearsal);
+    for step in ["a", "look", "b"] {
+        run.start(step);
+        run.done(step);
+    }
+    run.end("b", failed(Effect::None));
+    run.say(CommandVerb::Skip { step: "b".into(), reason: "later".into() });
+    run.read();
+    run.done("a");
+    assert_snapshot!(run.read(), @r"
+    end undo of a#1 done
+    rollback ended
+    run Failed
+    ");
 }
 
 #[test]
@@ -115,6 +162,42 @@ fn a_named_plan() {
     run.say(CommandVerb::Retry { step: "load".into() });
     run.done("load");
     assert_snapshot!(run.read());
+}
+
+#[test]
+fn a_way_back_that_failed_leaves_the_others() {
+    let mut run = two_done();
+    run.say(back(Some("restore")));
+    run.say(back(None));
+    run.end("load", failed(Effect::None));
+    run.read();
+    run.say(back(Some("restore")));
+    run.say(back(None));
+    run.done("a");
+    assert_snapshot!(run.read(), @r"
+    refused rollback: that way back is under way: retry its step, skip it, or choose another
+    rollback [a]
+    start undo of a#1
+    end undo of a#1 done
+    rollback ended
+    run RolledBack
+    ");
+    let refused = run.entries.iter().filter(|entry| matches!(entry.event, Event::Refused { .. }));
+    assert_eq!(refused.count(), 2, "while it runs there is no other way back");
+}
+
+#[test]
+fn what_was_skipped_on_one_way_back_is_not_healed_by_another() {
+    let mut run = two_done();
+    run.start("b");
+    run.end("b", failed(Effect::Possible));
+    run.say(back(None));
+    run.end("b", failed(Effect::None));
+    run.say(CommandVerb::Skip { step: "b".into(), reason: "later".into() });
+    run.end("a", failed(Effect::None));
+    run.say(back(Some("restore")));
+    run.done("load");
+    assert_eq!(end_reason(&run), "the way back is incomplete: b was skipped (later); errors");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use crate::run::describe::duration;
 use crate::run::event::{Attempt, HoldCause};
 use crate::run::facts::{Effect, Outcome};
 use crate::run::follow::acting;
+use crate::run::state::StepStatus;
 use crate::run::{clean, loss, plan, remedy, words};
-use crate::runbook::{StepId, Verb};
+use crate::runbook::{PhaseKind, StepId, Verb};
 use crate::tui::model::{Mode, Model};
 use crate::tui::pace;
 use crate::tui::pane::header;
@@ -31,6 +32,7 @@ pub fn title(model: &Model, form: &Form) -> String {
         Kind::Vote { role, go: false, .. } => format!("{}: NO-GO", role_title(model, role)),
         Kind::Answer { .. } => "An answer is needed".to_owned(),
         Kind::Retune(attempt, _) => format!("Another pace for {}", clean::line(&attempt.to_string(), 60)),
+        Kind::SignOff(_) if plan::wants_sign_off(&model.state) => "Let the phase pass?".to_owned(),
         Kind::SignOff(_) => "Sign off before the time is over?".to_owned(),
         Kind::Release => "Let the run go on?".to_owned(),
         Kind::TakeOver(target) => format!("TAKE OVER {}?", clean::line(target, 40)),
@@ -167,7 +169,7 @@ fn retry(model: &Model, id: &StepId) -> Said {
         out.push((Ink::Warn, "Its SQL was edited for this run.".to_owned()));
     }
     if let Some(step) = model.runbook.step(id) {
-        out.push((Ink::Text, format!("Runs again: {}", clean::line(&brief(step), 300))));
+        out.push((Ink::Text, format!("Runs again: {}", clean::line(&brief(model, step), 300))));
     }
     out
 }
@@ -268,7 +270,7 @@ fn answer(model: &Model, id: &StepId, item: usize) -> Said {
 
 fn sign_off(model: &Model) -> Said {
     let mut out = Vec::new();
-    if let Some(HoldCause::Coverage { .. }) = model.state.hold.as_ref().map(|hold| &hold.cause) {
+    if plan::wants_sign_off(&model.state) {
         let missed = model.state.hold.as_ref().map(|hold| next::hold_words(model, &hold.cause)).unwrap_or_default();
         out.push((Ink::Warn, format!("{missed}. It then passes on your word, and the report says so.")));
         return out;
@@ -289,11 +291,26 @@ fn release(model: &Model) -> Said {
         out.push((Ink::Warn, "Going on accepts that: the run ends as FAILED. R rolls back instead.".to_owned()));
         return out;
     }
-    let auto = model.state.auto;
-    let next =
-        if auto { "Auto-advance is on: the next step starts by itself." } else { "The next step waits for Enter." };
-    out.push((if auto { Ink::Warn } else { Ink::Text }, next.to_owned()));
+    out.push(goes_on(model));
     out
+}
+
+/// What happens once the run is let go on.
+fn goes_on(model: &Model) -> (Ink, String) {
+    let watching = view::phase(model).and_then(|phase| Some((phase, time::phase_left(model, phase)?)));
+    let words = match (view::current(model), watching) {
+        _ if model.state.rolling_back() => "The way back goes on by itself.",
+        (Some(id), _) if model.state.status(&id) == StepStatus::Running => "What is under way goes on.",
+        (Some(_), _) if model.state.auto => {
+            return (Ink::Warn, "Auto-advance is on: the next step starts by itself.".to_owned());
+        }
+        (Some(_), _) => "The next step waits for Enter.",
+        (None, Some((phase, left))) if phase.kind == PhaseKind::Monitor && left > 0 => {
+            return (Ink::Text, format!("The watching goes on for {}.", duration(left.unsigned_abs())));
+        }
+        (None, _) => "No step is left to start here.",
+    };
+    (Ink::Text, words.to_owned())
 }
 
 fn take_over(model: &Model, target: &str) -> Said {
@@ -342,14 +359,14 @@ fn rollback(model: &Model, form: &Form) -> Said {
                 out.push((Ink::Bad, format!("{lost}.")));
             }
             for (n, step) in plan.steps.iter().enumerate() {
-                let what = clean::line(&brief(step), 200);
+                let what = clean::line(&brief(model, step), 200);
                 out.push((Ink::Text, format!("{:>3}. {}: {what}", n + 1, clean::line(view::title(step), 60))));
             }
             back::plan_estimate(plan)
         }
         None => {
             let lines = back::undo_list(model);
-            undo(&lines, &mut out);
+            undo(model, &lines, &mut out);
             back::undo_estimate(&lines)
         }
     };
@@ -368,7 +385,7 @@ fn rollback(model: &Model, form: &Form) -> Said {
 }
 
 /// The list of undo steps, in the order they will run.
-fn undo(lines: &[back::Line<'_>], out: &mut Said) {
+fn undo(model: &Model, lines: &[back::Line<'_>], out: &mut Said) {
     if lines.is_empty() {
         out.push((Ink::Text, "No step is done: nothing is to be undone.".to_owned()));
     }
@@ -376,7 +393,9 @@ fn undo(lines: &[back::Line<'_>], out: &mut Said) {
         let name = clean::line(view::title(line.step), 60);
         let time = line.ms.map_or(String::new(), |ms| format!(", about {}", duration(ms)));
         let (ink, words) = match (line.way, &line.step.undo) {
-            (Way::Undo, crate::runbook::Undo::By(by)) => (Ink::Text, format!("{}{time}", clean::line(&brief(by), 160))),
+            (Way::Undo, crate::runbook::Undo::By(by)) => {
+                (Ink::Text, format!("{}{time}", clean::line(&brief(model, by), 160)))
+            }
             (Way::NotNeeded, _) => (Ink::Dim, "nothing to undo".to_owned()),
             (Way::Irreversible, _) => (Ink::Bad, "IRREVERSIBLE: it stays done".to_owned()),
             _ => (Ink::Warn, "the runbook gives no undo: it stays done".to_owned()),

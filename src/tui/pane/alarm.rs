@@ -6,7 +6,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 
 use crate::run::clean;
-use crate::run::describe::duration;
 use crate::run::event::HoldCause;
 use crate::run::facts::Outcome;
 use crate::run::state::Fired;
@@ -38,7 +37,7 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     if let Some((trigger, at)) = model.state.countdown()
         && (!takes_screen(model) || model.dialog.is_some())
     {
-        let left = duration(at.saturating_sub(model.now.ms));
+        let left = time::countdown(model, at);
         let key = match (model.drives(), model.dialog.is_some()) {
             (false, _) => "",
             (true, true) => " — ctrl-x stops it",
@@ -145,7 +144,7 @@ fn sample(model: &Model, probe: &str, value: f64) -> String {
 fn consequence(model: &Model, fired: &Fired) -> String {
     match (fired.then, fired.at_ms, &fired.stopped_by) {
         (_, Some(at), _) => {
-            let left = duration(at.saturating_sub(model.now.ms));
+            let left = time::countdown(model, at);
             format!("ROLLBACK BEGINS IN {left}, by itself")
         }
         (_, None, Some(by)) => format!("the rollback was stopped by {}", clean::line(by, 60)),
@@ -162,7 +161,7 @@ fn keys(model: &Model) -> String {
     for (action, says) in [
         (Action::StopCountdown, "STOPS it"),
         (Action::Rollback, "roll back now"),
-        (Action::Hold, "hold"),
+        (Action::Hold, if model.state.hold.is_some() { "continue" } else { "hold" }),
         (Action::Dismiss, "look behind"),
     ] {
         // A hold does not stop a countdown: it is not offered beside the key that does.

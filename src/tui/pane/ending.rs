@@ -64,9 +64,9 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
 
 /// `9 steps done, 1 skipped, 2 undone`.
 fn counts(model: &Model) -> String {
-    use StepStatus::{Broke, Done, Failed, InDoubt, Pending, Skipped, UndoFailed, Undone};
+    use StepStatus::{Broke, Done, Failed, InDoubt, Pending, Skipped, UndoFailed, UndoSkipped, Undone};
     let statuses = || model.runbook.steps().map(|step| model.state.status(&step.id));
-    let words: Vec<String> = [Done, Skipped, Failed, Broke, InDoubt, Undone, UndoFailed, Pending]
+    let words: Vec<String> = [Done, Skipped, Failed, Broke, InDoubt, Undone, UndoFailed, UndoSkipped, Pending]
         .into_iter()
         .map(|wanted| (statuses().filter(|status| *status == wanted).count(), wanted))
         .filter(|(count, _)| *count > 0)

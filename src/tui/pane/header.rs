@@ -102,8 +102,11 @@ fn second(model: &Model, width: usize) -> Line<'static> {
     if let Some(rollback) = model.state.rollback.as_ref().filter(|_| model.state.rolling_back()) {
         let n = rollback.steps.len();
         parts.push(part(Ink::Alarm, format!(" ROLLING BACK {n} "), " ROLLBACK "));
-    } else if model.state.rollback.is_some() && model.state.ended.is_none() {
-        parts.push(part(Ink::Badge, " ROLLED BACK ", " BACK "));
+    } else if let Some(rollback) = model.state.rollback.as_ref().filter(|_| model.state.ended.is_none()) {
+        parts.push(match rollback.skipped.is_empty() {
+            true => part(Ink::Badge, " ROLLED BACK ", " BACK "),
+            false => part(Ink::Alarm, " NOT WHOLLY BACK ", " NOT BACK "),
+        });
     }
     // Before what is more welcome in full.
     parts.extend(proof(model));

@@ -65,6 +65,7 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
             }
         }
         StepStatus::Skipped => say(Ink::Dim, &claimed(run, "↷ skipped")),
+        StepStatus::UndoSkipped => say(Ink::Bad, &claimed(run, "✗ its undo was skipped")),
         // How a failure happened is the sheet's first part: it is long, and scrolls.
         StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed if run.claim.is_none() => {}
         _ => say(theme::ink(&run.status), &over(model, run)),

@@ -3,13 +3,15 @@
 use ratatui::text::{Line, Span};
 
 use super::{Rest, Sheet};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::Resolved;
 use crate::run::migrations::FileState;
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{BatchOrder, MigrationOrder};
+use crate::run::{clean, context};
+use crate::runbook::expr::{self, Place};
 use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb, Way};
+use crate::tui::markdown;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
@@ -65,7 +67,7 @@ pub fn sheet(model: &Model, width: u16) -> Sheet {
     meta(&mut page, step, acting);
     if let Some(help) = &acting.help {
         page.gap();
-        page.say(Ink::Dim, 1, clean::block(help).trim());
+        page.lines.extend(markdown::lines(help, page.width, model.look));
     }
     page.gap();
     let resolved = run.and_then(|run| run.resolved.as_ref());
@@ -297,8 +299,10 @@ fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
         Verb::Run(argv) => command(page, argv),
         Verb::Shell(script) => page.say(Ink::Text, 2, clean::block(script).trim_end()),
         Verb::Http(HttpCall { method, url, body, .. }) => http(page, method, url, body.as_deref()),
-        Verb::Backup(backup) => page.field("file", Ink::Text, &clean::line(&backup.file, 200)),
-        Verb::Restore(restore) => page.field("file", Ink::Text, &clean::line(&restore.file, 200)),
+        Verb::Backup(backup) => page.field("file", Ink::Text, &clean::line(&resolved(page.model, &backup.file), 200)),
+        Verb::Restore(restore) => {
+            page.field("file", Ink::Text, &clean::line(&resolved(page.model, &restore.file), 200))
+        }
         Verb::Wait(wait) => page.say(Ink::Text, 2, &format!("waits {}", text::planned(*wait))),
         Verb::Notify(Notify::Webhook { url, text, .. }) => {
             page.field("to", Ink::Text, &clean::line(&url.to_string(), 200));
@@ -391,7 +395,7 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
         page.field("loses", Ink::Warn, &clean::line(loses, 400));
     }
     if let Undo::By(undo) = &step.undo {
-        page.field("undo", Ink::Dim, &clean::line(&brief(undo), 400));
+        page.field("undo", Ink::Dim, &clean::line(&brief(page.model, undo), 400));
     }
     for trouble in &step.trouble {
         let words = format!("{} → {}; {}", trouble.matching, trouble.cause, trouble.fix);
@@ -402,8 +406,15 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
     }
 }
 
+/// A template as it would be now; as it is written where something of it is not known yet.
+fn resolved(model: &Model, template: &str) -> String {
+    let context = || context::of(&model.runbook, &model.state);
+    let text = template.contains("{{").then(|| expr::render(template, Place::Text, &context()).ok()).flatten();
+    text.unwrap_or_else(|| template.to_owned())
+}
+
 /// A step in a few words.
-pub fn brief(step: &Step) -> String {
+pub fn brief(model: &Model, step: &Step) -> String {
     let what = match &step.verb {
         Verb::Sql(Script { asks: Asks::Inventory(wanted), .. }) => wanted.name.clone(),
         Verb::Sql(script) => {
@@ -416,8 +427,8 @@ pub fn brief(step: &Step) -> String {
         Verb::Shell(script) => script.lines().next().unwrap_or_default().to_owned(),
         Verb::Http(call) => format!("{} {}", call.method, call.url),
         Verb::Wait(wait) => text::planned(*wait),
-        Verb::Backup(backup) => backup.file.clone(),
-        Verb::Restore(restore) => restore.file.clone(),
+        Verb::Backup(backup) => resolved(model, &backup.file),
+        Verb::Restore(restore) => resolved(model, &restore.file),
         Verb::Checklist(items) => text::plural(items.len(), "line"),
         Verb::Poll(roles) => text::plural(roles.len(), "role"),
         Verb::Notify(_) => String::new(),

@@ -319,6 +319,52 @@ fn a_poll_takes_go_and_no_go_for_the_chosen_role() {
 }
 
 #[test]
+fn a_no_go_that_was_changed_says_that_the_run_can_go_on() {
+    let mut model = on(poll);
+    let vote =
+        |go| Event::Voted { step: id("go"), role: "backend".to_owned(), go, reason: String::new(), by: ME.to_owned() };
+    let cause = HoldCause::NoGo { step: id("go"), role: "backend".to_owned() };
+    arrive(&mut model, vec![vote(false), Event::Held { cause, by: ME.to_owned() }]);
+    assert!(shot(&model).contains("H continues once it is settled"));
+    arrive(&mut model, vec![vote(true)]);
+    let screen = shot(&model);
+    assert!(screen.contains("was changed into a go") && !screen.contains("once it is settled"), "{screen}");
+    assert_eq!(press(&mut model, KeyCode::Enter), None);
+    assert!(shot(&model).contains("H lets it go on"), "{}", shot(&model));
+    press(&mut model, KeyCode::Char('H'));
+    assert!(shot(&model).contains("What is under way goes on."), "{}", shot(&model));
+}
+
+#[test]
+fn a_countdown_never_shows_more_than_its_whole() {
+    let mut script = Script::on("staging");
+    script.fired();
+    let mut model = screen(&script, SIZE);
+    // The screen's clock lags behind the engine's.
+    model.now.ms = model.now.ms.saturating_sub(60_000);
+    let screen = shot(&model);
+    assert!(screen.contains("ROLLBACK BEGINS IN 15 s"), "{screen}");
+}
+
+#[test]
+fn a_watch_that_is_held_can_be_continued_and_waits_for_no_enter() {
+    let mut script = Script::on("staging");
+    script.monitoring().push(Event::TriggerFired {
+        trigger: "errors-high".to_owned(),
+        then: crate::runbook::TriggerAction::Hold,
+        values: vec![("error_rate".to_owned(), 3.0)],
+        at_ms: None,
+    });
+    script.hold(HoldCause::Trigger { trigger: "errors-high".to_owned() });
+    let mut model = screen(&script, SIZE);
+    let screen = shot(&model);
+    assert!(screen.contains("H continue") && !screen.contains("H hold"), "{screen}");
+    press(&mut model, KeyCode::Char('H'));
+    let screen = shot(&model);
+    assert!(screen.contains("The watching goes on for") && !screen.contains("waits for Enter"), "{screen}");
+}
+
+#[test]
 fn a_note_may_be_written_in_a_poll_too() {
     let mut model = on(poll);
     press(&mut model, KeyCode::Char('i'));

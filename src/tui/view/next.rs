@@ -7,7 +7,7 @@ use super::{at_current, current, human, item, phase, role_title, shown_step, tim
 use crate::run::describe::duration;
 use crate::run::event::{End, HoldCause};
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{clean, limits};
+use crate::run::{clean, limits, plan};
 use crate::runbook::{PhaseKind, Step, StepId, Verb};
 
 /// Characters of foreign text in a sentence of ours.
@@ -74,7 +74,7 @@ pub fn run_id(model: &Model) -> String {
 /// The sentence above the keys: what is going on, and the key that goes on.
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown() {
-        let left = duration(at.saturating_sub(model.now.ms));
+        let left = time::countdown(model, at);
         let key = keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" });
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
@@ -125,13 +125,16 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
         HoldCause::Owned { .. } => "T takes it over, H looks again",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
+        HoldCause::NoGo { step, .. } if plan::no_go(&model.state, step).is_none() => "H continues, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
         HoldCause::InDoubt { .. } => "look at the target, then d settles it",
-        HoldCause::Undo { .. } => "r tries the undo again, s skips it",
+        HoldCause::Undo { .. } => "r tries it again, s skips it, R takes another way back",
         HoldCause::Rollback { .. } => "R begins it, H continues without",
         HoldCause::Criteria { .. } => "R rolls back, H accepts it: the run then ends as failed",
-        HoldCause::Coverage { .. } => "look for yourself, then o signs it off; R rolls back",
+        HoldCause::Coverage { .. } | HoldCause::Breached { .. } => {
+            "look for yourself, then o signs it off; R rolls back"
+        }
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
@@ -144,7 +147,10 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Operator { reason } if reason.is_empty() => "by the operator".to_owned(),
         HoldCause::Operator { reason } => format!("by the operator: {reason}"),
         HoldCause::Step { step: id } => format!("{} {}", step(id), super::super::theme::word(&model.state.status(id))),
-        HoldCause::NoGo { step: id, role } => format!("NO-GO from {} in {}", role_title(model, role), step(id)),
+        HoldCause::NoGo { step: id, role } => match plan::no_go(&model.state, id) {
+            Some(role) => format!("NO-GO from {} in {}", role_title(model, role), step(id)),
+            None => format!("the NO-GO from {} in {} was changed into a go", role_title(model, role), step(id)),
+        },
         HoldCause::Trigger { trigger } => format!("trigger {trigger} fired"),
         HoldCause::Missing { trigger } => format!("trigger {trigger} has no data to see by"),
         HoldCause::InDoubt { attempt } => format!("{attempt} is in doubt: it may have happened"),
@@ -152,9 +158,10 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
         HoldCause::Unanswered { what } => format!("nobody answered: {what}"),
         HoldCause::Owned { target, owner } => format!("target {target} has another owner: {owner}"),
-        HoldCause::Criteria { .. } | HoldCause::JournalFull {} | HoldCause::Coverage { .. } => {
-            crate::run::words::hold(cause)
-        }
+        HoldCause::Criteria { .. }
+        | HoldCause::JournalFull {}
+        | HoldCause::Coverage { .. }
+        | HoldCause::Breached { .. } => crate::run::words::hold(cause),
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
@@ -196,8 +203,9 @@ fn recovering(model: &Model, since_ms: u64) -> (Ink, String) {
     let breached = model.state.triggers.iter().filter(|(_, run)| run.breached.is_some());
     let names: Vec<String> = breached.map(|(id, _)| clean::line(id, 40)).collect();
     let left = duration((since_ms + limits::RECOVERY_MS).saturating_sub(model.now.ms));
-    let text = format!("rolled back; waiting for {} to be fine again, {left} at most", names.join(", "));
-    (Ink::Active, text)
+    let whole = model.state.rollback.as_ref().is_none_or(|rollback| rollback.skipped.is_empty());
+    let (ink, what) = if whole { (Ink::Active, "rolled back") } else { (Ink::Bad, "went back, but not wholly") };
+    (ink, format!("{what}; waiting for {} to be fine again, {left} at most", names.join(", ")))
 }
 
 pub fn environment(model: &Model) -> String {

@@ -61,6 +61,11 @@ pub fn run_clock(model: &Model) -> u64 {
     }
 }
 
+/// What is left until `at`. A screen whose clock lags behind the engine's never shows more than the whole countdown.
+pub fn countdown(model: &Model, at: u64) -> String {
+    duration(at.saturating_sub(run_clock(model)))
+}
+
 /// Milliseconds since a moment, on the run clock.
 pub fn since(model: &Model, then: Moment) -> u64 {
     run_clock(model).saturating_sub(then.ms)

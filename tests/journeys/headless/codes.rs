@@ -2,6 +2,7 @@
 
 use gonogo::run::Event;
 use gonogo::run::command::CommandVerb;
+use gonogo::run::event::HoldCause;
 use serde_json::Value;
 
 use super::story::{Voice, entries, parsed, started};
@@ -55,6 +56,17 @@ fn a_no_go_of_the_answers_holds() {
     desk.write("answers.toml", answers);
     let held = desk.run(&with(&["run", "runbook.toml", "--answers", "answers.toml"], &HEADLESS)).exits(4);
     assert!(held.out.contains("too busy") && !desk.path("counted").exists(), "{}", held.out);
+    // What nobody took back holds again; `--yes` alone takes nothing back.
+    desk.run(&with(&["resume", "last"], &HEADLESS)).exits(4);
+    desk.run(&with(&["resume", "last", "--answers", "answers.toml"], &HEADLESS)).exits(4);
+    desk.write("answers.toml", &answers.replace("no-go: too busy", "go"));
+    let done = desk.run(&with(&["resume", "last", "--answers", "answers.toml"], &HEADLESS)).exits(0);
+    let votes = parsed(&done.out).into_iter().filter_map(|entry| match entry.event {
+        Event::Voted { role, go, .. } => Some((role, go)),
+        _ => None,
+    });
+    let said = [("dba", true), ("backend", false), ("backend", true)].map(|(role, go)| (role.to_owned(), go));
+    assert_eq!(votes.collect::<Vec<_>>(), said);
 }
 
 #[test]
@@ -150,6 +162,49 @@ async fn accepted_criteria_end_as_failed() {
         matches!(&told.last().unwrap().event, Event::RunEnded { reason, .. } if reason.contains("criteria not met: never"))
     );
     desk.run(&["report"]).exits(0).says("never");
+}
+
+/// A way back of which a step was skipped is none: the run failed, and the report tells the step as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incomplete_way_back_is_failed() {
+    let desk = desk();
+    let steps = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\nundo = { run = [\"false\"] }\n\
+                 [[phase.step]]\nid = \"next\"\nrun = [\"false\"]\nundo = \"none needed\"\non_fail = \"rollback\"\n";
+    desk.write("runbook.toml", &bare(steps));
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4);
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.say(CommandVerb::Skip { step: "act".into(), reason: "by hand".to_owned() }).await;
+    engine.end().exits(1);
+    desk.run(&["report"])
+        .exits(0)
+        .says("the way back is incomplete: act was skipped (by hand)")
+        .says("done, its undo skipped")
+        .says("failed, then skipped");
+    desk.run(&["runs"]).exits(0).says("failed");
+}
+
+/// What a watch's trigger still says at its end is not passed over: a person signs, and the report tells both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_breached_is_signed_off() {
+    let desk = desk();
+    let watch = "[[probe]]\nid = \"depth\"\nevery = \"100ms\"\nrun = [\"echo\", \"50\"]\n\
+                 [[trigger]]\nid = \"deep\"\nwhen = \"depth > 10\"\nlasting = \"200ms\"\nthen = \"hold\"\n\
+                 [[phase.step]]\nid = \"act\"\nrun = [\"true\"]\n[[phase]]\nid = \"monitor\"\nlasts = \"1s\"\n";
+    desk.write("runbook.toml", &bare(watch));
+    desk.run(&with(&["run", "runbook.toml"], &HEADLESS)).exits(4).says("deep");
+    let folder = desk.run_dir();
+    let engine = desk.start(&["engine", folder.to_str().unwrap()]);
+    let mut voice = Voice::at(&folder).await;
+    voice.say(CommandVerb::Release).await;
+    let breached = |event: &Event| matches!(event, Event::Held { cause: HoldCause::Breached { .. }, .. });
+    // The trigger may have fired before the step was done.
+    voice.say(CommandVerb::Start { step: "act".into() }).await;
+    voice.until("the watch does not pass", breached).await;
+    voice.say(CommandVerb::SignOff { phase: "monitor".to_owned(), reason: "a known queue".to_owned() }).await;
+    engine.end().exits(0);
+    desk.run(&["report"]).exits(0).says("still breached").says("trigger deep").says("a known queue");
 }
 
 /// A second person gives up what runs without a screen.
