@@ -239,3 +239,16 @@ fn ticks_leave_titles_and_open_questions_are_said() {
     let step = book.steps().find(|step| step.title == "SAFE: nothing waits").unwrap();
     assert!(step.expects_nothing && step.expect.is_none());
 }
+
+/// What a guide warns of is listed, and does not run.
+#[test]
+fn examples_of_what_not_to_do_are_left_out() {
+    let text = "# Guide\n\n## Migrate\n\n```sql\n-- BAD: locks the table for minutes\nupdate users set ok = true;\nupdate users set \
+                done = true;\n\n-- GOOD: in parts\nupdate users set ok = true where id < 10;\n```\n\n```sql\n-- DON'T do this directly:\n-- alter \
+                table t alter c type bigint;\n\n-- DO this:\nalter table t add c2 bigint;\n```\n";
+    let import = accounted(text);
+    let book = read(&import);
+    let titles: Vec<&str> = book.steps().map(|step| step.title.as_str()).collect();
+    assert_eq!(titles[1..], ["GOOD: in parts", "DO this:"]);
+    assert_eq!(import.toml.matches("an example of what not to do").count(), 1, "{}", import.toml);
+}

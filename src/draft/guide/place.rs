@@ -308,8 +308,19 @@ impl Placer<'_> {
     }
 
     fn units(&mut self, units: Vec<Unit>) {
-        for unit in units {
-            self.unit(unit);
+        let mut warns = false;
+        for mut unit in units {
+            // A warning holds for what follows it, up to the next words; behind one stands how to do it.
+            let warning = unit.lead.iter().rposition(|line| words::is_warning(line));
+            let advice = unit.lead.iter().rposition(|line| words::is_advice(line)).filter(|at| warning < Some(*at));
+            warns = if unit.lead.is_empty() { warns } else { warning.is_some() && advice.is_none() };
+            if let (Some(_), Some(at)) = (warning, advice) {
+                unit.lead[..=at].rotate_right(1);
+            }
+            match warns {
+                true => self.leave(&unit.lines, "an example of what not to do"),
+                false => self.unit(unit),
+            }
         }
     }
 

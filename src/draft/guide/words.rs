@@ -160,9 +160,42 @@ pub fn unticked(text: &str) -> (String, bool) {
     (rest.split_whitespace().collect::<Vec<_>>().join(" "), ticked)
 }
 
+/// True for words over what is not to be done: `BAD: …`, `❌ …`, `DON'T do this`.
+pub fn is_warning(text: &str) -> bool {
+    const SIGNS: [&str; 4] = ["bad:", "wrong:", "anti-pattern", "bad example"];
+    const NEVER: [&str; 3] = ["don't do ", "do not do ", "never do "];
+    let crossed = text.trim_start().starts_with(['❌', '✗', '🚫']);
+    let plain = text.replace('’', "'").to_lowercase();
+    let plain = plain.trim_start_matches(|c: char| !c.is_alphanumeric());
+    crossed || SIGNS.iter().chain(&NEVER).any(|start| plain.starts_with(start))
+}
+
+/// True for words over how it is done instead.
+pub fn is_advice(text: &str) -> bool {
+    let plain = text.to_lowercase();
+    let plain = plain.trim_start_matches(|c: char| !c.is_alphanumeric());
+    text.trim_start().starts_with('✅')
+        || ["good:", "good example", "do this", "instead"].iter().any(|start| plain.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warnings_are_no_work() {
+        for text in
+            ["BAD: Fails if table has existing rows", "❌ all at once", "DON’T do this directly:", "⚠️ Wrong: no lock"]
+        {
+            assert!(is_warning(text), "{text}");
+        }
+        for text in ["GOOD: in batches", "Don't delete the backup", "✅ Safe", "badges", "Do this first"] {
+            assert!(!is_warning(text), "{text}");
+        }
+        for text in ["GOOD: in batches", "✅ LOW RISK", "DO this (safe approach):", "Instead, use batches"] {
+            assert!(is_advice(text), "{text}");
+        }
+    }
 
     #[test]
     fn times_and_lengths_are_read() {
