@@ -5,6 +5,7 @@ mod checks;
 mod ddl;
 mod gather;
 mod nesting;
+mod reads;
 mod rows;
 mod squawk;
 mod words;
@@ -19,7 +20,16 @@ use super::desk::Desk;
 use super::rule::Rule;
 
 pub(super) fn rules() -> Vec<&'static [&'static Rule]> {
-    vec![writes::RULES, rows::RULES, checks::RULES, ddl::RULES, across::RULES, nesting::RULES, squawk::RULES]
+    vec![
+        writes::RULES,
+        rows::RULES,
+        checks::RULES,
+        ddl::RULES,
+        across::RULES,
+        nesting::RULES,
+        reads::RULES,
+        squawk::RULES,
+    ]
 }
 
 /// Statements of a script beyond which it is taken for data, and not compared statement by statement.
@@ -34,6 +44,7 @@ pub(super) fn check(desk: &Desk<'_>) {
             rows::check(desk, sql);
             checks::check(desk, sql);
             ddl::check(desk, sql, &committing);
+            reads::check(desk, sql);
         }
         squawk::check(desk, sql, &earlier);
         earlier.add(sql);
