@@ -155,12 +155,14 @@ fn a_query_that_gets_worse_rolls_back() {
 fn a_spike_only_is_said() {
     let Some((desk, cluster, db)) = desk_with_database() else { return };
     cluster.psql(&db, "create table gauge (value int); insert into gauge values (1)");
-    let calm = GAUGE.replace("lasting = \"1s\"", "lasting = \"10m\"").replace("lasts = \"1h\"", "lasts = \"3s\"");
+    let calm = GAUGE.replace("lasting = \"1s\"", "lasting = \"10m\"").replace("lasts = \"1h\"", "lasts = \"8s\"");
     desk.write("runbook.toml", &book(&calm));
     let running = desk.start(&["run", "runbook.toml", "--headless", "--json", "--yes"]);
     running.line("the watch", |line| line.contains("phase_entered") && line.contains("monitor"));
     cluster.psql(&db, "update gauge set value = 10");
     running.says("trigger_breached");
+    cluster.psql(&db, "update gauge set value = 1");
+    running.says("trigger_cleared");
     let told = parsed(&running.end().exits(0).out);
     assert!(!any(&told, |event| matches!(event, Event::TriggerFired { .. })));
 }

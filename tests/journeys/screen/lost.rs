@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gonogo::run::Event;
-use support::headless::PATIENCE;
+use support::headless::{PATIENCE, until};
 use support::process;
 use support::pty::Terminal;
 
@@ -95,7 +95,7 @@ fn leaving_asks_and_the_run_can_be_held_and_resumed() {
     screen.answer("hold the run and stop its engine", "");
     assert_eq!(screen.ends(), 4);
     scene.until("the engine's end", |event| matches!(event, Event::EngineStopped { .. }));
-    support::headless::until("the engine is gone", || !process::runs(engine));
+    until("the engine is gone", || !process::runs(engine));
     let mut again = scene.open(&["resume", "last"]);
     again.shows("HELD");
     again.keys("H");
@@ -144,21 +144,19 @@ fn a_watching_screen_can_change_nothing() {
 #[test]
 fn a_run_that_is_over_before_its_screen_says_how_it_ended() {
     let scene = Scene::new();
-    let done = scene.desk.path("done");
+    let (begun, done) = (scene.desk.path("begun"), scene.desk.path("done"));
     let book = format!(
         "format = 1\nid = \"quick\"\ntitle = \"Quick\"\n[environments.test]\n[[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n\
-         [[phase.step]]\nid = \"act\"\nshell = \"sleep 2; touch {}\"\nundo = \"none needed\"\n",
+         [[phase.step]]\nid = \"act\"\nshell = \"touch {}; sleep 2; touch {}\"\nundo = \"none needed\"\n",
+        begun.display(),
         done.display()
     );
     scene.desk.write("runbook.toml", &book);
     let running = scene.desk.start(&["run", "runbook.toml", "--headless", "--yes"]);
-    running.says("act");
-    scene.until("the step", |event| matches!(event, Event::StepStarted { .. }));
+    // Not only ordered: a command that nobody has started yet dies with its engine.
+    until("the command", || begun.exists());
     process::signal(running.pid(), "KILL");
-    let deadline = Instant::now() + PATIENCE;
-    while !done.exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("its end", || done.exists());
     let mut screen = scene.open(&["resume", "last"]);
     screen.shows("every step done");
 }
