@@ -190,9 +190,14 @@ async fn the_ledger_counts_epochs_and_knows_its_journal() {
     let cut = claim(&one, "r1").await.unwrap_err();
     assert_eq!(cut, Refusal::JournalCut { ends: 2, knows: 44 });
     assert!(cut.to_string().starts_with("the journal ends at entry 2, the target's ledger knows 44"));
-    let unused = TargetSpec { ledger: LedgerUse::Never, ..spec() };
-    let grip = claim(&open_as(cluster, &db, "r9", unused).await, "r9").await.unwrap();
+    // Who writes no row into it hears all the same whose database it is.
+    let unused = || TargetSpec { ledger: LedgerUse::Never, ..spec() };
+    let owned = claim(&open_as(cluster, &db, "r9", unused()).await, "r9").await.unwrap_err();
+    assert!(matches!(&owned, Refusal::Owned { owner } if owner.contains("run r1")), "{owned:?}");
+    cluster.psql(&db, "update gonogo.run set ended = now()");
+    let grip = claim(&open_as(cluster, &db, "r9", unused()).await, "r9").await.unwrap();
     assert!(matches!(grip.proof, Proof::Weaker { .. }));
+    assert_eq!(cluster.psql(&db, "select string_agg(run, ',') from gonogo.run"), "r1");
 }
 
 /// What writes no row of its own looks after the claim all the same, in its transaction.
