@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::sql::names::ident;
 use super::{Expr, Health};
 
 /// Keys that one batch looks at where the runbook says nothing.
@@ -80,7 +81,7 @@ pub fn parts(name: &str) -> Option<Vec<String>> {
 }
 
 fn quote(part: &str) -> Option<String> {
-    (!part.is_empty() && !part.contains('\0')).then(|| format!("\"{}\"", part.replace('"', "\"\"")))
+    (!part.is_empty() && !part.contains('\0')).then(|| ident(part))
 }
 
 fn in_quotes(text: &str) -> Option<(String, &str)> {

@@ -5,6 +5,7 @@ use super::{MigrationOrder, OrderedFile};
 use crate::runbook::batch::{parts, quoted};
 use crate::runbook::migrations::{Tool, crc32};
 use crate::runbook::sql::Dialect;
+use crate::runbook::sql::names::ident;
 
 /// The bookkeeping of a tool in a database.
 pub struct Book<'o> {
@@ -23,8 +24,7 @@ impl<'o> Book<'o> {
     /// The same, in that schema whatever a file does to the search path. A table that is named with its schema stays there.
     pub fn within(mut self, schema: &str) -> Self {
         if let Some([table]) = parts(self.order.table()).as_deref() {
-            let quote = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
-            self.table = format!("{}.{}", quote(schema), quote(table));
+            self.table = format!("{}.{}", ident(schema), ident(table));
         }
         self
     }
@@ -56,7 +56,7 @@ impl<'o> Book<'o> {
     pub fn create(&self) -> Vec<String> {
         let table = &self.table;
         let name = parts(self.order.table()).and_then(|mut parts| parts.pop()).unwrap_or_default();
-        let named = |end: &str| format!("\"{}\"", format!("{name}{end}").replace('"', "\"\""));
+        let named = |end: &str| ident(&format!("{name}{end}"));
         let columns = match (self.order.tool, self.postgres()) {
             (Tool::Sqlx, true) => {
                 "version bigint primary key, description text not null, installed_on timestamptz not null default now(), \
@@ -311,7 +311,7 @@ impl<'o> Book<'o> {
             Tool::Prisma => vec![72_707_369],
             Tool::Sqitch => vec![75_474_063],
             Tool::Flyway => {
-                let name = format!("\"{}\".\"{}\"", schema.replace('"', "\"\""), table.replace('"', "\"\""));
+                let name = format!("{}.{}", ident(schema), ident(&table));
                 vec![FLYWAY + i64::from(java_hash(&name))]
             }
             // By a connection it names the database as it is, by an address with the slash before it.
@@ -337,14 +337,17 @@ impl<'o> Book<'o> {
         format!("(extract(epoch from {end} - {start}) * {parts})::{kind}")
     }
 
-    /// A text as SQL takes it, whatever the server thinks of backslashes.
     fn text(&self, text: &str) -> String {
-        let doubled = text.replace('\'', "''");
-        if self.postgres() && doubled.contains('\\') {
-            format!("E'{}'", doubled.replace('\\', "\\\\"))
-        } else {
-            format!("'{doubled}'")
-        }
+        literal(text, self.dialect)
+    }
+}
+
+/// A text as SQL takes it, whatever the server thinks of backslashes.
+pub(super) fn literal(text: &str, dialect: Dialect) -> String {
+    let doubled = text.replace('\'', "''");
+    match dialect {
+        Dialect::Postgres if doubled.contains('\\') => format!("E'{}'", doubled.replace('\\', "\\\\")),
+        _ => format!("'{doubled}'"),
     }
 }
 

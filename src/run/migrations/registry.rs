@@ -2,7 +2,9 @@
 //! of their lives. Version 1.1, PostgreSQL; `tests/journeys` compares it with what sqitch itself makes and writes.
 
 use super::OrderedFile;
+use super::books::literal;
 use crate::runbook::migrations::{Planned, Stamp};
+use crate::runbook::sql::Dialect;
 
 /// The registry of one project.
 pub(super) struct Registry<'r> {
@@ -13,9 +15,8 @@ pub(super) struct Registry<'r> {
     committer: &'r str,
 }
 
-/// A text as SQL takes it, whatever the server thinks of backslashes.
 fn text(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    literal(text, Dialect::Postgres)
 }
 
 fn array<'t>(all: impl Iterator<Item = &'t str>) -> String {

@@ -8,6 +8,7 @@ use minijinja::Value;
 use minijinja::value::{Object, ValueKind};
 
 use crate::runbook::sql::Dialect;
+use crate::runbook::sql::names::ident;
 
 /// Where a template's text will stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +170,7 @@ fn identifier(name: &str) -> Result<String, String> {
     if name.is_empty() || name.contains('\0') {
         return Err("this is not a name: it is empty or has a NUL byte".into());
     }
-    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+    Ok(ident(name))
 }
 
 /// A literal that no surrounding can break: dollar quotes and comments may hold it too.

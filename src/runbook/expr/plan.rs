@@ -1,5 +1,7 @@
 //! What the plan of a query says: which indexes it uses, which tables it reads from end to end.
 
+use crate::runbook::sql::names::ident;
+
 /// True where a line of the plan names the index as one it uses. PostgreSQL: `Index Scan using NAME on …`, `Bitmap Index
 /// Scan on NAME`; SQLite: `USING INDEX NAME`, `USING COVERING INDEX NAME`.
 pub(super) fn uses_index(plan: &[String], index: &str) -> bool {
@@ -20,7 +22,7 @@ pub(super) fn scans(plan: &[String], table: &str) -> bool {
 
 /// The name as it is, or as the server quotes it.
 fn begins_with(text: &str, name: &str) -> bool {
-    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+    let quoted = ident(name);
     [name, quoted.as_str()].into_iter().any(|name| {
         text.strip_prefix(name)
             .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$'))

@@ -13,6 +13,11 @@ pub struct Name {
     pub name: String,
 }
 
+/// A name as SQL takes it, whatever is in it: `"odd "" name"`.
+pub fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 impl Name {
     /// True where both may be the same object: a missing schema says nothing.
     pub fn may_be(&self, other: &Self) -> bool {
@@ -22,10 +27,9 @@ impl Name {
 
     /// As SQL, each part quoted: `"app"."scores"`.
     pub fn quoted(&self) -> String {
-        let quote = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
         match &self.schema {
-            Some(schema) => format!("{}.{}", quote(schema), quote(&self.name)),
-            None => quote(&self.name),
+            Some(schema) => format!("{}.{}", ident(schema), ident(&self.name)),
+            None => ident(&self.name),
         }
     }
 }

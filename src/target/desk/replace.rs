@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::DeskError;
 use super::sqlite::{checked, count, open, said};
 use crate::run::dump::TableRows;
+use crate::runbook::sql::names::ident;
 use crate::target::raw;
 
 /// The copy beside the file, on the connection that writes.
@@ -75,7 +76,7 @@ async fn clear(conn: &mut SqliteConnection) -> Result<(), DeskError> {
         let names =
             texts(conn, &format!("select name from main.sqlite_schema where type = '{kind}' and {OWN}")).await?;
         for name in names {
-            run(conn, &format!("drop {kind} main.{}", quoted(&name))).await?;
+            run(conn, &format!("drop {kind} main.{}", ident(&name))).await?;
         }
     }
     Ok(())
@@ -95,8 +96,8 @@ async fn fill(conn: &mut SqliteConnection) -> Result<(), DeskError> {
         let literal = name.replace('\'', "''");
         // Generated columns generate themselves.
         let columns = format!("select name from pragma_table_xinfo('{literal}', '{ARCHIVE}') where hidden = 0");
-        let columns: Vec<String> = texts(conn, &columns).await?.iter().map(|name| quoted(name)).collect();
-        let (table, columns) = (quoted(&name), columns.join(", "));
+        let columns: Vec<String> = texts(conn, &columns).await?.iter().map(|name| ident(name)).collect();
+        let (table, columns) = (ident(&name), columns.join(", "));
         run(conn, &format!("insert into main.{table} ({columns}) select {columns} from {ARCHIVE}.{table}")).await?;
     }
     sequences(conn).await?;
@@ -126,10 +127,6 @@ async fn sequences(conn: &mut SqliteConnection) -> Result<(), DeskError> {
     run(conn, "delete from main.sqlite_sequence where name not like 'gonogo\\_%' escape '\\'").await?;
     run(conn, &format!("insert into main.sqlite_sequence select * from {ARCHIVE}.sqlite_sequence where name not like 'gonogo\\_%' escape '\\'"))
         .await
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn run(conn: &mut SqliteConnection, sql: &str) -> Result<(), DeskError> {

@@ -2,6 +2,8 @@
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
+use crate::runbook::sql::names::ident;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A word that is not quoted, in lower case.
@@ -111,9 +113,9 @@ impl Walk {
 
     /// A name with or without its schema, every part quoted: as `to_regclass` takes it.
     pub fn name(&mut self) -> Option<String> {
-        let mut parts = vec![quoted(&self.ident()?)];
+        let mut parts = vec![ident(&self.ident()?)];
         while self.symbol(".") {
-            parts.push(quoted(&self.ident()?));
+            parts.push(ident(&self.ident()?));
         }
         (parts.len() <= 2).then(|| parts.join("."))
     }
@@ -142,11 +144,6 @@ impl Walk {
         self.at = self.tokens.len();
         rest
     }
-}
-
-/// `"a""b"`
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn token(kind: TokenKind, text: &str) -> Option<Token> {
