@@ -163,7 +163,7 @@ async fn a_frozen_network() {
         let (target, db) = over(cluster, Fails::Frozen("freeze here")).await;
         let statements = script(&["insert into t values (1)", "select 1 /* freeze here */"]);
         let stop = CancellationToken::new();
-        stop_when_sent(&db, cluster, &stop, "freeze here");
+        stop_when_sent(&db, cluster, &stop, "%freeze here%");
         let ran = run_judged(&target, job("frozen", &statements, true), stop, |_| Ok(None)).await;
         assert_eq!((ran.failed().summary.as_str(), ran.failed().effect), ("cancelled", Effect::None));
         assert!(ran.failed().safe.starts_with("COMMIT was never sent"), "{}", ran.failed().safe);
@@ -183,7 +183,7 @@ async fn a_frozen_network() {
         let (target, db) = over(cluster, Fails::Frozen("freeze here")).await;
         let statements = script(&["insert into t values (1) /* freeze here */"]);
         let stop = CancellationToken::new();
-        stop_when_sent(&db, cluster, &stop, "freeze here");
+        stop_when_sent(&db, cluster, &stop, "%freeze here%");
         let ran = run_judged(&target, job("frozen", &statements, false), stop, |_| Ok(None)).await;
         let Outcome::Unknown { known } = &ran.outcome else { panic!("{:?}", ran.outcome) };
         assert!(known.contains("statement 1 of 1"), "{known}");
@@ -191,11 +191,12 @@ async fn a_frozen_network() {
     tokio::join!(before, within, direct);
 }
 
-/// Cancels once the server has run the attempt's statement that holds `mark`.
-fn stop_when_sent(db: &str, cluster: &'static Cluster, stop: &CancellationToken, mark: &str) {
+/// Cancels once the server has got the attempt's statement that is `like`. A bare "commit" is only COMMIT: BEGIN names
+/// its level as "read committed".
+fn stop_when_sent(db: &str, cluster: &'static Cluster, stop: &CancellationToken, like: &str) {
     let sql = format!(
         "select count(*) from pg_stat_activity where application_name = 'gonogo r1 frozen' \
-         and datname = current_database() and query like '%{mark}%'"
+         and datname = current_database() and query like '{like}'"
     );
     let (db, stop) = (db.to_owned(), stop.clone());
     tokio::task::spawn_blocking(move || {
