@@ -221,7 +221,10 @@ impl Sheet<'_> {
                     self.text(&format!("[ ] {}{answer}", item.ask));
                 }
             }
-            Verb::Poll(roles) => self.text(&format!("go or no-go: {}", roles.join(", "))),
+            Verb::Poll(roles) => {
+                let limit = step.timeout.map(|time| format!(", within {}", words::span(time))).unwrap_or_default();
+                self.text(&format!("go or no-go: {}{limit}", roles.join(", ")));
+            }
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use super::facts::Outcome;
 pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, prepare, remedy, retune, triggers};
+use super::{fault, follow, limits, poll, prepare, remedy, retune, triggers};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// The events an input means. A refusal is an event too.
@@ -294,6 +294,7 @@ impl Desk<'_> {
         if !roles.contains(&role) {
             return Err(format!("{role} has no vote in {id}"));
         }
+        poll::closed(step, self.state, self.now)?;
         let before = self.state.steps.get(&id).and_then(|run| run.votes.get(&role));
         if let Some(before) = before {
             if before.go == go {

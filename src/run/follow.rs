@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, Rollback, RunState, StepRun, StepStatus};
-use super::{GONOGO, coverage, legs, limits, loss, prepare, triggers, words};
+use super::{GONOGO, coverage, legs, limits, loss, poll, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
@@ -25,6 +25,9 @@ pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     }
     if let Some(trigger) = countdown_over(state, now) {
         return countdown_end(book, state, trigger);
+    }
+    if let Some(over) = poll::overdue(book, state, now) {
+        return vec![over];
     }
     if state.hold.is_some() || plan::needs_confirmation(book, state) || !targets_ready(book, state) {
         return lost_target(state);

@@ -25,6 +25,7 @@ pub mod loss;
 pub mod migrations;
 pub mod output;
 pub mod plan;
+pub mod poll;
 pub mod prepare;
 pub mod progress;
 pub mod remedy;

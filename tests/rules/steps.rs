@@ -203,3 +203,79 @@ undo = "none needed"
     );
     assert_snapshot!(run.read());
 }
+
+const TIMED: &str = r#"
+[[phase]]
+id = "ask"
+kind = "prepare"
+[[phase.step]]
+id = "vote"
+poll = ["dba", "dev"]
+timeout = "10m"
+[[phase.step]]
+id = "act"
+sql = "create table a (x)"
+undo = "none needed"
+"#;
+
+fn vote(role: &str, go: bool) -> CommandVerb {
+    CommandVerb::Vote { step: "vote".into(), role: role.into(), go, reason: "said so".into() }
+}
+
+#[test]
+fn a_poll_that_nobody_answers_in_time_fails_by_name() {
+    let mut run = Script::new(TIMED);
+    run.say(vote("dba", true));
+    run.wait(599_999);
+    run.wait(1);
+    run.say(vote("dev", true));
+    run.say(CommandVerb::Release);
+    run.start("act");
+    // Everybody is asked anew.
+    run.say(CommandVerb::Retry { step: "vote".into() });
+    run.say(vote("dev", true));
+    run.wait(599_999);
+    run.say(vote("dba", true));
+    run.wait(600_000);
+    assert_snapshot!(run.read());
+}
+
+#[test]
+fn a_poll_runs_out_while_the_run_is_held() {
+    let mut run = Script::new(TIMED);
+    run.say(CommandVerb::Hold { reason: "lunch".into() });
+    run.wait(600_000);
+    run.say(CommandVerb::Release);
+    assert_snapshot!(run.read());
+}
+
+#[test]
+fn a_go_in_time_counts_though_the_run_was_held_beyond_it() {
+    let mut run = Script::new(TIMED);
+    run.say(CommandVerb::Hold { reason: "lunch".into() });
+    run.say(vote("dba", true));
+    run.say(vote("dev", true));
+    run.wait(700_000);
+    run.say(CommandVerb::Release);
+    assert_snapshot!(run.read());
+}
+
+#[test]
+fn a_no_go_is_not_overtaken_by_the_clock() {
+    let mut run = Script::new(&TIMED.replace("timeout", "on_fail = \"rollback\"\ntimeout"));
+    run.say(vote("dba", false));
+    run.wait(700_000);
+    run.say(vote("dba", true));
+    run.say(CommandVerb::Release);
+    assert_snapshot!(run.read());
+}
+
+#[test]
+fn a_poll_runs_out_while_no_engine_is_there() {
+    let mut run = Script::new(TIMED);
+    run.say(vote("dba", true));
+    run.pass(700_000);
+    run.engine_starts();
+    run.target_seen();
+    assert_snapshot!(run.read());
+}

@@ -232,11 +232,16 @@ fn misplaced(table: &Reader<'_, '_>, verb: &Verb) {
     if !verb.is_human() {
         return;
     }
+    let timed = matches!(verb, Verb::Poll(_));
     for key in ["timeout", "retries"] {
-        if table.has(key) {
+        if table.has(key) && !(timed && key == "timeout") {
             let message = format!("`{key}` has no meaning for a `{}`: a person answers it", verb.word());
             table.refuse(key, message, "leave it out");
         }
+    }
+    if timed && table.has("timeout") && table.text("on_fail").is_some_and(|text| text.text == "continue") {
+        let message = "a poll whose time runs out would be passed over: silence would be a go";
+        table.refuse("on_fail", message, "leave it out: the run is then held, and a person decides");
     }
 }
 

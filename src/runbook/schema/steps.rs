@@ -117,7 +117,7 @@ pub struct Keys {
     /// Environments it belongs to; without it, all.
     #[schemars(length(min = 1))]
     pub only: Option<Vec<Id>>,
-    /// Ends an attempt that takes longer. Not for checklists and polls.
+    /// Ends an attempt that takes longer; of a poll, how long it waits for its answers. Not for checklists.
     pub timeout: Option<Length>,
     /// How often a failed attempt is tried again by itself.
     #[schemars(range(min = 0, max = 100))]

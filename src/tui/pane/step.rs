@@ -281,7 +281,10 @@ fn files(page: &mut Page<'_>, order: &MigrationOrder, run: Option<&StepRun>) {
 fn planned(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
     match &step.verb {
         Verb::Checklist(items) => checklist(page, items, run),
-        Verb::Poll(roles) => poll(page, roles, run),
+        Verb::Poll(roles) => {
+            poll(page, roles, run);
+            answers_left(page, step, run);
+        }
         Verb::Sql(Script { asks: Asks::Inventory(wanted), .. }) => {
             page.say(Ink::Text, 2, &clean::line(&wanted.words(), 400));
         }
@@ -352,6 +355,16 @@ fn poll(page: &mut Page<'_>, roles: &[String], run: Option<&StepRun>) {
             }
         });
         entry(page, n, sign, &title, tail);
+    }
+}
+
+/// The time that is left for the answers of a poll under way.
+fn answers_left(page: &mut Page<'_>, step: &Step, run: Option<&StepRun>) {
+    let Some(left) = run.and_then(|run| view::answers_left(page.model, step, run)) else { return };
+    page.gap();
+    match left {
+        0 => page.say(Ink::Bad, 1, "the time for answers is over"),
+        left => page.say(Ink::Warn, 1, &format!("{} left for the answers", duration(left))),
     }
 }
 

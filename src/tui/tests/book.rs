@@ -61,7 +61,8 @@ fn prepare() -> Phase {
         ]),
     );
     let roles = ["dba", "backend", "devops"].map(str::to_owned).to_vec();
-    let go = step("go", "Go / no-go for the migration", Verb::Poll(roles));
+    let mut go = step("go", "Go / no-go for the migration", Verb::Poll(roles));
+    go.timeout = Some(Duration::from_secs(600));
     phase("prepare", PhaseKind::Prepare, 1800, vec![tables, ready, go])
 }
 

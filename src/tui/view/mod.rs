@@ -6,9 +6,9 @@ pub mod signal;
 pub mod time;
 
 use super::model::{Model, Pane};
-use crate::run::Direction;
 use crate::run::event::{HoldCause, Resolved};
 use crate::run::state::{StepRun, StepStatus};
+use crate::run::{Direction, poll};
 use crate::runbook::{OnFail, Phase, PhaseKind, Step, StepId, Verb};
 
 /// True where the step belongs to the environment of this run.
@@ -185,6 +185,18 @@ pub fn items(step: &Step) -> usize {
         Verb::Poll(roles) => roles.len(),
         _ => 0,
     }
+}
+
+/// Milliseconds that are left for the answers of a poll under way; none: it has no limit, or is not asked now.
+pub fn answers_left(model: &Model, step: &Step, run: &StepRun) -> Option<u64> {
+    poll::deadline(step, run).map(|end| end.saturating_sub(time::run_clock(model)))
+}
+
+/// True where the poll takes no vote any more: its time has run out.
+pub fn is_poll_over(model: &Model, poll: &StepId) -> bool {
+    let left =
+        model.runbook.step(poll).zip(model.state.step(poll)).and_then(|(step, run)| answers_left(model, step, run));
+    left == Some(0)
 }
 
 /// The title of a role, or its id where the runbook gives none.

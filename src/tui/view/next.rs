@@ -6,6 +6,7 @@ use super::super::theme::Ink;
 use super::{at_current, current, human, item, phase, role_title, shown_step, time, title};
 use crate::run::describe::duration;
 use crate::run::event::{End, HoldCause};
+use crate::run::facts::Outcome;
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{clean, limits, plan};
 use crate::runbook::{PhaseKind, Step, StepId, Verb};
@@ -126,6 +127,7 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Owned { .. } => "T takes it over, H looks again",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
         HoldCause::NoGo { step, .. } if plan::no_go(&model.state, step).is_none() => "H continues, R rolls back",
+        HoldCause::NoGo { step, .. } if super::is_poll_over(model, step) => "its time is over: H goes on, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
         HoldCause::InDoubt { .. } => "look at the target, then d settles it",
@@ -146,7 +148,10 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
     let text = match cause {
         HoldCause::Operator { reason } if reason.is_empty() => "by the operator".to_owned(),
         HoldCause::Operator { reason } => format!("by the operator: {reason}"),
-        HoldCause::Step { step: id } => format!("{} {}", step(id), super::super::theme::word(&model.state.status(id))),
+        HoldCause::Step { step: id } => {
+            let silence = poll_fault(model, id).map(|words| format!(": {words}")).unwrap_or_default();
+            format!("{} {}{silence}", step(id), super::super::theme::word(&model.state.status(id)))
+        }
         HoldCause::NoGo { step: id, role } => match plan::no_go(&model.state, id) {
             Some(role) => format!("NO-GO from {} in {}", role_title(model, role), step(id)),
             None => format!("the NO-GO from {} in {} was changed into a go", role_title(model, role), step(id)),
@@ -165,6 +170,15 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
+}
+
+/// Who did not answer a poll in time: whoever is to be found is named where everybody looks.
+fn poll_fault<'a>(model: &'a Model, id: &StepId) -> Option<&'a str> {
+    model.runbook.step(id).filter(|step| matches!(step.verb, Verb::Poll(_)))?;
+    match model.state.step(id)?.outcome.as_ref()? {
+        Outcome::Failed { fault, .. } => Some(&fault.summary),
+        _ => None,
+    }
 }
 
 fn standing(model: &Model) -> (Ink, String) {
@@ -240,7 +254,9 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
                 .map(String::as_str)
                 .collect();
             let names: Vec<&str> = open.iter().map(|role| role_title(model, role)).collect();
-            clean::line(&format!("{}still to answer: {}", keys(model, "g go, n no-go — "), names.join(", ")), WORDS)
+            let left = super::answers_left(model, step, run).map(|ms| format!("{} left, ", duration(ms)));
+            let (keys, left) = (keys(model, "g go, n no-go — "), left.unwrap_or_default());
+            clean::line(&format!("{keys}{left}still to answer: {}", names.join(", ")), WORDS)
         }
         _ if run.cancel_asked => format!("cancelling {name}"),
         _ if model.is_replay() => format!("was running: {name}"),

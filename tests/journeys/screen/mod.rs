@@ -5,6 +5,7 @@ mod demo;
 mod fault;
 mod lost;
 mod owner;
+mod poll;
 mod protected;
 mod remedy;
 mod sizes;
