@@ -95,7 +95,7 @@ fn passwords_and_terminal_escapes_are_not_repeated() {
 fn json_says_the_same() {
     let problems = problems(&Path::new(FOLDER).join("21-roles-unknown"));
     let json = problems.to_json();
-    assert_eq!(json["count"], 4);
+    assert_eq!(json["count"], 6);
     assert_eq!(json["problems"][0]["line"], 14);
     assert_eq!(json["problems"][0]["column"], 8);
     assert_eq!(json["problems"][0]["message"], "there is no role `dbo`");

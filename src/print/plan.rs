@@ -269,7 +269,12 @@ impl Sheet<'_> {
     fn trigger(&mut self, trigger: &Trigger) {
         let during = if trigger.during.is_empty() { "the whole run".to_owned() } else { trigger.during.join(", ") };
         let lasting = words::span(trigger.lasting);
-        let text = format!("{} for {lasting} → {} · during {during}", trigger.when.source, words::action(trigger.then));
+        let after = Some(trigger.after).filter(|after| !after.is_zero());
+        let after = after.map(|after| format!(" · after {}", words::span(after))).unwrap_or_default();
+        let owner =
+            describe::owner(&trigger.id, self.book).map(|owner| format!(" · owner {owner}")).unwrap_or_default();
+        let (when, then) = (&trigger.when.source, words::action(trigger.then));
+        let text = format!("{when} for {lasting} → {then} · during {during}{after}{owner}");
         self.line(3, &clean::line(&format!("{} · {text}", trigger.id), VALUE));
     }
 

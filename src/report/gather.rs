@@ -290,6 +290,7 @@ impl<'a> Gather<'a> {
             id: id.to_owned(),
             when: known.map(|trigger| trigger.when.source.clone()).unwrap_or_default(),
             lasting_ms: known.map_or(0, |trigger| words::millis(trigger.lasting)),
+            owner: describe::owner(id, self.runbook),
             breaches: 0,
             fired: Vec::new(),
             blind: Vec::new(),

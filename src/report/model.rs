@@ -220,6 +220,8 @@ pub struct Trigger {
     pub id: String,
     pub when: String,
     pub lasting_ms: u64,
+    /// Whose it is: the title of a role.
+    pub owner: Option<String>,
     pub breaches: u32,
     pub fired: Vec<Fired>,
     pub blind: Vec<Blind>,

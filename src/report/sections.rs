@@ -143,7 +143,8 @@ fn one_trigger(page: &mut Page, trigger: &Trigger, report: &Report) {
     };
     let (when, breaches) = (inline(&trigger.when), times(trigger.breaches as usize));
     let (fired, blind) = (times(trigger.fired.len()), times(trigger.blind.len()));
-    let counts = format!("breached {breaches}, fired {fired}, without data {blind}");
+    let owner = trigger.owner.as_deref().map(|owner| format!("; owner: {}", inline(owner))).unwrap_or_default();
+    let counts = format!("breached {breaches}, fired {fired}, without data {blind}{owner}");
     page.line(&format!("### {}: {when}{lasting}\n\n{counts}.\n", code(&trigger.id)));
     for fired in &trigger.fired {
         fired_lines(page, fired, report);

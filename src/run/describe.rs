@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::event::HoldCause;
 use super::identity::Rehearsed;
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
-use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan};
+use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan, triggers};
 use crate::runbook::{Runbook, StepId, TriggerAction, Undo, Verb, sql};
 
 /// How a line wants to be read. Faces may colour by it; the words say it too.
@@ -230,10 +231,14 @@ fn about_signal(entry: &Entry, runbook: &Runbook) -> Option<Line> {
                 }
                 _ => words::action(*then).to_owned(),
             };
-            Line::of(trigger, format!("FIRED: {} · {what}", values(seen, runbook)), Tone::Bad)
+            Line::of(
+                trigger,
+                format!("FIRED: {} · {what}{}", values(seen, runbook), owned(trigger, runbook)),
+                Tone::Bad,
+            )
         }
         Event::TriggerBlind { trigger, then, reason } => {
-            let text = format!("has no data · {}{}", words::action(*then), because(reason));
+            let text = format!("has no data · {}{}{}", words::action(*then), owned(trigger, runbook), because(reason));
             Line::of(trigger, text, Tone::Warn)
         }
         Event::TriggerSighted { trigger } => Line::of(trigger, "has data again", Tone::Good),
@@ -242,6 +247,27 @@ fn about_signal(entry: &Entry, runbook: &Runbook) -> Option<Line> {
         }
         _ => return None,
     })
+}
+
+/// Whose trigger it is, by the title of the role.
+pub fn owner(trigger: &str, runbook: &Runbook) -> Option<String> {
+    let role = runbook.trigger(trigger)?.owner.as_ref()?;
+    let title = runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title);
+    Some(phrase(title))
+}
+
+fn owned(trigger: &str, runbook: &Runbook) -> String {
+    owner(trigger, runbook).map(|owner| format!(" · owner: {owner}")).unwrap_or_default()
+}
+
+/// The trigger that a run is held by.
+fn trigger_of(cause: &HoldCause) -> Option<&str> {
+    match cause {
+        HoldCause::Trigger { trigger } | HoldCause::Missing { trigger } | HoldCause::Breached { trigger, .. } => {
+            Some(trigger)
+        }
+        _ => None,
+    }
 }
 
 fn ms(ms: u64) -> Duration {
@@ -371,13 +397,17 @@ fn about_course(event: &Event, runbook: &Runbook) -> Option<Line> {
             let text = format!("phase {} signed off early by {}{}", name(phase), name(by), because(why));
             (text, Tone::Warn)
         }
-        Event::Held { cause, .. } => (format!("held: {}", words::hold(cause)), Tone::Warn),
+        Event::Held { cause, .. } => {
+            let owner = trigger_of(cause).map(|trigger| owned(trigger, runbook)).unwrap_or_default();
+            (format!("held: {}{owner}", words::hold(cause)), Tone::Warn)
+        }
         Event::Released { by } => (format!("goes on, by {}", name(by)), Tone::Plain),
         Event::RollbackStarted { plan, steps, by, reason } => {
             let plan = plan.as_deref().map(|plan| format!(" by plan {}", name(plan)));
             let (plan, steps) = (plan.unwrap_or_default(), words::plural(steps.len() as u64, "step"));
             let text = format!("ROLLBACK begins{plan}, {steps}, by {}{}", name(by), because(reason));
-            (text, Tone::Bad)
+            let trigger = runbook.triggers.iter().find(|one| triggers::actor(&one.id) == *by);
+            (format!("{text}{}", trigger.map(|one| owned(&one.id, runbook)).unwrap_or_default()), Tone::Bad)
         }
         Event::LossMeasured { backup, lost } => {
             let tone = if lost.as_ref().is_ok_and(Vec::is_empty) { Tone::Plain } else { Tone::Warn };

@@ -91,7 +91,7 @@ fn countdown_over(state: &RunState, now: Moment) -> Option<&str> {
 
 fn countdown_end(book: &Runbook, state: &RunState, trigger: &str) -> Vec<Event> {
     let Some(trigger) = book.trigger(trigger) else { return Vec::new() };
-    let by = format!("{GONOGO} (trigger {})", trigger.id);
+    let by = triggers::actor(&trigger.id);
     match triggers::obstacle(book, state, trigger) {
         Some(reason) => vec![
             Event::CountdownStopped { trigger: trigger.id.clone(), by: GONOGO.to_owned() },

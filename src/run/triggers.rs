@@ -24,9 +24,9 @@ pub fn follow(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
     }
     book.triggers
         .iter()
-        .map(|trigger| match is_armed(book, state, trigger) {
-            true => judge(book, state, trigger, now),
-            false => disarmed(state, trigger),
+        .map(|trigger| match judges_from(book, state, trigger) {
+            Some(from) if now.ms >= from.ms => judge(book, state, trigger, from, now),
+            _ => disarmed(state, trigger),
         })
         .find(|events| !events.is_empty())
         .unwrap_or_default()
@@ -55,8 +55,28 @@ fn disarmed(state: &RunState, trigger: &Trigger) -> Vec<Event> {
 
 /// True in the phases (by id or kind) that the trigger names, or in all.
 pub fn is_armed(book: &Runbook, state: &RunState, trigger: &Trigger) -> bool {
-    let Some(phase) = plan::phase(book, state) else { return false };
+    plan::phase(book, state).is_some_and(|phase| watches(trigger, phase))
+}
+
+/// When the trigger begins to judge: its `after` behind the beginning of the phase it is armed in, or of the first of several
+/// such in a row. None: it is not armed in this phase.
+pub fn judges_from(book: &Runbook, state: &RunState, trigger: &Trigger) -> Option<Moment> {
+    let here = book.phases.iter().position(|phase| Some(&phase.id) == state.phase.as_ref())?;
+    let began =
+        |phase: &&Phase| state.phases.get(&phase.id).and_then(|run| run.entered).filter(|_| watches(trigger, phase));
+    let row = book.phases[..=here].iter().rev().map_while(|phase| began(&phase));
+    let armed = row.last()?;
+    let wall = chrono::Duration::from_std(trigger.after).ok().and_then(|after| armed.wall.checked_add_signed(after));
+    Some(Moment { wall: wall.unwrap_or(armed.wall), ms: armed.ms.saturating_add(millis(trigger.after)) })
+}
+
+fn watches(trigger: &Trigger, phase: &Phase) -> bool {
     trigger.during.is_empty() || trigger.during.iter().any(|word| *word == phase.id || word == phase.kind.word())
+}
+
+/// Who acts where a trigger's rollback goes ahead by itself.
+pub fn actor(trigger: &str) -> String {
+    format!("{} (trigger {trigger})", super::GONOGO)
 }
 
 /// The first trigger that keeps a watch from passing by itself: armed to hold or roll back, and its condition is true now.
@@ -108,11 +128,12 @@ pub fn stale_after_ms(probe: &Probe) -> u64 {
     2 * millis(probe.every) + millis(probe.timeout)
 }
 
-fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> Vec<Event> {
+fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment, now: Moment) -> Vec<Event> {
     let id = trigger.id.clone();
     let run = state.triggers.get(&id).cloned().unwrap_or_default();
     match read(book, state, trigger, now) {
-        Reading::NoData(reason) => blind(book, state, trigger, reason, now),
+        Reading::NoData(reason) => blind(book, state, trigger, reason, from, now),
+        _ if is_early(book, state, trigger, from) => Vec::new(),
         _ if run.blind.is_some() => vec![Event::TriggerSighted { trigger: id }],
         Reading::Fine if run.breached.is_some() => vec![Event::TriggerCleared { trigger: id }],
         Reading::Fine => Vec::new(),
@@ -127,6 +148,13 @@ fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> Ve
             Some(_) => Vec::new(),
         },
     }
+}
+
+/// True while a number it looks at was measured before it begins to judge.
+fn is_early(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment) -> bool {
+    let newest = |id: &String| state.probes.get(id).and_then(|run| run.samples.back());
+    !trigger.after.is_zero()
+        && expr::probe_names(&trigger.when, book).iter().filter_map(newest).any(|sample| sample.at.ms < from.ms)
 }
 
 /// True once a sample taken at least `lasting` after the first breach is breached too: only a sample proves, time alone
@@ -186,13 +214,14 @@ pub fn obstacle(book: &Runbook, state: &RunState, trigger: &Trigger) -> Option<S
     way.obstacle()
 }
 
-fn blind(book: &Runbook, state: &RunState, trigger: &Trigger, reason: String, now: Moment) -> Vec<Event> {
+fn blind(book: &Runbook, state: &RunState, trigger: &Trigger, reason: String, from: Moment, now: Moment) -> Vec<Event> {
     let Some(then) = trigger.missing else { return Vec::new() };
     let run = state.triggers.get(&trigger.id);
     if run.is_some_and(|run| run.blind.is_some()) {
         return Vec::new();
     }
-    if now.ms.saturating_sub(sighted_ms(book, state, trigger)) < millis(trigger.missing_for) {
+    let sighted = sighted_ms(book, state, trigger).max(if trigger.after.is_zero() { 0 } else { from.ms });
+    if now.ms.saturating_sub(sighted) < millis(trigger.missing_for) {
         return Vec::new();
     }
     let id = trigger.id.clone();

@@ -89,6 +89,10 @@ pub struct Trigger {
     pub id: String,
     pub title: String,
     pub when: Expr,
+    /// How long after it was armed it begins to judge; what was measured before does not count.
+    pub after: Duration,
+    /// The role that whoever is told of it should call.
+    pub owner: Option<String>,
     /// Breached all that time, not one spike.
     pub lasting: Duration,
     /// Breached samples of each probe it takes, however long the breach lasts; at least 1.

@@ -180,3 +180,72 @@ fn a_gap_begins_patience_anew_and_waits_for_the_targets() {
     let news = signals(&mut run);
     assert!(news.contains("start b#1") && !news.contains("fired"), "{news}");
 }
+
+#[test]
+fn before_its_delay_is_over_nothing_counts() {
+    let mut run = after_a("after = \"10s\"\nthen = \"hold\"\nmissing = \"hold\"\nmissing_for = \"4s\"");
+    // The spike of the start, and the silence of it.
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    run.wait(4_900);
+    assert_eq!(signals(&mut run), "");
+    // One more that is breached: the patience begins here, not with what was measured before.
+    samples(&mut run, &[9.0, 9.0, 9.0]);
+    assert_eq!(signals(&mut run), "trigger breached high");
+    samples(&mut run, &[9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn the_absence_of_data_counts_from_the_end_of_the_delay() {
+    let mut run = after_a("after = \"10s\"\nthen = \"hold\"\nmissing = \"hold\"\nmissing_for = \"4s\"");
+    run.wait(13_999);
+    assert_eq!(signals(&mut run), "");
+    run.wait(1);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn the_delay_counts_from_the_first_of_its_phases_in_a_row() {
+    let text = book("after = \"10s\"\nthen = \"warn\"\nduring = [\"migrate\", \"monitor\"]");
+    let mut run = Script::new(&text);
+    run.start("a");
+    run.done("a");
+    run.wait(8_000);
+    run.start("b");
+    run.done("b");
+    run.read();
+    // Two seconds into the watch the ten are over.
+    samples(&mut run, &[9.0, 9.0]);
+    assert_eq!(signals(&mut run), "");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn a_breach_outside_of_its_delay_is_forgotten_between_phases_apart() {
+    let text = book("after = \"3s\"\nthen = \"warn\"\nduring = \"look\"");
+    let mut run = Script::new(&text);
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0]);
+    run.start("a");
+    run.done("a");
+    run.start("b");
+    run.done("b");
+    run.read();
+    samples(&mut run, &[9.0, 9.0, 9.0]);
+    assert_eq!(signals(&mut run), "");
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}
+
+#[test]
+fn a_watch_does_not_pass_over_what_it_has_not_judged_yet() {
+    let text = book("after = \"2h\"\nthen = \"hold\"\nduring = \"look\"").replace("lasts = \"1h\"", "lasts = \"6s\"");
+    let mut run = Script::new(&text);
+    run.start("a");
+    run.done("a");
+    run.start("b");
+    run.done("b");
+    run.read();
+    samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0, 9.0]);
+    assert_snapshot!(signals(&mut run));
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::Regex;
 
@@ -20,7 +21,7 @@ static NO_MISSING: Rule = Rule::warning(
 static CANNOT_FIRE: Rule = Rule::warning(
     "trigger-cannot-fire",
     "the breach has to last longer than the phases in which the trigger is armed, or is measured too seldom in them",
-    "shorten `lasting` or `every`, or arm it in a phase that lasts",
+    "shorten `lasting`, `after` or `every`, or arm it in a phase that lasts",
 );
 static SAME_TWICE: Rule = Rule::warning(
     "triggers-clash",
@@ -82,6 +83,14 @@ fn cannot_fire(desk: &Desk<'_>, n: usize, trigger: &Trigger) {
         let message =
             format!("it lasts {}, and no phase it is armed in longer than {}", words(trigger.lasting), words(longest));
         return note(desk, &CANNOT_FIRE, n, "lasting", message);
+    }
+    // Phases in a row are one time: the delay counts from the first.
+    let whole: Duration = armed(desk, trigger).filter_map(|phase| phase.lasts).sum();
+    if !trigger.after.is_zero() && trigger.after + trigger.lasting > whole {
+        let whole = words(whole);
+        let message =
+            format!("it begins to judge after {}, and the phases it is armed in take {whole}", words(trigger.after));
+        return note(desk, &CANNOT_FIRE, n, "after", message);
     }
     for name in expr::probe_names(&trigger.when, desk.book) {
         if let Some(probe) = desk.book.probe(&name).filter(|probe| probe.every > longest) {

@@ -284,6 +284,8 @@ fn trigger(table: Reader<'_, '_>, runbook: &Runbook, ids: &mut Vec<(String, Rang
     let title = table.label("title");
     let lasting = table.duration("lasting").unwrap_or_default();
     let trigger = Trigger {
+        after: table.duration("after").unwrap_or_default(),
+        owner: owner(&table, runbook),
         lasting,
         // A breach that lasts is seen at its start and at its end.
         samples: table.whole("samples", 1..=MOST_SAMPLES).unwrap_or(if lasting.is_zero() { 1 } else { 2 }),
@@ -337,6 +339,11 @@ fn missing(table: &Reader<'_, '_>) -> Option<TriggerAction> {
         return None;
     }
     Some(action)
+}
+
+fn owner(table: &Reader<'_, '_>, runbook: &Runbook) -> Option<String> {
+    let role = table.text("owner")?;
+    steps::known_role(table.notes, &role, &Known::new(runbook)).then_some(role.text)
 }
 
 fn during(table: &Reader<'_, '_>, runbook: &Runbook) -> Vec<String> {

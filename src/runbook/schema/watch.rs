@@ -138,6 +138,10 @@ pub struct Trigger {
     pub title: Option<Text>,
     /// An expression that looks at one probe or more.
     pub when: Expression,
+    /// How long after the beginning of its phases it begins to judge; what was measured before does not count.
+    pub after: Option<Length>,
+    /// The role whose trigger it is: one of `[roles]`. The alarm and what people are told name it.
+    pub owner: Option<Id>,
     /// How long it must be breached without a fine sample between; without it, one sample is enough.
     pub lasting: Option<Length>,
     /// How many numbers must have been breached in that time; default 2 with `lasting`, else 1.

@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 
-use crate::run::clean;
 use crate::run::event::HoldCause;
 use crate::run::facts::Outcome;
 use crate::run::state::Fired;
+use crate::run::{clean, describe};
 use crate::runbook::TriggerAction;
 use crate::tui::keymap::{Action, binding, key_name};
 use crate::tui::message::Link;
@@ -43,7 +43,9 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
             (true, true) => " — ctrl-x stops it",
             (true, false) => " — x stops it",
         };
-        say(Ink::Alarm, &format!("‼ {} fired: ROLLBACK in {left}{key}", clean::line(trigger, 60)));
+        let owner = describe::owner(trigger, &model.runbook).map(|owner| format!(" (owner: {owner})"));
+        let (trigger, owner) = (clean::line(trigger, 60), owner.unwrap_or_default());
+        say(Ink::Alarm, &format!("‼ {trigger} fired{owner}: ROLLBACK in {left}{key}"));
     }
     if let Some(hold) = &model.state.hold {
         let by = format!("{} at {}", clean::line(&hold.by, 60), time::short_clock(model, hold.at.wall));
@@ -119,6 +121,9 @@ fn panel(model: &Model, id: &str, fired: &Fired, width: usize) -> Vec<Line<'stat
         say(Ink::Bad, &sample(model, probe, *value));
     }
     say(Ink::Dim, &format!("at {}", time::clock(model, fired.at.wall)));
+    if let Some(owner) = describe::owner(id, &model.runbook) {
+        say(Ink::Strong, &format!("owner: {owner}"));
+    }
     say(Ink::Text, "");
     say(if fired.at_ms.is_some() { Ink::Alarm } else { Ink::Strong }, &consequence(model, fired));
     say(Ink::Text, "");

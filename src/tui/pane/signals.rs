@@ -6,7 +6,7 @@ use ratatui::widgets::Paragraph;
 use ratatui::{Frame, style::Style};
 
 use super::{Rest, Sheet};
-use crate::run::clean;
+use crate::run::{clean, describe};
 use crate::runbook::{Probe, Trigger};
 use crate::tui::model::Model;
 use crate::tui::theme::Ink;
@@ -91,7 +91,9 @@ fn trigger(model: &Model, trigger: &Trigger, width: usize) -> Vec<Line<'static>>
     let id = clean::line(&trigger.id, 40);
     let lasting =
         if trigger.lasting.is_zero() { String::new() } else { format!(" for {}", text::planned(trigger.lasting)) };
-    let when = format!("{}{lasting}, {}", clean::line(&trigger.when.source, 100), signal::action(trigger.then));
+    let owner = describe::owner(&trigger.id, &model.runbook).map(|owner| format!(", owner: {owner}"));
+    let (source, then) = (clean::line(&trigger.when.source, 100), signal::action(trigger.then));
+    let when = format!("{source}{lasting}, {then}{}", owner.unwrap_or_default());
     let calm = matches!(watch.ink, Ink::Text | Ink::Dim);
     let mut out = Vec::new();
     let word_room = width.saturating_sub(text::width(&id) + 4);

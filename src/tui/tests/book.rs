@@ -117,6 +117,8 @@ fn triggers() -> Vec<Trigger> {
         id: id.to_owned(),
         title: title.to_owned(),
         when: expr(when),
+        after: Duration::ZERO,
+        owner: None,
         lasting: Duration::from_secs(30),
         samples: 2,
         during: vec!["migrate".to_owned(), "monitor".to_owned()],

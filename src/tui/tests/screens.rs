@@ -98,6 +98,23 @@ fn results_of_the_step_before() {
     }
 }
 
+/// The same runs by a runbook that says whose the first trigger is, and when it begins to judge.
+fn owned_and_late(fill: fn(&mut Script) -> &mut Script) -> Model {
+    let mut model = on(fill, LARGE);
+    let mut book = super::book::book();
+    book.triggers[0].owner = Some("backend".to_owned());
+    book.triggers[0].after = std::time::Duration::from_secs(7_200);
+    model.runbook = std::sync::Arc::new(book);
+    later(&mut model, 1_000);
+    model
+}
+
+#[test]
+fn a_trigger_with_an_owner_and_a_delay() {
+    insta::assert_snapshot!("trigger_waits", shot(&owned_and_late(Script::monitoring)));
+    insta::assert_snapshot!("trigger_fired_of_somebody", shot(&owned_and_late(Script::fired)));
+}
+
 fn replay(position: u64) -> Model {
     let mut whole = Script::on("production");
     whole.m011_failed().wait(30_000).push(crate::run::Event::NoteAdded {

@@ -4,7 +4,7 @@ use super::super::message::Link;
 use super::super::model::{Mode, Model};
 use super::super::theme::Ink;
 use super::{at_current, current, human, item, phase, role_title, shown_step, time, title};
-use crate::run::describe::duration;
+use crate::run::describe::{self, duration};
 use crate::run::event::{End, HoldCause};
 use crate::run::facts::Outcome;
 use crate::run::state::{StepRun, StepStatus};
@@ -156,8 +156,8 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
             Some(role) => format!("NO-GO from {} in {}", role_title(model, role), step(id)),
             None => format!("the NO-GO from {} in {} was changed into a go", role_title(model, role), step(id)),
         },
-        HoldCause::Trigger { trigger } => format!("trigger {trigger} fired"),
-        HoldCause::Missing { trigger } => format!("trigger {trigger} has no data to see by"),
+        HoldCause::Trigger { trigger } => format!("trigger {trigger} fired{}", owner(model, trigger)),
+        HoldCause::Missing { trigger } => format!("trigger {trigger} has no data to see by{}", owner(model, trigger)),
         HoldCause::InDoubt { attempt } => format!("{attempt} is in doubt: it may have happened"),
         HoldCause::Undo { attempt } => format!("{attempt} failed"),
         HoldCause::Rollback { reason } => format!("the rollback waits for a decision: {reason}"),
@@ -170,6 +170,11 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)
+}
+
+/// Whom to call about a trigger, where the runbook says so.
+fn owner(model: &Model, trigger: &str) -> String {
+    describe::owner(trigger, &model.runbook).map(|owner| format!(", owner: {owner}")).unwrap_or_default()
 }
 
 /// Who did not answer a poll in time: whoever is to be found is named where everybody looks.

@@ -189,6 +189,12 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
     if model.state.ended.is_some() {
         return Watch { glyph: "·", word: "off".to_owned(), ink: Ink::Dim };
     }
+    if let Some(from) = triggers::judges_from(&model.runbook, &model.state, trigger)
+        && time::run_clock(model) < from.ms
+    {
+        let word = format!("from {}", time::short_clock(model, from.wall));
+        return Watch { glyph: "○", word, ink: Ink::Dim };
+    }
     let armed = armed(model, trigger);
     Watch {
         glyph: if armed { "○" } else { "·" },

@@ -102,6 +102,8 @@ pub fn runbook() -> Runbook {
             id: "errors-high".into(),
             title: String::new(),
             when: expr("error_rate > 2"),
+            after: Duration::ZERO,
+            owner: None,
             lasting: Duration::from_secs(30),
             samples: 2,
             during: Vec::new(),

@@ -9,6 +9,7 @@ mod poll;
 mod protected;
 mod remedy;
 mod sizes;
+mod trigger;
 mod two;
 mod wednesday;
 

@@ -1,0 +1,52 @@
+//! Triggers that begin to judge later, and whose they are: on the screen, in what people are told, in the replay.
+
+use gonogo::run::Event;
+use gonogo::run::event::HoldCause;
+use support::headless::Desk;
+
+use super::Scene;
+
+fn scene() -> Scene {
+    let desk = Desk::new(env!("CARGO_BIN_EXE_gonogo"));
+    let text = "format = 1\nid = \"window\"\ntitle = \"A window\"\n[roles]\nbackend = \"Backend lead\"\n\
+                [environments.test]\n[channels]\nteam = { command = [\"sh\", \"-c\", \"cat >> told\"], tells = [\"held\"] }\n\
+                [[probe]]\nid = \"errors\"\nevery = \"200ms\"\nrun = [\"echo\", \"7\"]\n\
+                [[trigger]]\nid = \"soon\"\nwhen = \"errors > 2\"\nafter = \"2s\"\nduring = \"monitor\"\nowner = \"backend\"\nthen = \"hold\"\n\
+                missing = \"warn\"\n\
+                [[trigger]]\nid = \"late\"\nwhen = \"errors > 1\"\nafter = \"1h\"\nthen = \"rollback\"\nmissing = \"warn\"\n\
+                [[phase]]\nid = \"prepare\"\nadvance = \"auto\"\n[[phase.step]]\nid = \"begin\"\nwait = \"1ms\"\n\
+                [[phase]]\nid = \"monitor\"\nlasts = \"2h\"\n";
+    desk.write("book/runbook.toml", text);
+    Scene::at(desk)
+}
+
+#[test]
+fn it_judges_from_then_on_and_names_its_owner() {
+    let scene = scene();
+    let mut screen = scene.open(&["run", "book"]);
+    screen.shows("owner: Backend lead");
+    screen.shows("from ");
+    screen.shows("HELD: trigger soon fired, owner: Backend lead");
+    // What is not judged yet has not even been breached, whatever was measured.
+    let entries = scene.entries();
+    let at =
+        |wanted: &dyn Fn(&Event) -> bool| entries.iter().find(|entry| wanted(&entry.event)).map(|entry| entry.at.ms);
+    let entered = at(&|event| matches!(event, Event::PhaseEntered { phase } if phase == "monitor")).unwrap();
+    let breached = at(&|event| matches!(event, Event::TriggerBreached { trigger } if trigger == "soon")).unwrap();
+    assert!(breached >= entered + 2_000, "breached {breached}, entered {entered}");
+    assert_eq!(at(&|event| matches!(event, Event::TriggerBreached { trigger } if trigger == "late")), None);
+    let held =
+        |event: &Event| matches!(event, Event::Held { cause: HoldCause::Trigger { trigger }, .. } if trigger == "soon");
+    scene.until("the hold", held);
+    scene.until("the letter", |event| matches!(event, Event::Told { error: None, .. }));
+    let told = std::fs::read_to_string(scene.desk.path("told")).unwrap();
+    assert!(told.contains("held: trigger soon fired · owner: Backend lead"), "{told}");
+    screen.signal("TERM");
+    screen.ends();
+    let mut replay = scene.open(&["replay", "last"]);
+    replay.keys("G");
+    replay.shows("HELD: trigger soon fired, owner: Backend lead");
+    replay.shows("from ");
+    let report = scene.desk.run(&["report"]).exits(0);
+    assert!(report.out.contains("owner: Backend lead"), "{}", report.out);
+}
