@@ -245,6 +245,9 @@ impl Sheet<'_> {
         if let Some(most) = step.max_rows {
             self.field(7, "max rows", &words::count(u64::from(most)));
         }
+        if !step.mask.is_empty() {
+            self.field(7, "masks", &step.mask.join(", "));
+        }
         if let Some(loses) = &step.loses {
             self.field(7, "loses", loses);
         }

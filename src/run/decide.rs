@@ -6,7 +6,7 @@ use super::facts::Outcome;
 pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, poll, prepare, remedy, retune, triggers};
+use super::{fault, follow, limits, mask, poll, prepare, remedy, retune, triggers};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// The events an input means. A refusal is an event too.
@@ -14,10 +14,12 @@ pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Ve
     match input {
         Input::Fact(event) => vec![event],
         Input::Sample { probe, value, took_ms } => vec![Event::SampleTaken { probe, value, took_ms }],
-        Input::Chunk { attempt, chunk } if is_open(state, &attempt) => vec![Event::Output { attempt, chunk }],
+        Input::Chunk { attempt, chunk } if is_open(state, &attempt) => {
+            vec![Event::Output { chunk: mask::chunk(book, state, &attempt, chunk), attempt }]
+        }
         Input::Chunk { .. } => Vec::new(),
         Input::Ended { attempt, outcome } if is_open(state, &attempt) => {
-            let outcome = fault::complete(book, state, &attempt, outcome);
+            let outcome = mask::outcome(book, state, &attempt, fault::complete(book, state, &attempt, outcome));
             // A doubt that is decided lifts its own hold.
             let decided = !matches!(outcome, Outcome::Unknown { .. });
             let about = state.hold.as_ref().filter(|hold| is_in_doubt(&hold.cause, &attempt) && decided);

@@ -22,6 +22,7 @@ pub mod judge;
 mod legs;
 pub mod limits;
 pub mod loss;
+pub mod mask;
 pub mod migrations;
 pub mod output;
 pub mod plan;

@@ -20,6 +20,8 @@ pub enum Line {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputLog {
     pub lines: VecDeque<Line>,
+    /// The names of the last result's columns.
+    pub columns: Vec<String>,
     /// Lines that were here and are no longer.
     pub dropped: u64,
     /// The statement sent last, of how many.
@@ -47,6 +49,7 @@ impl OutputLog {
                 }
             }
             Chunk::Columns { names, types, .. } => {
+                self.columns.clone_from(names);
                 self.line(Line::Header { names: names.clone(), types: types.clone() });
             }
             Chunk::Rows { rows, .. } => {

@@ -15,6 +15,8 @@ pub struct Environment {
     pub approvals: u32,
     /// Wants a rehearsal of this very runbook that came to its good end.
     pub rehearsal: bool,
+    /// Columns that every step masks here.
+    pub mask: Vec<String>,
     /// Target name and how to reach it, in the order of the file.
     pub targets: Vec<(String, TargetSpec)>,
 }

@@ -196,6 +196,8 @@ pub struct Step {
     pub expects_nothing: bool,
     /// Rows its script may write, over all statements; more are taken back before COMMIT.
     pub max_rows: Option<u32>,
+    /// Columns whose values are kept out of journal, screen and report; of its undo too.
+    pub mask: Vec<String>,
     pub only_if: Option<Expr>,
     /// Environments it belongs to; empty: all.
     pub only: Vec<String>,
@@ -425,6 +427,7 @@ impl Step {
             expect: None,
             expects_nothing: false,
             max_rows: None,
+            mask: Vec::new(),
             only_if: None,
             only: Vec::new(),
             timeout: None,

@@ -5,6 +5,7 @@
 mod coverage;
 mod held;
 mod laws;
+mod mask;
 mod remedy;
 mod rollback;
 mod script;

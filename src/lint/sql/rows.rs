@@ -40,7 +40,7 @@ static FLIP: Rule = Rule::warning(
 static PERSONAL: Rule = Rule::note(
     "sql-personal-data",
     "what a step selects is shown, journaled and printed in the report",
-    "select keys or counts; or mask: left(email, 2) || '…'",
+    "select keys or counts; or write mask = [\"email\"] into the step or the environment",
 );
 
 pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
@@ -179,13 +179,33 @@ const PERSON: &[&str] = &[
     "birth_date",
 ];
 
+/// True where the step, or every environment it runs in, masks the column by the name that it has in the result.
+fn masked(desk: &Desk<'_>, sql: &Sql, words: &Words, n: usize) -> bool {
+    let Some(act) = sql.act.and_then(|act| desk.acts.get(act)) else { return false };
+    // Of `email || '…'` nobody knows the name.
+    let column = match words.get(n + 1) {
+        "" | "," | "from" => words.get(n),
+        "as" => words.get(n + 2),
+        _ => return false,
+    };
+    let named = |mask: &[String]| mask.iter().any(|one| one.to_lowercase() == column);
+    let mut places = desk
+        .book
+        .environments
+        .iter()
+        .filter(|one| act.step.only.is_empty() || act.step.only.contains(&one.name))
+        .peekable();
+    let everywhere = places.peek().is_some() && places.all(|one| named(&one.mask));
+    named(&act.step.mask) || everywhere
+}
+
 fn personal(desk: &Desk<'_>, sql: &Sql, words: &Words) {
     if sql.role != Role::Script || !words.is(0, "select") {
         return;
     }
     let end = (0..words.len()).find(|n| words.is(*n, "from") && words.depth(*n) == 0).unwrap_or(words.len());
-    let shown = (1..end)
-        .find(|n| words.depth(*n) == 0 && PERSON.contains(&words.get(*n)) && words.kind(*n) == Some(Kind::Name));
+    let named = |n: usize| PERSON.contains(&words.get(n)) && words.kind(n) == Some(Kind::Name);
+    let shown = (1..end).find(|n| words.depth(*n) == 0 && named(*n) && !masked(desk, sql, words, *n));
     if let Some(n) = shown {
         let message = format!("`{}` goes into the journal and the report", words.get(n));
         desk.note(&PERSONAL, &sql.subject, &sql.spot.part(words.span(n, n)), message);

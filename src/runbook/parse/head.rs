@@ -257,7 +257,8 @@ fn environment(name: String, table: Reader<'_, '_>) -> Environment {
         }
     }
     let protected = table.flag("protected").unwrap_or(false);
-    let environment = Environment { name, protected, approvals, rehearsal, targets };
+    let mask = super::mask::columns(&table);
+    let environment = Environment { name, protected, approvals, rehearsal, mask, targets };
     table.finish();
     environment
 }

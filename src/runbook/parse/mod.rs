@@ -9,6 +9,7 @@ mod handed;
 mod head;
 mod health;
 mod include;
+mod mask;
 mod migrations;
 mod noted;
 mod phases;

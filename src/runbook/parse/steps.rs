@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reader::Reader;
-use super::{FormulaKind, Notes, Owner, dump, handed, migrations, trouble, undo, values, verbs, verify};
+use super::{FormulaKind, Notes, Owner, dump, handed, mask, migrations, trouble, undo, values, verbs, verify};
 use crate::runbook::expr::Place;
 use crate::runbook::sql::Dialect;
 use crate::runbook::suggest;
@@ -92,6 +92,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         expect: expected(&table, &owner, facts),
         only_if: (!matches!(home, Home::Undo { .. })).then(|| expression(&table, "only_if", &owner, None)).flatten(),
         max_rows: if unread { table.whole("max_rows", 0..=u32::MAX) } else { max_rows(&table, &verb.verb) },
+        mask: if matches!(home, Home::Undo { .. }) { Vec::new() } else { mask::columns(&table) },
         timeout: super::head::positive(&table, "timeout"),
         unrecord: table.flag("unrecord").unwrap_or(false),
         retries: retries(&table),
@@ -111,6 +112,7 @@ pub(super) fn step(table: Reader<'_, '_>, known: &Known, home: &Home<'_>, id: &s
         role,
         only,
     };
+    let step = mask::with_undo(step);
     let at = if table.has("undo") { table.key_span("undo") } else { table.span.clone() };
     let step = if unread { step } else { migrations::completed(table.notes, at, step) };
     if step.unrecord && !matches!(home, Home::Undo { .. }) {

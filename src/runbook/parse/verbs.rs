@@ -74,6 +74,7 @@ pub(super) fn verb(table: &Reader<'_, '_>, known: &Known, owner: &Owner, only: &
     }
     belongs(table, word, "connect", &["run", "shell"], "target");
     belongs(table, word, "transaction", &["sql", "file"], "");
+    belongs(table, word, "mask", &["sql", "file", "batch", "migrations"], "");
     belongs(table, word, "throttle", &["batch"], "");
     belongs(table, word, "produces", &["run", "shell"], "");
     belongs(table, word, "env", &["run", "shell"], "");

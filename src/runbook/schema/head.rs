@@ -92,6 +92,9 @@ pub struct Environment {
     pub approvals: Option<u32>,
     /// `required`: a live run wants a rehearsal of this very runbook that came to its good end. Default `told`.
     pub rehearsal: Option<Rehearsal>,
+    /// Names of columns that every step masks here.
+    #[schemars(length(min = 1))]
+    pub mask: Option<Vec<Text>>,
     /// Its databases by name. Steps that name none work on `main`.
     #[schemars(extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}))]
     pub targets: Option<BTreeMap<String, TargetEntry>>,

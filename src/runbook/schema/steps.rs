@@ -37,6 +37,7 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("connect", &["run", "shell"]),
     ("transaction", &["sql", "file"]),
     ("max_rows", &["sql", "file"]),
+    ("mask", &["sql", "file", "batch", "migrations"]),
     ("probe", &["sql", "file"]),
     ("cleanup", &["sql", "file"]),
     ("unrecord", &["sql", "file"]),
@@ -46,7 +47,7 @@ const BELONGS: &[(&str, &[&str])] = &[
     ("verify", &["run", "shell", "http"]),
 ];
 /// Keys of a phase's step that its undo has not.
-const NOT_IN_UNDO: &[&str] = &["id", "title", "role", "help", "only", "only_if", "undo", "on_fail"];
+const NOT_IN_UNDO: &[&str] = &["id", "title", "role", "help", "only", "only_if", "mask", "undo", "on_fail"];
 
 /// Every key that a step has in one of its homes.
 #[derive(JsonSchema)]
@@ -112,6 +113,9 @@ pub struct Keys {
     pub expect: Option<Expression>,
     /// Rows it may write, over all statements. More: taken back before the commit.
     pub max_rows: Option<u32>,
+    /// Names of columns whose values are kept out of journal, screen and report. `expect` judges the true ones.
+    #[schemars(length(min = 1))]
+    pub mask: Option<Vec<Text>>,
     /// False: the step is passed over.
     pub only_if: Option<Expression>,
     /// Environments it belongs to; without it, all.

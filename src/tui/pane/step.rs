@@ -8,7 +8,7 @@ use crate::run::event::Resolved;
 use crate::run::migrations::FileState;
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{BatchOrder, MigrationOrder};
-use crate::run::{clean, context};
+use crate::run::{clean, context, mask};
 use crate::runbook::expr::{self, Place};
 use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb, Way};
 use crate::tui::markdown;
@@ -398,6 +398,7 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
     if let Some(most) = step.max_rows {
         page.field("max rows", Ink::Text, &text::count(u64::from(most)));
     }
+    masked(page, step);
     if let Some(produces) = &step.produces {
         page.field("produces", Ink::Text, &clean::line(produces, 400));
     }
@@ -416,6 +417,14 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
     }
     while page.lines.last().is_some_and(|line| line.width() == 0) {
         page.lines.pop();
+    }
+}
+
+/// Columns whose values nobody will see, by the step or by the environment.
+fn masked(page: &mut Page<'_>, step: &Step) {
+    let columns = mask::columns(&page.model.runbook, &page.model.state.opened.environment, &step.id);
+    if !columns.is_empty() && matches!(step.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_)) {
+        page.field("masks", Ink::Text, &clean::line(&columns.join(", "), 400));
     }
 }
 

@@ -143,6 +143,7 @@ pub fn book() -> Runbook {
         protected,
         approvals: 0,
         rehearsal: false,
+        mask: Vec::new(),
         targets: vec![("main".to_owned(), target.clone())],
     };
     let verify = phase(

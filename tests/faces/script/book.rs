@@ -95,6 +95,7 @@ pub fn runbook() -> Runbook {
             protected: true,
             approvals: 1,
             rehearsal: false,
+            mask: Vec::new(),
             targets: vec![("main".into(), TargetSpec::new(Secret::Env("PROD_DATABASE_URL".into())))],
         }],
         probes: vec![probe("error_rate", "Error rate", "%"), probe("connections", "Connections", "")],

@@ -20,6 +20,7 @@ mod handed;
 mod includes;
 mod inputs;
 mod locks;
+mod masks;
 mod migrations;
 mod owners;
 mod rows;
