@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::run::event::Resolved;
-use crate::run::{MigrationOrder, RunState, clean, describe, prepare, words};
+use crate::run::{MigrationOrder, RunState, clean, describe, mask, prepare, words};
 use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb, Way};
 
 /// Columns of the words before a value.
@@ -245,8 +245,9 @@ impl Sheet<'_> {
         if let Some(most) = step.max_rows {
             self.field(7, "max rows", &words::count(u64::from(most)));
         }
-        if !step.mask.is_empty() {
-            self.field(7, "masks", &step.mask.join(", "));
+        let masked = mask::columns(self.book, &self.state.opened.environment, &step.id);
+        if !masked.is_empty() && matches!(step.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_)) {
+            self.field(7, "masks", &masked.join(", "));
         }
         if let Some(loses) = &step.loses {
             self.field(7, "loses", loses);

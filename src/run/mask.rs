@@ -121,6 +121,7 @@ impl<'s> Mask<'s> {
         verdict: Option<Verdict>,
     ) -> (Option<Verdict>, Option<(String, String)>) {
         facts.notices = std::mem::take(&mut facts.notices).into_iter().map(|text| self.words(text, None)).collect();
+        let marked = self.marked(facts);
         if !self.rows || !self.strip(facts) {
             return (verdict, None);
         }
@@ -130,11 +131,23 @@ impl<'s> Mask<'s> {
             return (Some(verdict), None);
         };
         let mut context = context::of(book, state);
-        context.facts(facts);
-        let shown = expr::explain(expect, &context);
-        let now = if shown.is_empty() { "what is masked is not told".to_owned() } else { shown };
+        context.facts(&marked);
+        let now = expr::explain(expect, &context);
         let before = std::mem::replace(&mut verdict.saw, now.clone());
         (Some(verdict), (!before.is_empty()).then_some((before, now)))
+    }
+
+    /// What a sentence about them may show: a mark in place of each value.
+    fn marked(&self, facts: &Facts) -> Facts {
+        let mut facts = facts.clone();
+        let first = self.names.first().is_none_or(|name| self.covers(name));
+        let value = facts.value.iter_mut().filter(|_| first);
+        let rows = facts.row.iter_mut().chain(&mut facts.table);
+        let cells = rows.flatten().filter(|(name, _)| self.covers(name)).map(|(_, cell)| cell);
+        for cell in value.chain(cells).filter(|cell| !cell.is_null()) {
+            *cell = MARK.into();
+        }
+        facts
     }
 
     /// True where something was taken out.

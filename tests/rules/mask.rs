@@ -79,7 +79,7 @@ fn a_masked_value_is_in_no_event() {
     run.end("a", Outcome::Done { facts: Box::new(facts()), verdict: Some(verdict(true)) });
     let journal = journal(&run);
     assert!(!journal.contains("ada@"), "{journal}");
-    assert!(journal.contains("‹masked›") && journal.contains("rows = 1"), "{journal}");
+    assert!(journal.contains("‹masked›") && journal.contains(r#"value = \"‹masked›\", rows = 1"#), "{journal}");
     let step = &run.state.steps[&"a".into()];
     let facts = step.facts.as_ref().unwrap();
     assert_eq!((&facts.value, facts.rows), (&None, Some(1)));

@@ -4,6 +4,7 @@ mod backfill;
 mod demo;
 mod fault;
 mod lost;
+mod mask;
 mod owner;
 mod poll;
 mod protected;
