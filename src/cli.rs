@@ -361,6 +361,8 @@ pub struct PlanArgs {
     /// Override a variable of the runbook
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Clone, Debug, Args)]

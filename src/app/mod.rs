@@ -76,7 +76,6 @@ pub type Done = Result<u8, Stop>;
 pub fn run(cli: Cli) -> Result<u8, Report> {
     let result = match cli.command {
         Cmd::Check(args) if args.env.is_none() => check::check(&args),
-        Cmd::Plan(args) => plan::plan(&args),
         Cmd::Approve(args) => approve::approve(&args),
         Cmd::Completions { shell } => completions(shell),
         Cmd::Man => man(),
@@ -99,6 +98,7 @@ pub fn run(cli: Cli) -> Result<u8, Report> {
 async fn with_runtime(command: Cmd) -> Done {
     match command {
         Cmd::Check(args) => check_env::check(&args).await,
+        Cmd::Plan(args) => plan::plan(&args).await,
         Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
         Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
         Cmd::Resume(args) => open::resume(args).await,
@@ -115,8 +115,7 @@ async fn with_runtime(command: Cmd) -> Done {
         Cmd::Ledger(args) => ledger::ledger(&args).await,
         Cmd::Engine { run_dir } => engine::engine(&run_dir).await,
         Cmd::DemoLoad { folder } => demo::load(&folder).await,
-        Cmd::Plan(_)
-        | Cmd::Approve(_)
+        Cmd::Approve(_)
         | Cmd::Schema
         | Cmd::Init(_)
         | Cmd::Import(_)

@@ -117,8 +117,10 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
         Mode::Live => approve::needed(order.approvals, &book, &environment, &set, order.runbook)?,
         Mode::Rehearsal => Vec::new(),
     };
-    let told = book.environment(&environment).is_some_and(|env| env.protected || env.rehearsal);
-    let rehearsed = if told { rehearsed::last(&home, &book).await } else { None };
+    let rehearsed = match order.mode {
+        Mode::Live => rehearsed::last(&home, &book).await,
+        Mode::Rehearsal => None,
+    };
     let unrehearsed = rehearsed::needed(order, &book, &environment, rehearsed.as_ref())?;
     let opened = Opened {
         format: FORMAT,

@@ -1,7 +1,8 @@
 //! `gonogo plan`: what a run would do, printed; nothing is opened, asked or written.
 
-use crate::app::{Done, Stop, code, open, say_bytes, who};
+use crate::app::{Done, Stop, code, open, rehearsed, say_bytes, who};
 use crate::cli::PlanArgs;
+use crate::journal::Home;
 use crate::print;
 use crate::run::RunState;
 use crate::run::event::{FORMAT, Mode, Opened};
@@ -10,10 +11,15 @@ use crate::runbook;
 /// Stands where a run's own name will stand.
 const RUN: &str = "<run.id>";
 
-pub fn plan(args: &PlanArgs) -> Done {
+pub async fn plan(args: &PlanArgs) -> Done {
     let set = args.set.iter().cloned().collect();
     let book = open::load_runbook(&args.runbook, &set)?;
     let environment = open::environment(&book, args.env.as_deref())?;
+    let rehearsed = match Home::new(args.place.journal.as_deref()) {
+        Ok(home) => rehearsed::last(&home, &book).await,
+        // Nobody keeps runs here: then none is known.
+        Err(_) => None,
+    };
     let opened = Opened {
         format: FORMAT,
         run: RUN.to_owned(),
@@ -24,7 +30,7 @@ pub fn plan(args: &PlanArgs) -> Done {
         by: who(),
         cwd: std::env::current_dir().map_err(Stop::internal)?.to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        rehearsed: None,
+        rehearsed,
         ..Opened::default()
     };
     let state = RunState { opened, ..RunState::default() };

@@ -6,24 +6,33 @@ use crate::app::open::Order;
 use crate::app::{Stop, code};
 use crate::journal::{Home, Reader, RunInfo, Status};
 use crate::run::event::{Mode, Opened, Rehearsed};
-use crate::run::{Event, clean, words};
-use crate::runbook::{self, Runbook, Step, Var};
+use crate::run::rehearsed::{StepTimes, Stopwatch};
+use crate::run::{Direction, Event, clean, words};
+use crate::runbook::{self, Runbook, Step, Undo, Var};
 
 /// Rehearsals that are looked at; older ones prove little.
 const LOOKED_AT: usize = 20;
+/// Entries of a rehearsal that are read at once.
+const PAGE: u32 = 1_000;
 /// Characters of a value that are told.
 const VALUE: usize = 60;
 
 /// One of exactly this runbook with the same values of its variables, else one of this runbook with others, else the newest
-/// of an earlier text of it. None: none, or none that can be read.
+/// of an earlier text of it, with the times of the steps that are still the same. None: none, or none that can be read.
 pub async fn last(home: &Home, book: &Runbook) -> Option<Rehearsed> {
+    let (run, found) = nearest(home, book).await?;
+    let times = times(&run, book, &found.changed_steps).await.unwrap_or_default();
+    Some(Rehearsed { times, ..found })
+}
+
+async fn nearest(home: &Home, book: &Runbook) -> Option<(RunInfo, Rehearsed)> {
     let (mut otherwise, mut newest) = (None, None);
     for run in rehearsals(home, book).await {
         let Some(found) = look(&run, book).await else { continue };
         if found.same_digest && found.other_values.is_empty() {
-            return Some(found);
+            return Some((run, found));
         }
-        if found.same_digest { &mut otherwise } else { &mut newest }.get_or_insert(found);
+        if found.same_digest { &mut otherwise } else { &mut newest }.get_or_insert((run, found));
     }
     otherwise.or(newest)
 }
@@ -80,7 +89,34 @@ async fn look(run: &RunInfo, book: &Runbook) -> Option<Rehearsed> {
         same_digest: opened.source.digest == book.source.digest,
         changed_steps: changed(&before, book),
         other_values: other_values(&before, book),
+        times: StepTimes::default(),
     })
+}
+
+/// How long the steps took that say the same today. People's answers are left out: they take the time that people take.
+async fn times(run: &RunInfo, book: &Runbook, changed: &[String]) -> Option<StepTimes> {
+    let mut reader = Reader::open(&run.dir).await.ok()?;
+    let (mut watch, mut seq) = (Stopwatch::default(), 0);
+    loop {
+        let page = reader.entries_after(seq, PAGE).await.ok()?;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        page.iter().for_each(|entry| watch.saw(entry));
+    }
+    let mut times = watch.times();
+    times.retain(|id, direction| {
+        let step = book.step(id).filter(|_| !changed.contains(&id.0));
+        step.is_some_and(|step| !done_by(step, direction).verb.is_human())
+    });
+    Some(times)
+}
+
+/// What does the step, or takes it back.
+fn done_by(step: &Step, direction: Direction) -> &Step {
+    match &step.undo {
+        Undo::By(undo) if direction == Direction::Undo => undo,
+        _ => step,
+    }
 }
 
 /// Variables of both whose values are not the same.

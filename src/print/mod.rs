@@ -14,6 +14,7 @@ use chrono::NaiveDate;
 use unicode_width::UnicodeWidthStr;
 
 use crate::run::describe::{self, Line, Tone};
+use crate::run::rehearsed::{much_quicker, much_slower};
 use crate::run::{Attempt, Entry, Event, Outcome, RunState, words};
 use crate::runbook::Runbook;
 
@@ -137,7 +138,24 @@ impl Printer {
         if let Event::TriggerBreached { trigger } | Event::TriggerCleared { trigger } = &entry.event {
             line.text.push_str(&self.measured(trigger));
         }
+        if let Event::StepEnded { attempt, outcome: Outcome::Done { facts, .. } } = &entry.event {
+            self.compare(attempt, facts.ms, &mut line);
+        }
         self.line(entry, &line)
+    }
+
+    /// Says the time of the rehearsal where the step took much longer, or was so quick that it may have found less to do.
+    fn compare(&self, attempt: &Attempt, ms: u64, line: &mut Line) {
+        let Some(rehearsed) = self.state.rehearsed_ms(&attempt.step, attempt.direction) else {
+            return;
+        };
+        let word = match (much_slower(ms, rehearsed), much_quicker(ms, rehearsed)) {
+            (true, _) => "slower",
+            (_, true) => "quicker",
+            _ => return,
+        };
+        line.text.push_str(&format!(", much {word} than rehearsed ({})", words::duration(rehearsed)));
+        line.tone = Tone::Warn;
     }
 
     /// ` (error_rate 3.2 %)`: what the probes of a trigger said last.

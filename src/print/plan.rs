@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::run::event::Resolved;
-use crate::run::{MigrationOrder, RunState, clean, describe, mask, prepare, words};
+use crate::run::{Direction, MigrationOrder, RunState, clean, describe, mask, prepare, words};
 use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb, Way};
 
 /// Columns of the words before a value.
@@ -65,6 +65,10 @@ impl Sheet<'_> {
         for (name, spec) in targets {
             self.field(0, "target", &format!("{name} at {}", clean::line(&spec.url.to_string(), VALUE)));
         }
+        if let Some(last) = &self.state.opened.rehearsed {
+            let at = words::date(last.at, book.window.zone);
+            self.field(0, "rehearsed", &format!("{at} in {} · run {}", words::name(&last.environment), last.run));
+        }
         for (name, value) in &book.vars {
             let value = match value {
                 Var::Text(text) if text.is_empty() => "(empty)".to_owned(),
@@ -108,6 +112,7 @@ impl Sheet<'_> {
             about.push_str(&format!(" on {target}"));
         }
         about.extend(step.expected_time.map(|time| format!(" · about {}", words::span(time))));
+        about.push_str(&self.rehearsed(step, Direction::Forward));
         if !self.belongs(step) {
             self.line(3, &format!("{about} · left out here: only in {}", step.only.join(", ")));
             return;
@@ -120,7 +125,8 @@ impl Sheet<'_> {
         self.conditions(step);
         match &step.undo {
             Undo::By(undo) => {
-                self.line(5, &format!("undo · {}", undo.verb.word()));
+                let rehearsed = self.rehearsed(step, Direction::Undo);
+                self.line(5, &format!("undo · {}{rehearsed}", undo.verb.word()));
                 self.does(undo);
                 self.conditions(undo);
             }
@@ -129,6 +135,12 @@ impl Sheet<'_> {
             Undo::Unsaid if step.changes() => self.field(5, "undo", "none: the runbook says nothing"),
             Undo::Unsaid => {}
         }
+    }
+
+    /// ` · 38 s rehearsed`: what it took in the last rehearsal; nothing where that is not known.
+    fn rehearsed(&self, step: &Step, direction: Direction) -> String {
+        let ms = self.state.rehearsed_ms(&step.id, direction);
+        ms.map(|ms| format!(" · {} rehearsed", words::duration(ms))).unwrap_or_default()
     }
 
     /// What is sent, with every value in its place that is known beforehand.

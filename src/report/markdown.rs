@@ -7,6 +7,7 @@ use super::escape::{code, inline};
 use super::model::{Phase, Report, Step};
 use super::{files, sections};
 use crate::run::describe::criterion_word;
+use crate::run::rehearsed::much_slower;
 use crate::run::{Moment, words};
 
 /// A document under way.
@@ -106,6 +107,11 @@ fn head(page: &mut Page, report: &Report) {
     if let Some(by) = &run.confirmed_by {
         rows.insert(5, ("Confirmed by", code(by)));
     }
+    if let Some(last) = &run.rehearsed {
+        let same = if last.same_digest { "this very text" } else { "another text of it" };
+        let at = page.date(last.at);
+        rows.push(("Rehearsed", format!("{at} in {} · {} · {same}", inline(&last.environment), code(&last.run))));
+    }
     for target in &report.targets {
         let print = inline(&words::fingerprint(&target.fingerprint));
         let system = target.fingerprint.system_id.as_deref().map(|id| format!(" · system {}", code(id)));
@@ -185,8 +191,17 @@ fn phase_row(page: &Page, phase: &Phase, legs: bool) -> Vec<String> {
 fn step_table(page: &mut Page, report: &Report) {
     page.heading("Steps");
     let rows = report.steps.iter().map(|step| step_row(page, step, report)).collect();
-    let head = ["Step", "What", "Status", "Planned", "Started", "Took", "Who", "Result", "Expectation"];
+    let mut head = vec!["Step", "What", "Status", "Planned", "Started", "Took", "Who", "Result", "Expectation"];
+    head.splice(6..6, report.run.rehearsed.is_some().then_some("Rehearsed"));
     page.table(&head, rows);
+}
+
+/// The cells of a live time and of the rehearsal's beside it; the second only where there was a rehearsal.
+pub fn beside(live: Option<u64>, rehearsed: Option<u64>, report: &Report) -> Vec<String> {
+    let slow = live.zip(rehearsed).is_some_and(|(live, rehearsed)| much_slower(live, rehearsed));
+    let live = if slow { format!("{} (much slower)", took(live)) } else { took(live) };
+    let second = report.run.rehearsed.as_ref().map(|_| took(rehearsed));
+    [live].into_iter().chain(second).collect()
 }
 
 fn step_row(page: &Page, step: &Step, report: &Report) -> Vec<String> {
@@ -202,17 +217,20 @@ fn step_row(page: &Page, step: &Step, report: &Report) -> Vec<String> {
     let results = step.results.iter().map(|result| inline(result)).chain(claim);
     let who = step.by.as_deref().map(code).unwrap_or_default();
     let role = step.role.as_deref().map(|role| format!(" as {}", inline(role)));
-    vec![
+    let mut cells = vec![
         named(&step.id, step.leg, report.run.legs > 1),
         format!("{} ({})", inline(&step.title), step.verb),
         format!("{}{}", step.status, tries.unwrap_or_default()),
         planned,
         step.started.map(|at| page.time(at)).unwrap_or_default(),
-        took(step.took_ms),
+    ];
+    cells.extend(beside(step.took_ms, step.rehearsed_ms, report));
+    cells.extend([
         if who.is_empty() { who } else { who + &role.unwrap_or_default() },
         results.collect::<Vec<_>>().join("; "),
         step.verdict.as_ref().map(|verdict| inline(&words::verdict(verdict))).unwrap_or_default(),
-    ]
+    ]);
+    cells
 }
 
 fn criteria(page: &mut Page, report: &Report) {

@@ -94,6 +94,12 @@ fn about(gather: &Gather) -> model::Run {
         reason,
         held: state.ended.is_none() && state.hold.is_some(),
         legs: gather.legs.len() as u32,
+        rehearsed: opened.rehearsed.as_ref().map(|last| model::Rehearsal {
+            run: last.run.clone(),
+            at: last.at,
+            environment: last.environment.clone(),
+            same_digest: last.same_digest,
+        }),
     }
 }
 

@@ -92,6 +92,19 @@ pub struct Run {
     pub reason: String,
     pub held: bool,
     pub legs: u32,
+    /// The last rehearsal that was known when the run was opened; left out where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Rehearsal>,
+}
+
+/// The run that the times of a rehearsal are of.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsal {
+    pub run: String,
+    pub at: DateTime<Utc>,
+    pub environment: String,
+    /// True where not a letter of the runbook changed since.
+    pub same_digest: bool,
 }
 
 /// Planned against actual time of the whole.
@@ -153,6 +166,9 @@ pub struct Step {
     pub ended: Option<DateTime<Utc>>,
     /// Of the last forward attempt.
     pub took_ms: Option<u64>,
+    /// What it took in the rehearsal; left out where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsed_ms: Option<u64>,
     pub attempts: u32,
     /// The facts in words, most telling first.
     pub results: Vec<String>,
@@ -210,6 +226,9 @@ pub struct RollbackStep {
     pub status: &'static str,
     pub by: Option<String>,
     pub took_ms: Option<u64>,
+    /// What it took in the rehearsal; left out where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsed_ms: Option<u64>,
     pub attempts: u32,
     /// What it cost.
     pub loses: Option<String>,

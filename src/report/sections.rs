@@ -1,7 +1,7 @@
 //! The sections of the Markdown report that tell what went otherwise than planned, and who said what.
 
 use super::escape::{code, fence, inline};
-use super::markdown::{Page, took};
+use super::markdown::{Page, beside};
 use super::model::{Deviation, Failure, Fired, Probe, Report, Rollback, Stat, Trigger};
 use crate::run::event::Direction;
 use crate::run::{Fault, clean, words};
@@ -95,11 +95,11 @@ pub fn rollbacks(page: &mut Page, report: &Report) {
     }
     page.heading("Rollback");
     for rollback in &report.rollbacks {
-        one_rollback(page, rollback);
+        one_rollback(page, rollback, report);
     }
 }
 
-fn one_rollback(page: &mut Page, rollback: &Rollback) {
+fn one_rollback(page: &mut Page, rollback: &Rollback, report: &Report) {
     let plan = match &rollback.plan {
         Some(plan) => format!("Plan {}", code(plan)),
         None => "The undo of every done step, last first".to_owned(),
@@ -113,17 +113,19 @@ fn one_rollback(page: &mut Page, rollback: &Rollback) {
     let (begun, by, why) = (page.time(rollback.started), code(&rollback.by), inline(&rollback.reason));
     page.line(&format!("{plan}; begun {begun} by {by}: {why}; {end}{planned}.\n"));
     let row = |step: &super::model::RollbackStep| {
-        vec![
-            code(&step.id),
-            step.status.to_owned(),
-            took(step.took_ms),
+        let mut cells = vec![code(&step.id), step.status.to_owned()];
+        cells.extend(beside(step.took_ms, step.rehearsed_ms, report));
+        cells.extend([
             step.attempts.to_string(),
             step.by.as_deref().map(code).unwrap_or_default(),
             step.loses.as_deref().map(inline).unwrap_or_default(),
-        ]
+        ]);
+        cells
     };
     let rows = rollback.steps.iter().map(row).collect();
-    page.table(&["Step", "Status", "Took", "Attempts", "By", "Cost"], rows);
+    let mut head = vec!["Step", "Status", "Took", "Attempts", "By", "Cost"];
+    head.splice(3..3, report.run.rehearsed.is_some().then_some("Rehearsed"));
+    page.table(&head, rows);
 }
 
 pub fn triggers(page: &mut Page, report: &Report) {

@@ -8,7 +8,7 @@ use super::model::{Failure, Phase, Rollback, RollbackStep, Settled, Step};
 use crate::run::event::{Direction, Resolved};
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{Outcome, describe, words};
-use crate::runbook::{self, Runbook, StepId, Undo};
+use crate::runbook::{self, StepId, Undo};
 
 /// `from` plus a length, as far as dates go.
 pub fn later(from: DateTime<Utc>, length: std::time::Duration) -> DateTime<Utc> {
@@ -87,6 +87,7 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         started: last.map(|tried| tried.started.wall),
         ended: last.and_then(|tried| tried.ended).map(|(_, at, _)| at.wall),
         took_ms: last.and_then(took),
+        rehearsed_ms: gather.state.rehearsed_ms(&step.id, Direction::Forward),
         attempts: gather.tried.iter().filter(tried).count() as u32,
         results: match asked {
             Some(asked) => vec![asked.result],
@@ -177,11 +178,11 @@ fn rollback(gather: &Gather, turn: &Turn, end: u64) -> Rollback {
         started: turn.started.wall,
         ended: turn.ended.map(|ended| ended.wall),
         took_ms: turn.ended.map(|ended| ended.ms.saturating_sub(turn.started.ms)),
-        steps: turn.steps.iter().map(|id| rollback_step(gather.runbook, turn, id, &within)).collect(),
+        steps: turn.steps.iter().map(|id| rollback_step(gather, turn, id, &within)).collect(),
     }
 }
 
-fn rollback_step(runbook: &Runbook, turn: &Turn, id: &StepId, within: &[&Tried]) -> RollbackStep {
+fn rollback_step(gather: &Gather, turn: &Turn, id: &StepId, within: &[&Tried]) -> RollbackStep {
     let mine: Vec<&&Tried> = within.iter().filter(|tried| tried.attempt.step == *id).collect();
     let last = mine.last();
     let status = match last.map(|tried| tried.ended) {
@@ -194,7 +195,7 @@ fn rollback_step(runbook: &Runbook, turn: &Turn, id: &StepId, within: &[&Tried])
         Some(Some((_, _, Outcome::Broke { .. }))) => "could not run",
         Some(Some((_, _, Outcome::Unknown { .. }))) => "in doubt",
     };
-    let step = runbook.step(id);
+    let step = gather.runbook.step(id);
     let undo = step.and_then(|step| match &step.undo {
         Undo::By(undo) => undo.loses.clone(),
         _ => None,
@@ -204,6 +205,7 @@ fn rollback_step(runbook: &Runbook, turn: &Turn, id: &StepId, within: &[&Tried])
         status,
         by: last.map(|tried| tried.by.to_owned()),
         took_ms: last.and_then(|tried| took(tried)),
+        rehearsed_ms: last.and_then(|tried| gather.state.rehearsed_ms(id, tried.attempt.direction)),
         attempts: mine.len() as u32,
         loses: undo.or_else(|| step.and_then(|step| step.loses.clone())),
     }

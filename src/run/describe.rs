@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::event::HoldCause;
-use super::identity::Rehearsed;
+use super::rehearsed::Rehearsed;
 use super::words::{self, name, phrase};
 pub use super::words::{clock, duration};
 use super::{Attempt, Direction, Entry, Event, Outcome, loss, plan, triggers};

@@ -10,9 +10,10 @@ use super::batch::BatchOrder;
 use super::dump::{BackupOrder, RestoreOrder};
 pub use super::ends::{Claim, End};
 use super::facts::{Chunk, NoData, Outcome};
-pub use super::identity::{Approval, Fingerprint, Grip, Proof, Rehearsed};
+pub use super::identity::{Approval, Fingerprint, Grip, Proof};
 use super::loss::Lost;
 use super::migrations::MigrationOrder;
+pub use super::rehearsed::Rehearsed;
 use super::retune::Tuning;
 use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
 

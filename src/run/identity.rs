@@ -56,26 +56,3 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
-
-/// A rehearsal that went forward, back and forward again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Rehearsed {
-    pub run: String,
-    /// When it ended.
-    pub at: DateTime<Utc>,
-    pub environment: String,
-    /// True where not a letter of the runbook changed since.
-    pub same_digest: bool,
-    /// Steps that are new, gone, or say something else since then.
-    pub changed_steps: Vec<String>,
-    /// Variables that had other values then: `monitor was 5s, is 30m`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub other_values: Vec<String>,
-}
-
-impl Rehearsed {
-    /// What was not the same, though the text was; holds foreign text.
-    pub fn otherwise(&self) -> Option<String> {
-        (self.same_digest && !self.other_values.is_empty()).then(|| self.other_values.join("; "))
-    }
-}

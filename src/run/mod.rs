@@ -29,6 +29,7 @@ pub mod plan;
 pub mod poll;
 pub mod prepare;
 pub mod progress;
+pub mod rehearsed;
 pub mod remedy;
 pub mod retune;
 pub mod state;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::event::{Attempt, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
+use super::event::{Attempt, Direction, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
 use super::facts::{Effect, Facts, Judged, NoData, Outcome, Probed};
 use super::inventory::Item;
 use super::loss::Loss;
@@ -307,6 +307,11 @@ pub struct Note {
 impl RunState {
     pub fn step(&self, id: &StepId) -> Option<&StepRun> {
         self.steps.get(id)
+    }
+
+    /// Milliseconds that the step took in the rehearsal of this run, in this direction; none: it is not known.
+    pub fn rehearsed_ms(&self, id: &StepId, direction: Direction) -> Option<u64> {
+        self.opened.rehearsed.as_ref()?.times.of(id, direction)
     }
 
     pub fn status(&self, id: &StepId) -> StepStatus {

@@ -21,6 +21,19 @@ fn a_whole_run_is_read_aloud() {
     assert_snapshot!(lines + &summary);
 }
 
+/// Only where it differs much: what took as long as rehearsed says nothing of it.
+#[test]
+fn the_rehearsal_is_told_where_a_step_differs_much() {
+    let colour = Face { colour: true, ..Face::default() };
+    let (plain, _) = printed(&script::run(), colour);
+    let (beside, _) = printed(&script::rehearsed(script::run()), colour);
+    let news: Vec<&str> = beside.lines().filter(|line| !plain.contains(line)).collect();
+    let ends = |line: &str, words: &str| assert!(line.contains("\x1b[33m") && line.contains(words), "{line}");
+    assert_eq!(news.len(), 2, "{news:#?}");
+    ends(news[0], "done in 10m02 · exit 0 · backups/run.dump 12.3 MB, much slower than rehearsed (41 s)");
+    ends(news[1], "done in 240 ms · 1 notice, much quicker than rehearsed (1m00)");
+}
+
 #[test]
 fn results_are_short_tables() {
     let mut s = script::Script::default();

@@ -45,6 +45,23 @@ fn the_json_form_is_read_back() {
 }
 
 #[test]
+fn the_times_of_the_rehearsal_stand_beside_the_live_ones() {
+    let run = script::rehearsed(script::run());
+    let report = build(&run, &script::runbook(), None);
+    let of = |id: &str| report.steps.iter().find(|step| step.id == id).unwrap().rehearsed_ms;
+    assert_eq!((of("tables-before"), of("backup"), of("go")), (Some(190), Some(41_000), None));
+    let back = |id: &str| report.rollbacks[0].steps.iter().find(|step| step.id == id).unwrap().rehearsed_ms;
+    assert_eq!((back("m011"), back("backfill")), (Some(150), None));
+    let text = markdown(&run, &script::runbook(), None);
+    let table = |title: &str| {
+        let part = text.split(title).nth(1).unwrap().trim_start();
+        part.lines().take_while(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n")
+    };
+    assert!(text.contains("| Rehearsed | 2024-01-30 "), "{text}");
+    assert_snapshot!(table("\n## Steps\n"));
+}
+
+#[test]
 fn a_run_without_an_end_says_so() {
     let run = script::run();
     let held = run.iter().position(|entry| matches!(entry.event, Event::Held { .. })).unwrap();

@@ -1,8 +1,10 @@
 //! A step in batches at work: how far it is, as a bar and in numbers, and why it waits.
 
+use super::result;
 use crate::run::Batches;
 use crate::run::describe::duration;
 use crate::run::state::StepRun;
+use crate::runbook::Step;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::{self, Ink};
@@ -17,7 +19,7 @@ pub fn lines(
     model: &Model,
     batches: &Batches,
     sign: &str,
-    run: &StepRun,
+    (step, run): (&Step, &StepRun),
     width: usize,
     say: &mut dyn FnMut(Ink, &str),
 ) {
@@ -37,9 +39,9 @@ pub fn lines(
         None => format!("{state} · {left}"),
     };
     say(Ink::Active, &head);
-    let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0).max(batches.ms);
+    let elapsed = result::elapsed(model, run).max(batches.ms);
     let mut counts = batches.counts();
-    counts.push(format!("{} so far", duration(elapsed)));
+    counts.push(format!("{} so far{}", duration(elapsed), result::beside(model, step, run)));
     if run.cancel_asked {
         counts.push("cancel asked".to_owned());
     }

@@ -11,7 +11,12 @@ use crate::runbook::{Phase, PhaseKind, Step, StepId};
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::{self, Ink};
-use crate::tui::view::{self, time};
+use crate::tui::view::{self, paced, time};
+
+/// From so many columns on every phase is open, and times have their words.
+const WIDE: usize = 40;
+/// Columns of a step's line beside its name and its time: indent, glyph, gap, margin.
+const STEP_EDGE: usize = 7;
 
 /// One line of the list, and the step it stands for.
 pub struct Row {
@@ -35,7 +40,7 @@ pub fn rows(model: &Model, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     for phase in &model.runbook.phases {
         let has = |id: &Option<StepId>| id.as_ref().is_some_and(|id| phase.steps.iter().any(|step| step.id == *id));
-        let open = here == Some(phase.id.as_str()) || has(&shown) || has(&current) || width >= 40;
+        let open = here == Some(phase.id.as_str()) || has(&shown) || has(&current) || width >= WIDE;
         rows.push(Row { line: phase_line(model, phase, here == Some(phase.id.as_str()), width), step: None });
         for step in phase.steps.iter().filter(|step| open && view::belongs(model, step)) {
             rows.push(step_row(model, step, shown.as_ref(), width));
@@ -93,36 +98,52 @@ fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) ->
     let run = model.state.step(&step.id);
     let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
     let glyph = (model.look.glyph(&status), theme::ink(&status));
-    let word = step_word(model, step, run, &status, width);
-    let mut line = joined(model, glyph, &clean::line(view::title(step), 80), word, width, 2);
+    let name = clean::line(view::title(step), 80);
+    let room = width.saturating_sub(text::width(&name) + STEP_EDGE);
+    let end = match run.and_then(|run| Some((run, time::step_took(model, step)?))) {
+        Some((run, ms)) if timed(&status) => step_time(model, step, run, ms, width, room),
+        _ => step_word(step, &status),
+    };
+    let mut line = joined(model, glyph, &name, end, width, 2);
     if shown == Some(&step.id) {
         line = line.patch_style(model.look.style(Ink::Selected));
     }
     Row { line, step: Some(step.id.clone()) }
 }
 
-/// Time where things go as they should, the word where they do not; both where there is room.
-fn step_word(model: &Model, step: &Step, run: Option<&StepRun>, status: &StepStatus, width: usize) -> (String, Ink) {
-    let ink = theme::ink(status);
-    let word = theme::word(status);
-    let running = matches!(status, StepStatus::Running | StepStatus::Undoing);
-    let took = run
-        .filter(|run| run.started.is_some())
-        .and_then(|_| time::step_took(model, step))
-        .map(|ms| if running { duration(ms) } else { text::took(ms) });
-    let wide = width >= 40;
-    match status {
-        StepStatus::Pending => {
-            let expected = view::expected(step).map_or(String::new(), |time| format!("~{}", text::planned(time)));
-            (expected, Ink::Dim)
-        }
-        StepStatus::Done | StepStatus::Running | StepStatus::Undoing | StepStatus::Undone => match took {
-            Some(took) if wide => (format!("{word} {took}"), ink),
-            Some(took) if matches!(status, StepStatus::Done | StepStatus::Running) => (took, Ink::Dim),
-            _ => (word.to_owned(), ink),
-        },
-        _ => (word.to_owned(), ink),
+/// True where time says more than the word: things go as they should.
+fn timed(status: &StepStatus) -> bool {
+    matches!(status, StepStatus::Done | StepStatus::Running | StepStatus::Undoing | StepStatus::Undone)
+}
+
+/// The word of a step; of one to come what it should take.
+fn step_word(step: &Step, status: &StepStatus) -> (String, Ink) {
+    if *status == StepStatus::Pending {
+        let expected = view::expected(step).map_or(String::new(), |time| format!("~{}", text::planned(time)));
+        return (expected, Ink::Dim);
     }
+    (theme::word(status).to_owned(), theme::ink(status))
+}
+
+/// What the step took, with its word in a wide list, and beside the time of the rehearsal where the `room` that the whole
+/// name leaves is enough for it.
+fn step_time(model: &Model, step: &Step, run: &StepRun, ms: u64, width: usize, room: usize) -> (String, Ink) {
+    let (word, ink) = (theme::word(&run.status), theme::ink(&run.status));
+    let running = matches!(run.status, StepStatus::Running | StepStatus::Undoing);
+    let took = if running { duration(ms) } else { text::took(ms) };
+    let slow = paced::is_slow(model, step, run, ms);
+    let mark = if slow { " slow" } else { "" };
+    let (plain, ink) = match run.status {
+        _ if width >= WIDE => (format!("{word} {took}{mark}"), ink),
+        StepStatus::Done | StepStatus::Running => (format!("{took}{mark}"), Ink::Dim),
+        _ => (word.to_owned(), ink),
+    };
+    let ink = if slow { Ink::Warn } else { ink };
+    let rehearsed = paced::rehearsed_ms(model, step, run).filter(|_| plain != word);
+    let both = rehearsed.map(|ms| format!("{took} / {}{mark}", text::took(ms)));
+    let ways = both.into_iter().flat_map(|both| [format!("{word} {both}"), both]);
+    let fits = ways.skip(usize::from(width < WIDE)).find(|way| text::width(way) <= room);
+    (fits.unwrap_or(plain), ink)
 }
 
 /// Glyph and name to the left, time or word to the right, in exactly `width` columns.

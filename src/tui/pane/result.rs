@@ -15,7 +15,7 @@ use crate::runbook::Step;
 use crate::tui::message::Link;
 use crate::tui::model::{Model, Pane};
 use crate::tui::theme::{self, Ink};
-use crate::tui::view;
+use crate::tui::view::{self, paced, time};
 use crate::tui::{table, text};
 
 /// True where the step on the screen has something to show but itself.
@@ -57,7 +57,7 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
         StepStatus::Pending => {}
         StepStatus::Running | StepStatus::Undoing => {
             match batches(model, run) {
-                Some(batches) => super::batches::lines(model, &batches, spinner(model), run, width, &mut say),
+                Some(batches) => super::batches::lines(model, &batches, spinner(model), (step, run), width, &mut say),
                 None => say(Ink::Active, &at_work(model, step, run)),
             }
             if let Some(waiting) = waiting(model, run) {
@@ -68,13 +68,39 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
         StepStatus::UndoSkipped => say(Ink::Bad, &claimed(run, "✗ its undo was skipped")),
         // How a failure happened is the sheet's first part: it is long, and scrolls.
         StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed if run.claim.is_none() => {}
-        _ => say(theme::ink(&run.status), &over(model, run)),
+        _ => say(theme::ink(&run.status), &over(model, step, run)),
+    }
+    if let Some(slow) = slow(model, step, run) {
+        say(Ink::Warn, &slow);
     }
     if let Some(verdict) = verdict(run) {
         let ink = if verdict.passed { Ink::Good } else { Ink::Bad };
         say(ink, &verdict_words(verdict));
     }
     out
+}
+
+/// That it takes, or took, much longer than in the rehearsal.
+fn slow(model: &Model, step: &Step, run: &StepRun) -> Option<String> {
+    let ms = match (&run.status, &run.outcome) {
+        (StepStatus::Running | StepStatus::Undoing, _) => elapsed(model, run),
+        (StepStatus::Done | StepStatus::Undone, Some(Outcome::Done { facts, .. })) => facts.ms,
+        _ => return None,
+    };
+    paced::slow_words(model, step, run, ms)
+}
+
+/// Milliseconds that a step at work has taken: by the run clock, or as its engine told.
+pub fn elapsed(model: &Model, run: &StepRun) -> u64 {
+    let progress = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt));
+    let told = progress.map_or(0, |progress| progress.elapsed_ms);
+    run.took_ms(time::run_clock(model)).unwrap_or(0).max(told)
+}
+
+/// ` / 38 s rehearsed`; nothing where that is not known.
+pub fn beside(model: &Model, step: &Step, run: &StepRun) -> String {
+    let rehearsed = paced::rehearsed_ms(model, step, run);
+    rehearsed.map(|ms| format!(" / {} rehearsed", text::took(ms))).unwrap_or_default()
 }
 
 fn verdict(run: &StepRun) -> Option<&Verdict> {
@@ -109,21 +135,27 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if let Some(bytes) = progress.map(|progress| progress.bytes).filter(|bytes| *bytes > 0 && rows == 0) {
         words.push(text::plural(bytes as usize, "byte"));
     }
-    let elapsed = run.took_ms(model.now.ms.max(model.state.at.ms)).unwrap_or(0);
-    let elapsed = elapsed.max(progress.map_or(0, |progress| progress.elapsed_ms));
-    words.push(match view::expected(view::acting(step, Some(run))) {
-        Some(expected) => {
-            let late = u128::from(elapsed) > 2 * expected.as_millis().max(1_000);
-            let word = if late { ", LONGER THAN EXPECTED" } else { "" };
-            format!("{} of about {}{word}", duration(elapsed), text::planned(expected))
-        }
-        None => format!("{}, no estimate", duration(elapsed)),
-    });
+    words.push(clock(model, step, run));
     if run.cancel_asked {
         words.push("cancel asked".to_owned());
     }
     let word = theme::word(&run.status);
     format!("{} {word} · {}", spinner(model), words.join(" · "))
+}
+
+/// `41 s of about 40s`, `41 s / 38 s rehearsed`.
+fn clock(model: &Model, step: &Step, run: &StepRun) -> String {
+    let (elapsed, beside) = (elapsed(model, run), beside(model, step, run));
+    let took = duration(elapsed);
+    match view::expected(view::acting(step, Some(run))) {
+        Some(expected) => {
+            let late = u128::from(elapsed) > 2 * expected.as_millis().max(1_000);
+            let word = if late { ", LONGER THAN EXPECTED" } else { "" };
+            format!("{took} of about {}{beside}{word}", text::planned(expected))
+        }
+        None if beside.is_empty() => format!("{took}, no estimate"),
+        None => took + &beside,
+    }
 }
 
 /// How far a step in batches is: what moves where the engine tells it, else what is journaled.
@@ -158,14 +190,14 @@ fn claimed(run: &StepRun, word: &str) -> String {
 }
 
 /// `✔ done in 0.2 s · 3 rows`, or how a person settled it.
-fn over(model: &Model, run: &StepRun) -> String {
+fn over(model: &Model, step: &Step, run: &StepRun) -> String {
     let word = format!("{} {}", model.look.glyph(&run.status), theme::word(&run.status));
     if run.claim.is_some() {
         return claimed(run, &format!("{word}, as settled"));
     }
     match &run.outcome {
         Some(Outcome::Done { facts, .. }) => {
-            let mut words = vec![format!("{word} in {}", text::took(facts.ms))];
+            let mut words = vec![format!("{word} in {}{}", text::took(facts.ms), beside(model, step, run))];
             let attempt = run.attempt.as_ref().filter(|_| facts.affected == Some(0));
             let writes = attempt.is_some_and(|attempt| describe::writes_rows(&model.runbook, attempt));
             words.extend(facts_words(facts, writes));

@@ -59,6 +59,15 @@ fn done_run(script: &mut Script) -> &mut Script {
     script.monitoring().push(judged).ended(crate::run::event::End::Done, "")
 }
 
+/// One step as quick as in the rehearsal, the next much slower.
+fn rehearsed(script: &mut Script) -> &mut Script {
+    script.rehearsed(&[("stop-workers", 38_000), ("m011", 2_100)], &[("m011", 900)]).m011_running().wait(15_000)
+}
+
+fn rehearsed_back(script: &mut Script) -> &mut Script {
+    script.rehearsed(&[("m011", 2_100)], &[("m011", 900), ("stop-workers", 11_000)]).rolling_back()
+}
+
 fn no_data(script: &mut Script) -> &mut Script {
     script.migrating().wait(5_000).sample("error_rate", Err("connection refused (os error 111)"));
     script.sample("connections", Ok(44.0)).push(crate::run::Event::TriggerBlind {
@@ -71,6 +80,10 @@ fn no_data(script: &mut Script) -> &mut Script {
 picture!(fresh, nothing, LARGE);
 picture!(fresh_small, nothing, SMALL);
 picture!(running, Script::m011_running, LARGE);
+picture!(beside_the_rehearsal, rehearsed, LARGE);
+picture!(beside_the_rehearsal_small, rehearsed, SMALL);
+picture!(beside_the_rehearsal_huge, rehearsed, HUGE);
+picture!(back_beside_the_rehearsal, rehearsed_back, LARGE);
 picture!(failed, Script::m011_failed, LARGE);
 picture!(failed_small, Script::m011_failed, SMALL);
 picture!(checklist_with_answers, checklist, LARGE);

@@ -8,8 +8,10 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::book::{M011, book};
+use crate::run::event::Rehearsed;
 use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, Proof, Resolved, Statement};
 use crate::run::facts::{Fault, Verdict};
+use crate::run::rehearsed::StepTimes;
 use crate::run::{Attempt, Chunk, Direction, Entry, Event, Facts, Moment, NoData, Outcome};
 use crate::runbook::{Source, StepId, TriggerAction};
 use crate::tui::{Look, Message, Mode, Model, Out, draw, update};
@@ -69,6 +71,21 @@ impl Script {
         });
         script.seen();
         script
+    }
+
+    /// Rehearsed in staging the day before: milliseconds that steps took there, forward and back.
+    pub fn rehearsed(&mut self, forward: &[(&str, u64)], undo: &[(&str, u64)]) -> &mut Self {
+        let side = |times: &[(&str, u64)]| times.iter().map(|(step, ms)| (StepId::from(*step), *ms)).collect();
+        let Some(Entry { event: Event::RunOpened(opened), .. }) = self.entries.first_mut() else { unreachable!() };
+        opened.rehearsed = Some(Rehearsed {
+            run: "01HQ-3A9C".to_owned(),
+            at: moment(0).wall - TimeDelta::hours(13),
+            environment: "staging".to_owned(),
+            same_digest: true,
+            times: StepTimes { forward: side(forward), undo: side(undo) },
+            ..Rehearsed::default()
+        });
+        self
     }
 
     fn seen(&mut self) -> &mut Self {

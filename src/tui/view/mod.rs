@@ -2,6 +2,7 @@
 
 pub mod back;
 pub mod next;
+pub mod paced;
 pub mod signal;
 pub mod time;
 

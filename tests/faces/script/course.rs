@@ -1,9 +1,10 @@
 //! The run of the script, from its opening to the end of its rollback.
 
 use gonogo::run::event::{
-    Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Opened, Proof, Resolved, Statement,
+    Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Opened, Proof, Rehearsed, Resolved, Statement,
 };
 use gonogo::run::facts::{Effect, FileFact};
+use gonogo::run::rehearsed::StepTimes;
 use gonogo::run::{Attempt, Chunk, Entry, Event, Facts, Fault, Outcome, Verdict};
 use gonogo::runbook::{TriggerAction, Var};
 use serde_json::json;
@@ -259,4 +260,23 @@ pub fn run() -> Vec<Entry> {
     breach(&mut script);
     rollback(&mut script);
     script.entries
+}
+
+/// The same run, rehearsed in staging the day before: `backup` was much quicker there, `m011` much slower.
+pub fn rehearsed(mut run: Vec<Entry>) -> Vec<Entry> {
+    let before = run[0].at.wall - chrono::TimeDelta::hours(18);
+    let Event::RunOpened(opened) = &mut run[0].event else { panic!("the first entry opens the run") };
+    let forward = [("tables-before", 190), ("backup", 41_000), ("m011", 60_000)];
+    opened.rehearsed = Some(Rehearsed {
+        run: "0189-rehearsal".into(),
+        at: before,
+        environment: "staging".into(),
+        same_digest: true,
+        times: StepTimes {
+            forward: forward.map(|(step, ms)| (step.into(), ms)).into(),
+            undo: [("m011".into(), 150)].into(),
+        },
+        ..Rehearsed::default()
+    });
+    run
 }

@@ -1,7 +1,10 @@
 //! Who may work on a database: two engines on one, take-overs, marks, swapped URLs, cut journals, and the ledger's commands.
 
-use gonogo::run::event::{Grip, HoldCause, Proof};
+use std::collections::BTreeMap;
+
+use gonogo::run::event::{Grip, HoldCause, Proof, Rehearsed};
 use gonogo::run::{CommandVerb, Event};
+use gonogo::runbook::StepId;
 use support::headless::{Ran, Running};
 use support::postgres::Cluster;
 
@@ -267,7 +270,9 @@ fn what_was_rehearsed_is_told_before_production() {
             "format = 1\nid = \"shop\"\ntitle = \"Shop\"\n[environments.test]\ntargets.main = \"sqlite:shop.db\"\n\
              [environments.production]\nprotected = true\ntargets.main = \"sqlite:shop.db\"\n\
              [[phase]]\nid = \"migrate\"\n[[phase.step]]\nid = \"create\"\nsql = \"{sql}\"\nundo = {{ sql = \"drop table t\" }}\n\
-             [[phase.step]]\nid = \"look\"\nsql = \"select 1\"\nexpect = \"value == 1\"\n"
+             [[phase.step]]\nid = \"look\"\nsql = \"select 1\"\nexpect = \"value == 1\"\n\
+             [[phase.step]]\nid = \"ask\"\nchecklist = [\"Is it well?\"]\n\
+             [[phase.step]]\nid = \"there\"\nrun = [\"true\"]\nonly = [\"production\"]\nundo = \"none needed\"\n"
         )
     };
     let rehearsed = || {
@@ -283,12 +288,23 @@ fn what_was_rehearsed_is_told_before_production() {
     desk.run(&with(&["rehearse", "runbook.toml", "--env", "test"], &HEADLESS)).exits(0);
     let last = rehearsed().unwrap();
     assert!(last.same_digest && last.changed_steps.is_empty() && last.environment == "test", "{last:?}");
+    // What each step took there, there and back: only of what was done, and not of what people did.
+    let times = |last: &Rehearsed| {
+        let ids = |side: &BTreeMap<StepId, u64>| side.keys().map(|id| id.0.clone()).collect::<Vec<_>>().join(" ");
+        (ids(&last.times.forward), ids(&last.times.undo))
+    };
+    assert_eq!(times(&last), ("create look".to_owned(), "create".to_owned()));
+    let plan = desk.run(&["plan", "runbook.toml", "--env", "production"]).exits(0);
+    assert_eq!(plan.out.matches(" rehearsed\n").count(), 3, "{}", plan.out);
+    desk.run(&["report"]).exits(0).says("| Took | Rehearsed |");
     // A line more above changes the text, and no step.
     desk.write("runbook.toml", &format!("# changed\n\n{}", text("create table t (a)")));
     let last = rehearsed().unwrap();
     assert!(!last.same_digest && last.changed_steps.is_empty(), "{last:?}");
     desk.write("runbook.toml", &text("create table t (a, b)"));
-    assert_eq!(rehearsed().unwrap().changed_steps, ["create"]);
+    let last = rehearsed().unwrap();
+    assert_eq!(last.changed_steps, ["create"]);
+    assert_eq!(times(&last), ("look".to_owned(), String::new()), "a changed step is another step");
 }
 
 /// Without a screen too a held run is ended, or taken back: its database is free then.
