@@ -96,7 +96,7 @@ fn table(block: &[&Out], width: usize, skip: usize, look: Look, out: &mut Vec<Li
                     spans.push(Span::styled(words, look.style(Ink::Dim)));
                 }
                 out.push(Line::from(spans));
-                out.push(styled(rule(shown), look, Ink::Border));
+                out.push(styled(rule(shown, "┼"), look, Ink::Border));
             }
             Out::Row(cells) => {
                 let mut spans = vec![Span::raw(" ")];
@@ -115,11 +115,13 @@ fn table(block: &[&Out], width: usize, skip: usize, look: Look, out: &mut Vec<Li
             _ => {}
         }
     }
+    // The end of what is known of it so far: more rows go above.
+    out.push(styled(rule(shown, "┴"), look, Ink::Border));
 }
 
-fn rule(shown: &[Column]) -> String {
+fn rule(shown: &[Column], cross: &str) -> String {
     let parts: Vec<String> = shown.iter().map(|column| "─".repeat(column.width + 2)).collect();
-    parts.join("┼")
+    parts.join(cross)
 }
 
 fn place(cell: &str, column: &Column) -> String {
@@ -290,6 +292,7 @@ mod tests {
         ───────┼───────
              3 │ ok
           1204 │ NULL
+        ───────┴───────
         ");
     }
 

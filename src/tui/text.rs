@@ -34,6 +34,49 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// `text` cut to `columns` in its middle: its beginning and its end are kept.
+pub fn middle(text: &str, columns: usize) -> String {
+    if width(text) <= columns || columns < 3 {
+        return cut(text, columns);
+    }
+    let tail = (columns - 1) / 2;
+    let mut end = text.len();
+    for (at, _) in text.grapheme_indices(true).rev() {
+        if width(&text[at..]) > tail {
+            break;
+        }
+        end = at;
+    }
+    cut(text, columns - width(&text[end..])) + &text[end..]
+}
+
+/// `name` cut to `columns`, so that it is still told from the other `names`: at its end where that does, else in its middle,
+/// else before the word in which it differs.
+pub fn apart<'a>(name: &str, names: impl Iterator<Item = &'a str>, columns: usize) -> String {
+    let short = cut(name, columns);
+    let Some(kept) = short.strip_suffix('…').filter(|_| short != name) else {
+        return short;
+    };
+    let twins: Vec<&str> = names.filter(|other| *other != name && other.starts_with(kept)).collect();
+    if twins.is_empty() {
+        return short;
+    }
+    let both_ends = middle(name, columns);
+    if twins.iter().all(|twin| middle(twin, columns) != both_ends) {
+        return both_ends;
+    }
+    let differs = twins.iter().map(|twin| common(name, twin)).max().unwrap_or(0);
+    let word = name[..differs].rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| at + 1);
+    let from = if width(&name[word..differs]) + 3 < columns { word } else { differs };
+    cut(&format!("…{}", &name[from..]), columns)
+}
+
+/// Bytes with which both begin, at the end of a character.
+fn common(one: &str, other: &str) -> usize {
+    let same = one.char_indices().zip(other.chars()).find(|((_, a), b)| a != b);
+    same.map_or(one.len().min(other.len()), |((at, _), _)| at)
+}
+
 /// `text` in exactly `columns`, to the left.
 pub fn left(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);

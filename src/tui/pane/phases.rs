@@ -37,30 +37,36 @@ pub fn rows(model: &Model, width: usize) -> Vec<Row> {
     let shown = view::shown(model);
     let current = view::current(model);
     let here = view::phase(model).map(|phase| phase.id.as_str());
+    let plans = model.runbook.rollbacks.iter().flat_map(|plan| &plan.steps);
+    let names: Vec<String> = model.runbook.steps().chain(plans).map(name).collect();
     let mut rows = Vec::new();
     for phase in &model.runbook.phases {
         let has = |id: &Option<StepId>| id.as_ref().is_some_and(|id| phase.steps.iter().any(|step| step.id == *id));
         let open = here == Some(phase.id.as_str()) || has(&shown) || has(&current) || width >= WIDE;
         rows.push(Row { line: phase_line(model, phase, here == Some(phase.id.as_str()), width), step: None });
         for step in phase.steps.iter().filter(|step| open && view::belongs(model, step)) {
-            rows.push(step_row(model, step, shown.as_ref(), width));
+            rows.push(step_row(model, step, &names, shown.as_ref(), width));
         }
     }
-    rollback_rows(model, shown.as_ref(), width, &mut rows);
+    rollback_rows(model, &names, shown.as_ref(), width, &mut rows);
     rows
 }
 
-fn rollback_rows(model: &Model, shown: Option<&StepId>, width: usize, rows: &mut Vec<Row>) {
+fn name(step: &Step) -> String {
+    clean::line(view::title(step), 80)
+}
+
+fn rollback_rows(model: &Model, names: &[String], shown: Option<&StepId>, width: usize, rows: &mut Vec<Row>) {
     let Some(rollback) = &model.state.rollback else {
         return;
     };
     let back = rollback.steps.iter().filter(|id| view::is_back(model, id)).count();
     let time = format!("{back} / {}", rollback.steps.len());
     let (glyph, ink) = if rollback.ended.is_some() { ("↩", Ink::Dim) } else { ("⤺", Ink::Bad) };
-    rows.push(Row { line: joined(model, (glyph, ink), "rollback", (time, Ink::Text), width, 0), step: None });
+    rows.push(Row { line: joined(model, (glyph, ink), ("rollback", &[]), (time, Ink::Text), width, 0), step: None });
     let in_plan = |id: &&StepId| model.runbook.steps().all(|step| step.id != **id);
     let steps = rollback.steps.iter().filter(in_plan).filter_map(|id| model.runbook.step(id));
-    rows.extend(steps.map(|step| step_row(model, step, shown, width)));
+    rows.extend(steps.map(|step| step_row(model, step, names, shown, width)));
 }
 
 fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'static> {
@@ -91,20 +97,21 @@ fn phase_line(model: &Model, phase: &Phase, here: bool, width: usize) -> Line<'s
     let name = clean::line(if phase.title.is_empty() { &phase.id } else { &phase.title }, 80);
     let time_ink = if late { Ink::Warn } else { Ink::Dim };
     let time = if late { format!("{time} LATE") } else { time };
-    joined(model, (glyph, ink), &name, (time, time_ink), width, 0)
+    joined(model, (glyph, ink), (&name, &[]), (time, time_ink), width, 0)
 }
 
-fn step_row(model: &Model, step: &Step, shown: Option<&StepId>, width: usize) -> Row {
+/// `names`: of all steps, from which this one is to be told.
+fn step_row(model: &Model, step: &Step, names: &[String], shown: Option<&StepId>, width: usize) -> Row {
     let run = model.state.step(&step.id);
     let status = run.map_or(StepStatus::Pending, |run| run.status.clone());
     let glyph = (model.look.glyph(&status), theme::ink(&status));
-    let name = clean::line(view::title(step), 80);
+    let name = name(step);
     let room = width.saturating_sub(text::width(&name) + STEP_EDGE);
     let end = match run.and_then(|run| Some((run, time::step_took(model, step)?))) {
         Some((run, ms)) if timed(&status) => step_time(model, step, run, ms, width, room),
         _ => step_word(step, &status),
     };
-    let mut line = joined(model, glyph, &name, end, width, 2);
+    let mut line = joined(model, glyph, (&name, names), end, width, 2);
     if shown == Some(&step.id) {
         line = line.patch_style(model.look.style(Ink::Selected));
     }
@@ -146,11 +153,12 @@ fn step_time(model: &Model, step: &Step, run: &StepRun, ms: u64, width: usize, r
     (fits.unwrap_or(plain), ink)
 }
 
-/// Glyph and name to the left, time or word to the right, in exactly `width` columns.
+/// Glyph and name to the left, time or word to the right, in exactly `width` columns. The name comes with those that it is to
+/// be told from.
 fn joined(
     model: &Model,
     (glyph, ink): (&str, Ink),
-    name: &str,
+    (name, names): (&str, &[String]),
     (end, end_ink): (String, Ink),
     width: usize,
     indent: usize,
@@ -159,6 +167,7 @@ fn joined(
     let end_width = text::width(&end).min(width.saturating_sub(used + 8));
     let gap = usize::from(end_width > 0);
     let room = width.saturating_sub(used + end_width + gap + 1);
+    let name = text::apart(name, names.iter().map(String::as_str), room);
     let name_ink = match ink {
         Ink::Dim => Ink::Dim,
         Ink::Active if indent == 0 => Ink::Strong,
@@ -167,7 +176,7 @@ fn joined(
     Line::from(vec![
         Span::raw(" ".repeat(1 + indent)),
         Span::styled(format!("{glyph} "), model.look.style(ink)),
-        Span::styled(text::left(name, room), model.look.style(name_ink)),
+        Span::styled(text::left(&name, room), model.look.style(name_ink)),
         Span::raw(" ".repeat(gap)),
         Span::styled(text::right(&end, end_width), model.look.style(end_ink)),
         Span::raw(" "),
