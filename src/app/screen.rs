@@ -21,6 +21,8 @@ const PAGE: u32 = 1_000;
 /// Between two looks at a journal that is about to be written, and how long an engine may take for its last words.
 const LOOK: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Between two looks at a run whose engine is not heard.
+const UNHEARD: Duration = Duration::from_millis(500);
 /// The number of SIGHUP, on every system.
 const HANG_UP: u8 = 1;
 /// Messages that wait for the screen.
@@ -64,7 +66,7 @@ async fn show(dir: &RunDir, look: &Look, client: Client, writes: bool) -> Done {
         mouse: !look.no_mouse,
     };
     let commands = client.commands.clone();
-    let feeding = tokio::spawn(feed(reader, client, messages.clone()));
+    let feeding = tokio::spawn(feed(dir.clone(), reader, client, messages.clone()));
     let obeying = tokio::spawn(obey(wishes, commands, messages));
     let left = tui::run(init, inbox, outbox).await.map_err(Stop::internal)?;
     // Ends once the last command is on its way.
@@ -111,8 +113,8 @@ async fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
     }
 }
 
-/// Passes on what the engine rings for, until the engine is gone; then what it wrote last.
-async fn feed(mut reader: Reader, mut client: Client, messages: mpsc::Sender<Message>) {
+/// Passes on what the engine rings for, until the way to it is gone; then what is written until the engine itself is.
+async fn feed(dir: RunDir, mut reader: Reader, mut client: Client, messages: mpsc::Sender<Message>) {
     let mut seq = 0;
     while let Some(down) = client.inbox.recv().await {
         let sent = match down {
@@ -125,11 +127,32 @@ async fn feed(mut reader: Reader, mut client: Client, messages: mpsc::Sender<Mes
             return;
         }
     }
-    if read(&mut reader, &mut seq, &messages).await {
-        let why = "the engine has ended".to_owned();
+    if unheard(&dir, &mut reader, &mut seq, &messages).await && read(&mut reader, &mut seq, &messages).await {
+        let why = "it has ended".to_owned();
         // The screen may be gone as well.
         let _ = messages.send(Message::Engine(Link::Stopped(why))).await;
     }
+}
+
+/// Waits until nobody holds the run. An engine that ends lets go soon after its socket; one that does not lives on unheard,
+/// and what it writes is still read. True while the screen listens.
+async fn unheard(dir: &RunDir, reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Message>) -> bool {
+    let patience = tokio::time::Instant::now() + LAST_WORDS;
+    let mut lost = false;
+    while matches!(holder(dir), Ok(Some(_))) {
+        if !lost && tokio::time::Instant::now() > patience {
+            lost = true;
+            let why = "the connection broke, though it still holds the run".to_owned();
+            if messages.send(Message::Engine(Link::Lost(why))).await.is_err() {
+                return false;
+            }
+        }
+        tokio::time::sleep(if lost { UNHEARD } else { LOOK }).await;
+        if lost && !read(reader, seq, messages).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// True while the screen listens.

@@ -113,7 +113,7 @@ fn heading(model: &Model, width: usize, focused: bool) -> Line<'static> {
         .runbook
         .phase_of(&step.id)
         .map_or("rollback", |phase| if phase.title.is_empty() { &phase.id } else { &phase.title });
-    let state = format!("{} {}", look.glyph(&status), theme::word(&status));
+    let state = format!("{} {}", look.glyph(&status), view::word(model, &status));
     let moved = if view::at_current(model) || model.selected.is_none() { "" } else { " (not the current step)" };
     let room = width.saturating_sub(text::width(&state) + text::width(moved) + 3);
     let name = format!("{} › {}", clean::line(phase, 60), clean::line(view::title(step), 120));

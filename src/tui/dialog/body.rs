@@ -213,7 +213,7 @@ fn skip(model: &Model, id: &StepId) -> Said {
 
 fn cancel(model: &Model, attempt: &Attempt) -> Said {
     let mut out = Vec::new();
-    if let Some(took) = model.state.step(&attempt.step).and_then(|run| run.took_ms(model.now.ms)) {
+    if let Some(took) = model.state.step(&attempt.step).and_then(|run| run.took_ms(time::work_clock(model))) {
         out.push((Ink::Text, format!("It has run for {}.", duration(took))));
     }
     let verb = model.runbook.step(&attempt.step).map(|step| &step.verb);

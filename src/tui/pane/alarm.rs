@@ -25,12 +25,16 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         let wrapped = text::wrap(words, width.saturating_sub(3)).into_iter();
         out.extend(wrapped.map(|line| Line::styled(text::left(&format!("  {line}"), width), model.look.style(ink))));
     };
+    let silence = time::unknown_words(model).map(|since| format!("; no news {since}")).unwrap_or_default();
     match &model.link {
         Link::Lost(why) if !model.is_replay() => {
-            say(Ink::Bad, &format!("✖ the engine does not answer: {}. The run may go on.", clean::line(why, 200)));
+            say(
+                Ink::Bad,
+                &format!("✖ the engine does not answer: {}{silence}. The run may go on.", clean::line(why, 200)),
+            );
         }
         Link::Stopped(why) if !model.is_replay() && model.state.ended.is_none() => {
-            say(Ink::Bad, &format!("✖ the engine is not running: {}. Nothing moves.", clean::line(why, 200)));
+            say(Ink::Bad, &format!("✖ the engine is not running: {}{silence}.", clean::line(why, 200)));
         }
         _ => {}
     }
@@ -38,7 +42,7 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         && (!takes_screen(model) || model.dialog.is_some())
     {
         let left = time::countdown(model, at);
-        let key = match (model.drives(), model.dialog.is_some()) {
+        let key = match (model.drives() && model.link == Link::Up, model.dialog.is_some()) {
             (false, _) => "",
             (true, true) => " — ctrl-x stops it",
             (true, false) => " — x stops it",
@@ -150,7 +154,8 @@ fn consequence(model: &Model, fired: &Fired) -> String {
     match (fired.then, fired.at_ms, &fired.stopped_by) {
         (_, Some(at), _) => {
             let left = time::countdown(model, at);
-            format!("ROLLBACK BEGINS IN {left}, by itself")
+            let word = if time::unknown_since(model).is_some() { "ROLLBACK WAS TO BEGIN" } else { "ROLLBACK BEGINS" };
+            format!("{word} IN {left}, by itself")
         }
         (_, None, Some(by)) => format!("the rollback was stopped by {}", clean::line(by, 60)),
         (action, None, None) => match (action, model.state.hold.is_some()) {

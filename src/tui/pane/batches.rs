@@ -7,7 +7,8 @@ use crate::run::state::StepRun;
 use crate::runbook::Step;
 use crate::tui::model::Model;
 use crate::tui::text;
-use crate::tui::theme::{self, Ink};
+use crate::tui::theme::Ink;
+use crate::tui::view;
 
 /// Columns of the bar: the most, and the fewest that say something.
 const BAR: usize = 40;
@@ -23,7 +24,7 @@ pub fn lines(
     width: usize,
     say: &mut dyn FnMut(Ink, &str),
 ) {
-    let state = format!("{sign} {}", theme::word(&run.status));
+    let state = format!("{sign} {}", view::word(model, &run.status));
     let left = match (batches.left(), batches.throttled) {
         (Some(left), _) => left,
         (None, true) => "waits".to_owned(),

@@ -60,7 +60,10 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
                 Some(batches) => super::batches::lines(model, &batches, spinner(model), (step, run), width, &mut say),
                 None => say(Ink::Active, &at_work(model, step, run)),
             }
-            if let Some(waiting) = waiting(model, run) {
+            if let Some(unknown) = time::unknown_since(model) {
+                let clock = time::short_clock(model, unknown.wall);
+                say(Ink::Warn, &format!("nothing is known of it since {clock}"));
+            } else if let Some(waiting) = waiting(model, run) {
                 say(Ink::Warn, &format!("waiting for {waiting}"));
             }
         }
@@ -94,7 +97,7 @@ fn slow(model: &Model, step: &Step, run: &StepRun) -> Option<String> {
 pub fn elapsed(model: &Model, run: &StepRun) -> u64 {
     let progress = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt));
     let told = progress.map_or(0, |progress| progress.elapsed_ms);
-    run.took_ms(time::run_clock(model)).unwrap_or(0).max(told)
+    run.took_ms(time::work_clock(model)).unwrap_or(0).max(told)
 }
 
 /// ` / 38 s rehearsed`; nothing where that is not known.
@@ -139,8 +142,7 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
     if run.cancel_asked {
         words.push("cancel asked".to_owned());
     }
-    let word = theme::word(&run.status);
-    format!("{} {word} · {}", spinner(model), words.join(" · "))
+    format!("{} {} · {}", spinner(model), view::word(model, &run.status), words.join(" · "))
 }
 
 /// `41 s of about 40s`, `41 s / 38 s rehearsed`.

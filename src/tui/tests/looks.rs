@@ -4,11 +4,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keys::{SIZE, is_open, on};
 use super::script::*;
+use crate::run::Event;
 use crate::run::event::Resolved;
 use crate::tui::keymap::{Action, BINDINGS, key_name, keys_of, resolve};
 use crate::tui::model::Pane;
 use crate::tui::offer::{Offer, offer};
-use crate::tui::{Link, Message, Mode, Out, ReplayControl, ReplayStatus, update, view};
+use crate::tui::{Link, Message, Mode, Model, Out, ReplayControl, ReplayStatus, update, view};
 
 #[test]
 fn a_watching_screen_changes_nothing() {
@@ -30,6 +31,55 @@ fn without_an_engine_keys_say_why() {
     later(&mut model, 1_000);
     assert_eq!(press(&mut model, KeyCode::Enter), None);
     assert!(shot(&model).contains("gonogo resume 01HQ-7F2K"));
+}
+
+/// What stands between two bars of a screen and holds `words`; empty where nothing does.
+fn part(model: &Model, words: &str) -> String {
+    let shot = shot(model);
+    let part = shot.lines().flat_map(|line| line.split('│')).find(|part| part.contains(words));
+    part.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn the_clock_of_a_step_stands_when_its_engine_is_gone() {
+    let mut model = on(Script::m011_running);
+    later(&mut model, 3_000);
+    let running = part(&model, "▶ 011: fix");
+    later(&mut model, 5_000);
+    assert_ne!(part(&model, "▶ 011: fix"), running, "while it is heard of, its clock goes on");
+    update(&mut model, Message::Engine(Link::Stopped("killed".to_owned())));
+    let (tree, pane) = (part(&model, "▶ 011: fix"), part(&model, "was running ·"));
+    assert!(pane.contains("· 9.0 s of about"), "{pane}");
+    let mut ago = Vec::new();
+    for _ in 0..3 {
+        later(&mut model, 40_000);
+        assert_eq!((part(&model, "▶ 011: fix"), part(&model, "was running ·")), (tree.clone(), pane.clone()));
+        ago.push(part(&model, "no news since"));
+    }
+    assert!(!ago[0].is_empty() && ago[0] != ago[1] && ago[1] != ago[2], "{ago:?}");
+}
+
+#[test]
+fn a_countdown_stands_when_nobody_is_there_to_end_it() {
+    let mut model = on(Script::fired);
+    update(&mut model, Message::Engine(Link::Stopped("killed".to_owned())));
+    let countdown = part(&model, "ROLLBACK WAS TO BEGIN IN");
+    assert!(countdown.contains("it stands still"), "{}", shot(&model));
+    later(&mut model, 60_000);
+    assert_eq!(part(&model, "ROLLBACK WAS TO BEGIN IN"), countdown);
+    assert!(!part(&model, "▸ no engine drives this run").is_empty(), "{}", shot(&model));
+}
+
+/// What the journal says of an engine that let go, a replay shows too.
+#[test]
+fn a_replay_knows_when_nobody_held_the_run() {
+    let mut script = Script::on("production");
+    script.m011_running().wait(2_000).push(Event::EngineStopped { by: ME.to_owned(), reason: "quit".to_owned() });
+    let status = ReplayStatus { position: 0, total: 900_000, playing: true, speed: 1.0 };
+    let mut model = screen_in(&script, (120, 36), Mode::Replay { marks: Vec::new(), status });
+    later(&mut model, 100_000);
+    assert!(part(&model, "was running ·").contains("· 2.0 s of about"), "{}", shot(&model));
+    assert_eq!(part(&model, "nothing is known of it since"), "nothing is known of it since 03:07:27");
 }
 
 #[test]

@@ -36,6 +36,15 @@ pub fn current(model: &Model) -> Option<StepId> {
     next_forward(model)
 }
 
+/// The word of a state. What ran when all news ended is not said to run.
+pub fn word(model: &Model, status: &StepStatus) -> &'static str {
+    match status {
+        StepStatus::Running if time::unknown_since(model).is_some() => "was running",
+        StepStatus::Undoing if time::unknown_since(model).is_some() => "was undoing",
+        status => super::theme::word(status),
+    }
+}
+
 /// True while something runs that is not a person's: an engine does not leave it alone.
 pub fn machine_at_work(model: &Model) -> bool {
     let human = |step: &StepId| model.runbook.step(step).is_some_and(|step| step.verb.is_human());

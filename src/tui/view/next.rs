@@ -74,7 +74,7 @@ pub fn run_id(model: &Model) -> String {
 
 /// The sentence above the keys: what is going on, and the key that goes on.
 pub fn sentence(model: &Model) -> (Ink, String) {
-    if let Some((trigger, at)) = model.state.countdown() {
+    if let Some((trigger, at)) = model.state.countdown().filter(|_| time::unknown_since(model).is_none()) {
         let left = time::countdown(model, at);
         let key = keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" });
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
@@ -264,7 +264,7 @@ fn running(model: &Model, step: &Step, run: &StepRun, name: &str) -> (Ink, Strin
             clean::line(&format!("{keys}{left}still to answer: {}", names.join(", ")), WORDS)
         }
         _ if run.cancel_asked => format!("cancelling {name}"),
-        _ if model.is_replay() => format!("was running: {name}"),
+        _ if model.is_replay() || time::unknown_since(model).is_some() => format!("was running: {name}"),
         _ => format!("running: {name}{}", keys(model, " — c cancels it, H holds after it")),
     };
     (Ink::Active, text)

@@ -182,7 +182,7 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
         let of = super::super::text::planned(trigger.lasting);
         return Watch {
             glyph: "▲",
-            word: format!("breached {} of {of}", duration(time::since(model, since))),
+            word: format!("breached {} of {of}", duration(time::work_clock(model).saturating_sub(since.ms))),
             ink: Ink::Warn,
         };
     }

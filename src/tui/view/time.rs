@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
+use super::super::message::Link;
 use super::super::model::Model;
 use super::back;
-use crate::run::Moment;
 use crate::run::describe::duration;
 use crate::run::state::PhaseRun;
-use crate::runbook::{Phase, Step};
+use crate::run::{Moment, plan};
+use crate::runbook::{Phase, PhaseKind, Step};
 
 /// When the window started, or would have: now, before the run was opened.
 pub fn window_start(model: &Model) -> DateTime<Utc> {
@@ -61,9 +62,38 @@ pub fn run_clock(model: &Model) -> u64 {
     }
 }
 
+/// Since when nothing is known of the run's work: its engine is gone, or cannot be reached. None: all is known.
+pub fn unknown_since(model: &Model) -> Option<Moment> {
+    let state = &model.state;
+    let let_go = state.engine.as_ref().is_some_and(|engine| !engine.running);
+    if state.ended.is_some() {
+        return None;
+    }
+    if let_go {
+        return Some(state.at);
+    }
+    let lost = !model.is_replay() && model.link != Link::Up;
+    lost.then(|| if state.at.ms > model.link_since.ms { state.at } else { model.link_since })
+}
+
+/// The run clock of what the engine does: it stands still while nobody knows whether that goes on. The clock of the window,
+/// of its phases and of the age of what is known goes on: that time passes.
+pub fn work_clock(model: &Model) -> u64 {
+    let now = run_clock(model);
+    unknown_since(model).map_or(now, |since| now.min(since.ms))
+}
+
+/// `since 03:41:07, 12 s ago`: how old the last news is; none while all is known.
+pub fn unknown_words(model: &Model) -> Option<String> {
+    let since = unknown_since(model)?;
+    let ago = duration(self::since(model, since));
+    Some(format!("since {}, {ago} ago", short_clock(model, since.wall)))
+}
+
 /// What is left until `at`. A screen whose clock lags behind the engine's never shows more than the whole countdown.
 pub fn countdown(model: &Model, at: u64) -> String {
-    duration(at.saturating_sub(run_clock(model)))
+    let left = duration(at.saturating_sub(work_clock(model)));
+    if unknown_since(model).is_some() { format!("{left} (it stands still)") } else { left }
 }
 
 /// Milliseconds since a moment, on the run clock.
@@ -77,15 +107,20 @@ pub fn phase_took(model: &Model, run: &PhaseRun) -> Option<u64> {
     Some(run.left.map_or_else(|| since(model, entered), |left| left.ms.saturating_sub(entered.ms)))
 }
 
-/// Milliseconds of a phase's time box that are left; negative once it is over. None: it has none, or is not under way.
+/// Milliseconds of a phase's time box that are left; negative once it is over. None: it has none, or is not under way. What
+/// is left of watching is left while nobody watches.
 pub fn phase_left(model: &Model, phase: &Phase) -> Option<i64> {
-    let run = model.state.phases.get(&phase.id)?;
-    let took = i64::try_from(phase_took(model, run)?).ok()?;
+    let run = model.state.phases.get(&phase.id).filter(|run| run.left.is_none())?;
     let lasts = i64::try_from(phase.lasts?.as_millis()).ok()?;
-    run.left.is_none().then_some(lasts.saturating_sub(took))
+    if phase.kind == PhaseKind::Monitor {
+        let now = Moment { ms: work_clock(model), ..model.now };
+        return i64::try_from(plan::watch_left_ms(phase, &model.state, now)).ok();
+    }
+    let took = i64::try_from(phase_took(model, run)?).ok()?;
+    Some(lasts.saturating_sub(took))
 }
 
 /// Milliseconds a step took, or has taken so far.
 pub fn step_took(model: &Model, step: &Step) -> Option<u64> {
-    model.state.step(&step.id)?.took_ms(run_clock(model))
+    model.state.step(&step.id)?.took_ms(work_clock(model))
 }

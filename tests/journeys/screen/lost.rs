@@ -160,3 +160,31 @@ fn a_run_that_is_over_before_its_screen_says_how_it_ended() {
     let mut screen = scene.open(&["resume", "last"]);
     screen.shows("every step done");
 }
+
+/// An engine that is killed under its screen: what ran is not shown as running on, and since when nothing is known is said.
+#[test]
+fn a_killed_engine_stops_the_clock_of_its_step() {
+    let scene = Scene::new();
+    let book = "format = 1\nid = \"long\"\ntitle = \"Long\"\n[environments.test]\n[[phase]]\nid = \"migrate\"\nadvance = \"auto\"\n\
+                [[phase.step]]\nid = \"act\"\nrun = [\"sleep\", \"600\"]\nundo = \"none needed\"\n";
+    scene.desk.write("runbook.toml", book);
+    let mut screen = scene.open(&["run", "runbook.toml"]);
+    screen.shows("running · ");
+    process::signal(scene.engine(), "KILL");
+    screen.shows("the engine is not running");
+    screen.shows("nothing is known of it since");
+    let clock = |screen: &Terminal| {
+        screen.text().lines().find_map(|line| Some(line.split_once("was running · ")?.1.to_owned())).expect("the clock")
+    };
+    let stood = clock(&screen);
+    // Time is seen to pass three times, and not for the step.
+    let since =
+        |screen: &Terminal| screen.text().lines().find(|line| line.contains("no news since")).map(str::to_owned);
+    for _ in 0..3 {
+        let before = since(&screen);
+        until("that time passes", || since(&screen).is_some_and(|since| Some(since) != before));
+        assert_eq!(clock(&screen), stood);
+    }
+    screen.keys("q");
+    assert_eq!(screen.ends(), 4);
+}
