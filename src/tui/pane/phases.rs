@@ -135,7 +135,7 @@ fn step_word(step: &Step, status: &StepStatus) -> (String, Ink) {
 /// What the step took, with its word in a wide list, and beside the time of the rehearsal where the `room` that the whole
 /// name leaves is enough for it.
 fn step_time(model: &Model, step: &Step, run: &StepRun, ms: u64, width: usize, room: usize) -> (String, Ink) {
-    let (word, ink) = (theme::word(&run.status), theme::ink(&run.status));
+    let (word, ink) = (view::word(model, &run.status), theme::ink(&run.status));
     let running = matches!(run.status, StepStatus::Running | StepStatus::Undoing);
     let took = if running { duration(ms) } else { text::took(ms) };
     let slow = paced::is_slow(model, step, run, ms);

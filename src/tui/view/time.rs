@@ -73,7 +73,8 @@ pub fn unknown_since(model: &Model) -> Option<Moment> {
         return Some(state.at);
     }
     let lost = !model.is_replay() && model.link != Link::Up;
-    lost.then(|| if state.at.ms > model.link_since.ms { state.at } else { model.link_since })
+    let last = if state.at.ms > model.link_since.ms { state.at } else { model.link_since };
+    lost.then_some(last)
 }
 
 /// The run clock of what the engine does: it stands still while nobody knows whether that goes on. The clock of the window,
