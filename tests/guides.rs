@@ -201,6 +201,16 @@ fn piece() -> impl Strategy<Value = String> {
         Just("## Success criteria".to_owned()),
         Just("### First 24 Hours".to_owned()),
         Just("## Go/No-Go".to_owned()),
+        Just("## Troubleshooting".to_owned()),
+        Just("### If Step 2 fails".to_owned()),
+        Just("**Option A: this**".to_owned()),
+        Just("### Option B: that".to_owned()),
+        Just("# Or else".to_owned()),
+        Just("# Or if using that".to_owned()),
+        Just("## Next steps".to_owned()),
+        Just("### When to roll back".to_owned()),
+        Just("- 3 orders".to_owned()),
+        Just("This will create:".to_owned()),
         Just("## Team responsibilities".to_owned()),
         words.prop_map(|text| format!("- [x] {text}")),
         words.prop_map(|text| format!("- {text}")),
@@ -251,4 +261,89 @@ fn examples_of_what_not_to_do_are_left_out() {
     let titles: Vec<&str> = book.steps().map(|step| step.title.as_str()).collect();
     assert_eq!(titles[1..], ["GOOD: in parts", "DO this:"]);
     assert_eq!(import.toml.matches("an example of what not to do").count(), 1, "{}", import.toml);
+}
+
+/// The lines of a draft that stand in comments.
+fn comments(toml: &str) -> Vec<&str> {
+    toml.lines().filter_map(|line| line.strip_prefix('#')).map(str::trim).collect()
+}
+
+#[test]
+fn known_troubles_stand_at_the_step_they_speak_of() {
+    let import = guide("troubled.md");
+    let book = read(&import);
+    let troubles: Vec<(&str, &str)> = book
+        .steps()
+        .flat_map(|step| step.trouble.iter().map(|one| (step.title.as_str(), one.matching.as_str())))
+        .collect();
+    assert_eq!(troubles, [("Write the dump:", "(?i)no space left"), ("Step 3: Apply", "(?i)already exists")]);
+    let apply = book.steps().find(|step| step.title == "Step 3: Apply").unwrap();
+    assert!(apply.trouble[0].fix.contains("DROP TABLE orders_new"), "{}", apply.trouble[0].fix);
+    let left = import.account.lines.iter().find(|line| line.text == "Ask the database team.").unwrap();
+    assert!(matches!(&left.fate, Fate::Left(why) if why.contains("cannot be told")), "{left:?}");
+}
+
+#[test]
+fn what_success_is_becomes_a_criterion_where_a_query_knows_it() {
+    let import = guide("troubled.md");
+    let book = read(&import);
+    let criteria: Vec<(&str, &str)> =
+        book.criteria.iter().map(|one| (one.title.as_str(), one.when.source.as_str())).collect();
+    assert_eq!(
+        criteria,
+        [
+            ("43 tables remain", "steps['step-5-count'].value == 43"),
+            ("No order without a customer", "steps['no-order-without-a-customer'].value == 0"),
+        ]
+    );
+    let items = |step: &runbook::Step| format!("{:?}", step.verb);
+    assert!(book.steps().any(|step| items(step).contains("Nobody complains")));
+    assert!(!book.steps().any(|step| items(step).contains("43 tables remain")));
+}
+
+#[test]
+fn of_several_ways_the_first_is_a_step_and_the_others_are_comments() {
+    let import = guide("troubled.md");
+    let book = read(&import);
+    let shells: Vec<String> = book
+        .steps()
+        .filter_map(|step| match &step.verb {
+            Verb::Shell(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        shells.contains(&"systemctl stop orders".to_owned())
+            && shells.contains(&"scripts/apply.sh production".to_owned())
+    );
+    assert!(!shells.iter().any(|text| text.contains("pm2") || text.contains("local")), "{shells:?}");
+    let comments = comments(&import.toml);
+    let at = |words: &str| {
+        comments.iter().position(|line| *line == words).unwrap_or_else(|| panic!("{words}: {comments:#?}"))
+    };
+    assert_eq!(at("Another way of doing `step-3-apply`, by the guide:") + 1, at("**Option B: on the host**"));
+    assert_eq!(at("# Or if using PM2") + 1, at("pm2 stop orders"));
+}
+
+#[test]
+fn what_is_no_work_of_the_window_does_not_run_in_it() {
+    let import = guide("troubled.md");
+    let book = read(&import);
+    let all: String = book.steps().map(|step| format!("{:?}\n", step.verb)).collect();
+    // An example, what is done later, a reference that repeats the work: none of it is a step.
+    assert!(!all.contains("DROP TABLE"), "{all}");
+    assert_eq!(all.matches("scripts/apply.sh").count(), 1, "{all}");
+    let follow = book.steps().find(|step| step.title == "Step 4: Follow it").unwrap();
+    assert!(matches!(follow.verb, Verb::Checklist(_)) && import.toml.contains("it does not end by itself"));
+    let later = &book.followups[0];
+    assert_eq!((later.title.as_str(), later.due.as_secs()), ("Next steps", 24 * 3600));
+    assert!(import.toml.contains("# the guide does not say when") && later.checklist.len() == 2);
+    let way: Vec<&str> = book.rollbacks.iter().map(|plan| plan.id.as_str()).collect();
+    assert_eq!(way, ["rollback-steps"]);
+    assert!(comments(&import.toml).contains(&"- Error rate > 2%"));
+    assert!(import.toml.contains("# $DUMP_FILE is set by another step"));
+    // What decides is asked before the work, and nothing is decided in advance.
+    let phases: Vec<&str> = book.phases.iter().map(|phase| phase.title.as_str()).collect();
+    assert_eq!(phases[1..4], ["Before the work", "Go / no-go", "Migration"]);
+    assert!(!all.contains("DECISION"));
 }

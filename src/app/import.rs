@@ -62,9 +62,11 @@ fn summary(account: &Account, guide: &str, file: &Path) {
     let verbs: Vec<String> = account.steps.iter().map(|(verb, count)| format!("{count} {verb}")).collect();
     say(&format!("  {} in {}: {}", n(steps, "step"), n(account.phases + account.plans, "part"), verbs.join(", ")));
     say(&format!(
-        "  {}, {}, {}, {}, {}",
+        "  {}, {}, {}, {}, {}, {}, {}",
         n(account.phases, "phase"),
         n(account.plans, "rollback plan"),
+        if account.criteria == 1 { "1 criterion".to_owned() } else { format!("{} criteria", account.criteria) },
+        n(account.troubles, "known trouble"),
         n(account.followups, "follow-up"),
         n(account.roles, "role"),
         n(account.expectations, "expectation"),

@@ -34,6 +34,8 @@ pub struct Account {
     pub expectations: usize,
     pub phases: usize,
     pub plans: usize,
+    pub criteria: usize,
+    pub troubles: usize,
     pub followups: usize,
     pub roles: usize,
     /// Lines whose ticks were dropped.
@@ -61,7 +63,11 @@ impl Account {
         for one in &book.followups {
             one.lines.iter().for_each(|line| account.set(*line, || Fate::Used(format!("follow-up `{}`", one.id))));
         }
+        for one in book.known_criteria() {
+            one.lines.iter().for_each(|line| account.set(*line, || Fate::Used(format!("criterion `{}`", one.id))));
+        }
         book.named.iter().for_each(|line| account.set(*line, || Fate::Used("the title".into())));
+        account.criteria = book.known_criteria().count();
         account.followups = book.followups.len();
         account.roles = book.roles.len();
         account.ticks = book.ticks.clone();
@@ -90,7 +96,10 @@ impl Account {
         for step in part.alive() {
             *self.steps.entry(step.verb.word()).or_default() += 1;
             self.expectations += usize::from(step.expect.is_some());
-            step.lines.iter().for_each(|line| self.set(*line, || Fate::Used(format!("step `{}`", step.id))));
+            let trouble = step.trouble.iter().flat_map(|one| &one.lines);
+            let lines = step.lines.iter().chain(trouble);
+            lines.for_each(|line| self.set(*line, || Fate::Used(format!("step `{}`", step.id))));
+            self.troubles += step.trouble.len();
         }
     }
 
@@ -146,6 +155,8 @@ impl Account {
             "steps": self.steps,
             "expectations": self.expectations,
             "rollbacks": self.plans,
+            "criteria": self.criteria,
+            "troubles": self.troubles,
             "followups": self.followups,
             "roles": self.roles,
             "ticks_dropped": self.ticks,

@@ -3,7 +3,9 @@
 mod account;
 mod blocks;
 mod book;
+mod byhand;
 mod fence;
+mod hints;
 mod place;
 mod psql;
 mod render;

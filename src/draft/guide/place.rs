@@ -1,17 +1,21 @@
 //! Where each block of a guide belongs: the phase or way back its headings name, and the step it becomes part of.
 
+mod code;
+mod criteria;
+mod home;
+mod options;
+mod trouble;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocks::{Block, Kind};
-use super::book::{Book, Followup, Part, Step, Verb};
-use super::fence::{self, Unit, Work};
+use super::book::{Book, Followup, Note, Step, Verb};
 use super::words::{self, Topic};
-use crate::draft::fit::fit;
-use crate::draft::query;
 use crate::draft::write::{Ids, slug};
-use crate::runbook::sql::{self, Dialect};
 
 const EXPLAINS: &str = "it explains, and no step follows it";
+
+const DECIDED: &str = "a decision taken in advance: the poll asks for it";
 
 struct Heading {
     level: u8,
@@ -43,6 +47,12 @@ pub struct Placer<'a> {
     parts: BTreeMap<(bool, Vec<usize>), usize>,
     /// Items of the last follow-up.
     followed: BTreeSet<String>,
+    options: Option<options::Options>,
+    told: Vec<trouble::Told>,
+    /// The item right above a fence: the title of what stands in it.
+    lead: Option<(String, Vec<usize>)>,
+    /// The list that comes tells what something does.
+    telling: bool,
 }
 
 pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<String>) -> Book {
@@ -62,19 +72,37 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
         part_ids: Ids::of(&["draft"]),
         parts: BTreeMap::new(),
         followed: BTreeSet::new(),
+        options: None,
+        told: Vec::new(),
+        lead: None,
+        telling: false,
     };
     for block in blocks {
         placer.block(block);
     }
     placer.end_section();
-    if placer.book.roles.is_empty() {
-        for step in
-            placer.book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| step.verb == Verb::Poll)
-        {
+    let (mut book, told) = (placer.book, placer.told);
+    if book.roles.is_empty() {
+        for step in book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| step.verb == Verb::Poll) {
             step.dead = Some("a poll, and the guide names no roles".to_owned());
         }
     }
-    placer.book
+    trouble::attach(&mut book, told);
+    criteria::find(&mut book, lines);
+    decide_first(&mut book);
+    book
+}
+
+/// What decides whether the work begins stands before it, wherever the guide says it.
+fn decide_first(book: &mut Book) {
+    let Some(work) = book.phases.iter().position(|part| part.kind == "migrate") else { return };
+    for at in work + 1..book.phases.len() {
+        if book.phases.get(at).is_some_and(|part| part.decides && part.starts.is_none()) {
+            let mut part = book.phases.remove(at);
+            part.moved = part.lines.first().copied();
+            book.phases.insert(work, part);
+        }
+    }
 }
 
 impl Placer<'_> {
@@ -83,7 +111,7 @@ impl Placer<'_> {
     }
 
     fn asks_nothing(&self) -> bool {
-        matches!(self.topic(), Topic::Trouble | Topic::Background | Topic::Roles)
+        matches!(self.topic(), Topic::Background | Topic::Explains | Topic::Roles)
     }
 
     fn leave(&mut self, lines: &[usize], why: &str) {
@@ -92,20 +120,66 @@ impl Placer<'_> {
 
     fn block(&mut self, block: Block) {
         let expecting = std::mem::take(&mut self.expecting);
+        let telling = std::mem::take(&mut self.telling);
+        if !matches!(block.kind, Kind::Heading(_)) && self.set_apart(&block) {
+            return;
+        }
+        if telling && block.kind == Kind::Item(None) {
+            self.telling = true;
+            return self.tell(block);
+        }
         match block.kind {
             Kind::Heading(level) => self.heading(level, block),
             Kind::Paragraph => self.paragraph(block),
             Kind::Item(tick) => self.item(tick, block),
             Kind::Row => self.item(None, block),
             Kind::Code(language) => {
+                self.lead = self.items.pop_if(|(text, _)| text.ends_with(':'));
                 self.flush_items(None);
                 self.code(&language, block.lines, expecting);
             }
         }
     }
 
+    /// What is no work of this window: troubles, examples, other ways, reasons to go back. False: it is.
+    fn set_apart(&mut self, block: &Block) -> bool {
+        if let (Kind::Paragraph, Some(first)) = (&block.kind, options::option(&block.text)) {
+            self.flush_items(None);
+            self.choose(first, 7);
+        }
+        match self.topic() {
+            Topic::Trouble => self.trouble(block.clone()),
+            Topic::Example => self.leave(&block.lines, "an example: what of it is to be done here?"),
+            Topic::Reasons => {
+                let lines = block.lines.iter().filter_map(|n| Some((*n, (*self.lines.get(n - 1)?).to_owned())));
+                self.book.reasons.get_or_insert_with(|| Note { lines: Vec::new() }).lines.extend(lines);
+                self.leave(&block.lines, "a reason to go back: what measures it? (`[[probe]]` and `[[trigger]]`)");
+            }
+            _ if self.is_aside() => self.keep_aside(&block.lines),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What a step does, or why: it is said beside the step.
+    fn tell(&mut self, block: Block) {
+        match self.last_step() {
+            Some(step) => {
+                step.help.push(block.text);
+                step.lines.extend(block.lines);
+            }
+            None => self.leave(&block.lines, EXPLAINS),
+        }
+    }
+
     fn heading(&mut self, level: u8, block: Block) {
         self.end_section();
+        match options::option(&block.text) {
+            // Ways back are plans, each with its name.
+            Some(first) if words::topic(&block.text, self.above(level)) != Topic::Rollback => self.choose(first, level),
+            _ if self.options.as_ref().is_some_and(|options| level <= options.level) => self.options = None,
+            _ => {}
+        }
         while self.stack.last().is_some_and(|above| above.level >= level) {
             self.stack.pop();
         }
@@ -119,16 +193,21 @@ impl Placer<'_> {
         let topic = (!is_title).then(|| words::topic(&block.text, above));
         let clock = block.text.starts_with(|c: char| c.is_ascii_digit()) && words::clock(&block.text).is_some();
         let opens = !is_title && (level <= self.level || clock);
+        match topic {
+            Some(Topic::Trouble) => self.trouble_heading(&block.text, line),
+            _ if self.is_aside() => self.keep_aside(&block.lines),
+            _ => {}
+        }
         self.stack.push(Heading { level, text: block.text, line, topic, opens });
         if topic == Some(Topic::GoNoGo) && above != Some(Topic::GoNoGo) {
-            self.poll();
+            // The poll comes before its questions are known; they are asked first.
+            self.add("Go / no-go".to_owned(), Verb::Poll, vec![line], Vec::new());
         }
     }
 
-    /// The poll comes before its questions are known; they are asked first.
-    fn poll(&mut self) {
-        let title = "Go / no-go".to_owned();
-        self.add(title, Verb::Poll, Vec::new(), Vec::new());
+    /// The topic of what a heading of this level stands below.
+    fn above(&self, level: u8) -> Option<Topic> {
+        self.stack.iter().rev().find(|heading| heading.level < level).and_then(|heading| heading.topic)
     }
 
     fn paragraph(&mut self, block: Block) {
@@ -136,6 +215,9 @@ impl Placer<'_> {
         if words::expects(&block.text) && self.last.is_some() {
             self.expecting = true;
             self.expected(block.text, &block.lines);
+        } else if words::tells(&block.text) {
+            self.telling = true;
+            self.tell(block);
         } else if self.asks_nothing() {
             self.leave(&block.lines, EXPLAINS);
         } else {
@@ -146,7 +228,7 @@ impl Placer<'_> {
     /// What should come out of the last step.
     fn expected(&mut self, text: String, lines: &[usize]) {
         let Some(step) = self.last_step() else { return };
-        if step.expect.is_none() && reads_once(&step.verb) {
+        if step.expect.is_none() && code::reads_once(&step.verb) {
             step.expect = words::expectation(&text);
         }
         step.help.push(text);
@@ -170,12 +252,11 @@ impl Placer<'_> {
         match self.topic() {
             Topic::Followup(hours) => self.followup(hours, None, text, block.lines),
             Topic::Roles => self.role(&text, &block.lines),
-            Topic::Trouble => {
-                self.leave(&block.lines, "a known trouble: it belongs to the step it happens in (`trouble`)")
-            }
             Topic::Background if tick.is_none() => self.leave(&block.lines, EXPLAINS),
-            _ => match words::after(&text).filter(|_| text.to_lowercase().contains("after ")) {
-                Some(hours) => self.followup(hours, Some(text.clone()), text, block.lines),
+            topic => match words::after(&text).filter(|_| text.to_lowercase().contains("after ")) {
+                Some(hours) => self.followup(Some(hours), Some(text.clone()), text, block.lines),
+                None if topic == Topic::Explains && tick.is_none() => self.leave(&block.lines, EXPLAINS),
+                None if topic == Topic::GoNoGo && words::decided(&text) => self.leave(&block.lines, DECIDED),
                 None => self.items.push((text, block.lines)),
             },
         }
@@ -192,7 +273,7 @@ impl Placer<'_> {
         self.leave(lines, "a duty of a role: say it in the steps the role does");
     }
 
-    fn followup(&mut self, hours: u32, title: Option<String>, item: String, lines: Vec<usize>) {
+    fn followup(&mut self, hours: Option<u32>, title: Option<String>, item: String, lines: Vec<usize>) {
         let heading = self.stack.last().map(|heading| (heading.text.clone(), heading.line));
         let alone = title.is_some();
         let title = title.or(heading.clone().map(|(text, _)| text)).unwrap_or_else(|| item.clone());
@@ -258,196 +339,4 @@ impl Placer<'_> {
         let name = self.stack.last().map(|heading| heading.text.clone()).filter(|text| !text.trim().is_empty());
         name.unwrap_or_else(|| "Checklist".to_owned())
     }
-
-    fn code(&mut self, language: &str, numbers: Vec<usize>, expecting: bool) {
-        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return };
-        let all: Vec<(usize, &str)> = (*first..=*last).filter_map(|n| Some((n, *self.lines.get(n - 1)?))).collect();
-        if self.topic() == Topic::Trouble {
-            return self.leave(&numbers, "a known trouble: it belongs to the step it happens in (`trouble`)");
-        }
-        if expecting && !matches!(language, "sql" | "bash" | "sh" | "shell") {
-            let text: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
-            return self.expected(text.join("\n"), &numbers);
-        }
-        match (language, fence::looks_like(&all)) {
-            ("sql" | "postgresql" | "pgsql" | "postgres" | "psql", _) | ("", "sql") => {
-                self.units(fence::sql_units(&all))
-            }
-            ("bash" | "sh" | "shell" | "zsh" | "console", _) | ("", "shell") => self.units(fence::shell_units(&all)),
-            ("" | "text" | "txt" | "plain", _) if !self.asks_nothing() => self.tree(&all),
-            ("" | "text" | "txt" | "plain", _) => self.leave(&numbers, EXPLAINS),
-            (other, _) => self.leave(&numbers, &format!("a fence of `{other}`: neither SQL nor a shell")),
-        }
-    }
-
-    /// A plain fence: lines with the signs of a tree, or ticks, are items; lines without begin a group.
-    fn tree(&mut self, all: &[(usize, &str)]) {
-        const SIGNS: [char; 12] = ['│', '├', '└', '─', '|', '+', '-', '*', '•', '`', ' ', '\t'];
-        let is_item =
-            |line: &str| line.trim_start().starts_with(SIGNS) || words::unticked(line).0.len() < line.trim().len();
-        if !all.iter().any(|(_, line)| is_item(line)) {
-            let text: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
-            let lines = all.iter().filter(|(_, line)| !line.trim().is_empty()).map(|(n, _)| *n).collect();
-            let name = self.name();
-            return self.add(name.clone(), Verb::Checklist(vec![name]), lines, vec![text.join("\n")]);
-        }
-        let mut group: Option<(String, usize)> = None;
-        for (n, line) in all.iter().filter(|(_, line)| line.contains(char::is_alphanumeric)) {
-            let (text, ticked) = words::unticked(line.trim_matches(SIGNS));
-            if ticked {
-                self.book.ticks.push(*n);
-            }
-            if is_item(line) && !text.ends_with(':') {
-                self.items.push((text, vec![*n]));
-            } else {
-                let before = group.replace((text, *n));
-                self.flush_items(before);
-            }
-        }
-        self.flush_items(group);
-    }
-
-    fn units(&mut self, units: Vec<Unit>) {
-        let mut warns = false;
-        for mut unit in units {
-            // A warning holds for what follows it, up to the next words; behind one stands how to do it.
-            let warning = unit.lead.iter().rposition(|line| words::is_warning(line));
-            let advice = unit.lead.iter().rposition(|line| words::is_advice(line)).filter(|at| warning < Some(*at));
-            warns = if unit.lead.is_empty() { warns } else { warning.is_some() && advice.is_none() };
-            if let (Some(_), Some(at)) = (warning, advice) {
-                unit.lead[..=at].rotate_right(1);
-            }
-            match warns {
-                true => self.leave(&unit.lines, "an example of what not to do"),
-                false => self.unit(unit),
-            }
-        }
-    }
-
-    fn unit(&mut self, unit: Unit) {
-        let mut help: Vec<String> =
-            unit.lead.iter().skip(1).chain(&unit.said).filter(|words| !words.is_empty()).cloned().collect();
-        // A tick before a statement would stand as an answer in the step's title.
-        let said = unit.lead.first().map(|words| words::unticked(words).0);
-        let title = said.filter(|words| words.contains(char::is_alphanumeric)).unwrap_or_else(|| self.name());
-        let (mut outside, mut asks) = (false, false);
-        let verb = match unit.work {
-            Work::Left(why) => return self.leave(&unit.lines, &why),
-            Work::Note => {
-                help.insert(0, title.clone());
-                let name = self.name();
-                return self.add(name.clone(), Verb::Checklist(vec![name]), unit.lines, help);
-            }
-            Work::Prose(items) => Verb::Checklist(items.into_iter().map(|(text, _)| text).collect()),
-            Work::Shell(text) => Verb::Shell(text),
-            Work::File(path) => match (self.read)(&path).map(|text| fit(&text).map(|fit| (fit, query::asks(&text)))) {
-                Some(Ok((fit, asked))) => {
-                    (outside, asks) = (fit.alone, asked);
-                    match fit.without {
-                        Some(text) => {
-                            help.push(format!("{path} without its BEGIN and COMMIT: gonogo begins and commits"));
-                            Verb::Sql(text)
-                        }
-                        None => Verb::File(path),
-                    }
-                }
-                Some(Err(why)) => return self.leave(&unit.lines, &format!("{path}: {}", why.message)),
-                None => Verb::Psql(path),
-            },
-            Work::Sql(text) => match fit(&text) {
-                Ok(fit) => {
-                    (outside, asks) = (fit.alone, query::asks(&text));
-                    Verb::Sql(fit.without.unwrap_or(text))
-                }
-                Err(why) => return self.leave(&unit.lines, &why.message),
-            },
-        };
-        let expect = unit.expected.iter().find_map(|words| words::expectation(words)).filter(|_| reads_once(&verb));
-        help.extend(unit.expected);
-        self.add(title, verb, unit.lines, help);
-        if let Some(step) = self.last_step() {
-            step.expect = expect;
-            (step.asks, step.outside) = (asks, outside);
-        }
-    }
-
-    /// Adds a step where the headings say, with the paragraphs that waited for it.
-    fn add(&mut self, title: String, verb: Verb, mut lines: Vec<usize>, help: Vec<String>) {
-        let plan = self.topic() == Topic::Rollback;
-        let (part, path) = if plan { self.plan() } else { self.phase() };
-        let mut all_help: Vec<String> = Vec::new();
-        let texts: Vec<&str> = path.iter().map(|(text, _)| text.as_str()).collect();
-        if !texts.is_empty() && texts != [title.as_str()] {
-            all_help.push(texts.join(" › "));
-        }
-        lines.extend(path.iter().map(|(_, line)| *line));
-        for (text, at) in std::mem::take(&mut self.said) {
-            all_help.push(text);
-            lines.extend(at);
-        }
-        all_help.extend(help);
-        let id = self.ids.unused(&slug(&title), "step");
-        let step =
-            Step { id, title, help: all_help, verb, expect: None, asks: false, outside: false, lines, dead: None };
-        let parts = if plan { &mut self.book.plans } else { &mut self.book.phases };
-        if let Some(home) = parts.get_mut(part) {
-            // The questions of a poll are asked before it.
-            let polled = home.steps.last().is_some_and(|step| step.verb == Verb::Poll);
-            let at =
-                if polled && matches!(step.verb, Verb::Checklist(_)) { home.steps.len() - 1 } else { home.steps.len() };
-            home.steps.insert(at, step);
-            self.last = Some((plan, part, at));
-        }
-    }
-
-    /// The way back that the headings name, and the headings below it.
-    fn plan(&mut self) -> (usize, Vec<(String, usize)>) {
-        let of: Vec<&Heading> = self.stack.iter().filter(|heading| heading.topic == Some(Topic::Rollback)).collect();
-        let title = of.iter().map(|heading| heading.text.as_str()).collect::<Vec<_>>().join(" › ");
-        let lines: Vec<usize> = of.iter().map(|heading| heading.line).collect();
-        let name = of.last().map(|heading| slug(&heading.text)).unwrap_or_default();
-        if let Some(at) = self.parts.get(&(true, lines.clone())) {
-            return (*at, Vec::new());
-        }
-        self.parts.insert((true, lines.clone()), self.book.plans.len());
-        let id = self.part_ids.unused(&name, "rollback");
-        self.book.plans.push(Part { id, title, kind: "", starts: None, lasts: None, steps: Vec::new(), lines });
-        (self.book.plans.len() - 1, Vec::new())
-    }
-
-    /// The phase that the headings name, and the headings below it.
-    fn phase(&mut self) -> (usize, Vec<(String, usize)>) {
-        let at = self.stack.iter().rposition(|heading| heading.opens);
-        let below = self.stack.iter().skip(at.map_or(0, |at| at + 1)).filter(|heading| heading.topic.is_some());
-        let path: Vec<(String, usize)> = below.map(|heading| (heading.text.clone(), heading.line)).collect();
-        let heading = at.and_then(|at| self.stack.get(at));
-        let lines: Vec<usize> = heading.map(|heading| heading.line).into_iter().collect();
-        if let Some(at) = self.parts.get(&(false, lines.clone())) {
-            return (*at, path);
-        }
-        self.parts.insert((false, lines.clone()), self.book.phases.len());
-        let title = heading.map_or("Before the first heading", |heading| heading.text.as_str()).to_owned();
-        let lasts = words::lasts(&title);
-        let clock = words::clock(&title);
-        let kind = match heading.and_then(|heading| heading.topic) {
-            Some(Topic::Prepare | Topic::GoNoGo) | None => "prepare",
-            Some(Topic::Verify | Topic::Criteria) => "verify",
-            Some(Topic::Monitor) => "monitor",
-            _ => "migrate",
-        };
-        let (starts, end) = clock.map_or((None, None), |(start, end)| (Some(start), end));
-        let lasts =
-            lasts.or(starts.zip(end).and_then(|(start, end)| end.checked_sub(start)).filter(|minutes| *minutes > 0));
-        // A phase that watches needs its length; the guide does not say it.
-        let kind = if kind == "monitor" && lasts.is_none() { "verify" } else { kind };
-        let id = self.part_ids.unused(&slug(&title), "phase");
-        self.book.phases.push(Part { id, title, kind, starts, lasts, steps: Vec::new(), lines });
-        (self.book.phases.len() - 1, path)
-    }
-}
-
-/// One query, whose answer an expectation can be about.
-fn reads_once(verb: &Verb) -> bool {
-    let Verb::Sql(text) = verb else { return false };
-    sql::split(text, Dialect::Postgres).is_ok_and(|pieces| pieces.len() == 1) && sql::only_reads(text)
 }

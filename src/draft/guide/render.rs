@@ -1,10 +1,12 @@
 //! The draft as text, with the lines each step stands on, and at its end everything that is not in it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::account::{Account, Fate};
-use super::book::{Book, Part, Step, Verb};
+use super::book::{Book, Note, Part, Step, Verb};
+use super::hints;
 use crate::draft::write::{block, comment, literal, quote};
 
 /// Where a step stands in the text: in a plan or a phase, which part, which step, and its lines (1-based).
@@ -45,8 +47,21 @@ pub fn runbook(book: &Book, guide: &str, id: &str, schema: &str) -> Rendered {
     let mut out = Rendered { text: String::new(), places: Vec::new(), unwritable: Vec::new(), counted: (0, 0) };
     head(&mut out.text, book, guide, id, schema);
     let mut planned = None;
+    let mut watched = false;
     let start = book.phases.iter().filter(|phase| phase.alive().next().is_some()).find_map(|phase| phase.starts);
     for (n, phase) in book.phases.iter().enumerate().filter(|(_, phase)| phase.alive().next().is_some()) {
+        if let Some(line) = phase.moved {
+            let _ = writeln!(
+                out.text,
+                "# The guide decides this behind the work (line {line}); here it is decided before it."
+            );
+        }
+        if watched && phase.kind == "migrate" {
+            out.text.push_str(
+                "# Work behind a phase that watches: does the guide tell the same work twice? Then keep it once.\n",
+            );
+        }
+        watched |= phase.kind == "monitor";
         out.text.push_str("[[phase]]\n");
         named(&mut out.text, phase);
         let _ = writeln!(out.text, "kind  = {}", quote(phase.kind));
@@ -61,20 +76,35 @@ pub fn runbook(book: &Book, guide: &str, id: &str, schema: &str) -> Rendered {
         out.text.push('\n');
         steps(&mut out, book, phase, false, n);
     }
+    if let Some(note) = &book.reasons {
+        aside(
+            &mut out.text,
+            "When to go back, by the guide; what measures it becomes a `[[probe]]` with a `[[trigger]]`:",
+            note,
+        );
+    }
     for (n, plan) in book.plans.iter().enumerate().filter(|(_, plan)| plan.alive().next().is_some()) {
         out.text.push_str("[[rollback]]\n");
         named(&mut out.text, plan);
         out.text.push('\n');
         steps(&mut out, book, plan, true, n);
     }
+    for one in book.known_criteria() {
+        if !one.lines.is_empty() {
+            let _ = writeln!(out.text, "# guide: {}", ranges(&one.lines));
+        }
+        let (id, when) = (quote(&one.id), quote(&one.when));
+        let _ = writeln!(out.text, "[[criterion]]\nid    = {id}\ntitle = {}\nwhen  = {when}\n", label(&one.title));
+    }
     for one in &book.followups {
         let items: Vec<String> = one.items.iter().map(|item| label(item)).collect();
         let _ = writeln!(
             out.text,
-            "[[followup]]\nid    = {}\ntitle = {}\ndue   = \"+{}h\"",
+            "[[followup]]\nid    = {}\ntitle = {}\ndue   = \"+{}h\"{}",
             quote(&one.id),
             label(&one.title),
-            one.hours
+            one.hours.unwrap_or(24),
+            if one.hours.is_some() { "" } else { "                         # the guide does not say when" }
         );
         let _ = writeln!(out.text, "checklist = [\n  {},\n]\n", items.join(",\n  "));
     }
@@ -144,13 +174,46 @@ fn steps(out: &mut Rendered, book: &Book, part: &Part, plan: bool, n: usize) {
         let first = out.line();
         out.text.push_str(if plan { "[[rollback.step]]\n" } else { "[[phase.step]]\n" });
         match self::step(step, book) {
-            Some(text) => out.text.push_str(&text),
+            Some(text) => {
+                out.text.push_str(&text);
+                troubles(&mut out.text, step, plan);
+            }
             None => out.unwritable.push((plan, n, at)),
         }
         let last = out.line();
         out.text.push('\n');
+        for note in &step.others {
+            aside(&mut out.text, &format!("Another way of doing `{}`, by the guide:", step.id), note);
+        }
         out.places.push(Place { plan, part: n, step: at, lines: first..last + 1 });
     }
+}
+
+/// The known troubles of a step.
+fn troubles(out: &mut String, step: &Step, plan: bool) {
+    for one in &step.trouble {
+        let _ = writeln!(
+            out,
+            "\n[[{}.step.trouble]]\n# guide: {}",
+            if plan { "rollback" } else { "phase" },
+            ranges(&one.lines)
+        );
+        match &one.matching {
+            Some(words) => _ = writeln!(out, "match = {}", quote(words)),
+            None => out.push_str("match = \".\"                              # any error: which words has this one?\n"),
+        }
+        let _ = writeln!(out, "cause = {}\nfix   = {}", label(&one.cause), label(&one.fix));
+    }
+}
+
+/// Lines of the guide as a comment.
+fn aside(out: &mut String, title: &str, note: &Note) {
+    let _ = writeln!(out, "# {title}");
+    let lines: BTreeMap<usize, &str> = note.lines.iter().map(|(n, line)| (*n, line.as_str())).collect();
+    for line in lines.values() {
+        let _ = writeln!(out, "#   {}", comment(line));
+    }
+    out.push('\n');
 }
 
 /// The keys of a step. None: its code looks like a template and cannot be kept from being one.
@@ -158,9 +221,22 @@ fn step(step: &Step, book: &Book) -> Option<String> {
     let mut out = String::new();
     let numbers = ranges(&step.lines);
     let _ = writeln!(out, "# guide: {numbers}\nid    = {}\ntitle = {}", quote(&step.id), label(&step.title));
+    for name in hints::borrowed(step, book) {
+        let _ = writeln!(
+            out,
+            "# ${name} is set by another step: steps share no variables of the shell. A `[vars]` or `produces` may hold it."
+        );
+    }
     match &step.verb {
         Verb::Checklist(items) => {
             let items: Vec<String> = items.iter().map(|item| label(item)).collect();
+            for file in hints::scripts(step) {
+                let _ = writeln!(
+                    out,
+                    "# Once it lies beside this draft, in place of the checklist: file = {}",
+                    quote(&file)
+                );
+            }
             let _ = writeln!(out, "checklist = [\n  {},\n]", items.join(",\n  "));
         }
         Verb::Poll => {
@@ -191,7 +267,7 @@ fn step(step: &Step, book: &Book) -> Option<String> {
     if let Some(expect) = &step.expect {
         let _ = writeln!(out, "expect = {}", quote(expect));
     } else if step.asks {
-        out.push_str("expect = \"none\"                         # what must come back? value == 43\n");
+        out.push_str("expect = \"none\"                         # what must come back? value == N, rows == N\n");
     }
     if !step.help.is_empty() {
         let _ = writeln!(out, "help  = {}", label(&step.help.join("\n\n")));

@@ -13,23 +13,37 @@ pub enum Topic {
     Monitor,
     Rollback,
     Trouble,
-    /// Hours after the end.
-    Followup(u32),
+    /// Hours after the end; none where nobody says when.
+    Followup(Option<u32>),
     Criteria,
     Roles,
     GoNoGo,
-    /// Explains; asks for nothing.
+    /// When to go back.
+    Reasons,
+    /// Shows how such things are done; nothing of it is done here.
+    Example,
+    /// Its heading says nothing of what is to be done.
     Background,
+    /// Its heading says that it explains, and so does all below it.
+    Explains,
+}
+
+impl Topic {
+    /// It holds for everything below its heading.
+    fn holds(self) -> bool {
+        !matches!(self, Self::Prepare | Self::Migrate | Self::Verify | Self::Monitor | Self::GoNoGo | Self::Background)
+    }
 }
 
 const TOPICS: &[(Topic, &[&str])] = &[
-    (Topic::Trouble, &["troubleshoot", "mistake", "known issue", "faq"]),
+    (Topic::Trouble, &["troubleshoot", "known issue", "known problem", "common issue", "common problem", "faq"]),
+    (Topic::Example, &["mistake", "common pattern", "migration pattern", "migration types", "types of migration"]),
     (Topic::GoNoGo, &["go/no-go", "go / no-go", "no-go", "decision point"]),
     (Topic::Criteria, &["success criteria", "acceptance", "definition of done"]),
     (Topic::Roles, &["responsibilit", "roles", "who does what"]),
     (Topic::Rollback, &["rollback", "roll back", "restore", "revert", "back out", "backout"]),
     (
-        Topic::Background,
+        Topic::Explains,
         &[
             "overview",
             "reference",
@@ -57,23 +71,46 @@ const TOPICS: &[(Topic, &[&str])] = &[
 
 /// Some topics hold for everything below their heading.
 pub fn topic(heading: &str, above: Option<Topic>) -> Topic {
-    if let Some(topic) = above.filter(|topic| {
-        matches!(topic, Topic::Trouble | Topic::Roles | Topic::Criteria | Topic::Rollback | Topic::Followup(_))
-    }) {
-        return topic;
-    }
     let words = heading.to_lowercase();
-    if let Some(hours) = after(&words) {
-        return Topic::Followup(hours);
+    let when = after(&words);
+    match above {
+        Some(Topic::Followup(_)) if when.is_some() => return Topic::Followup(when),
+        Some(Topic::Rollback) if has(&WHEN_BACK, &words) => return Topic::Reasons,
+        // A list to tick off is one even among advice.
+        Some(topic) if topic.holds() => return topic,
+        _ => {}
+    }
+    if when.is_some() || has(&FOLLOWING, &words) {
+        return Topic::Followup(when);
+    }
+    if has(&WHEN_BACK, &words) {
+        return Topic::Reasons;
     }
     let found = TOPICS.iter().find(|(_, signs)| signs.iter().any(|sign| words.contains(sign))).map(|(topic, _)| *topic);
     match found {
         // To try the way back is not the way back.
         Some(Topic::Rollback) if words.contains("test") => Topic::Verify,
+        Some(Topic::Rollback) => Topic::Rollback,
+        _ if has(&FAILING, &words) => Topic::Trouble,
+        _ if has(&EXAMPLE, &words) => Topic::Example,
         Some(topic) => topic,
         None => above.unwrap_or(Topic::Background),
     }
 }
+
+fn has(sign: &LazyLock<Option<Regex>>, words: &str) -> bool {
+    sign.as_ref().is_some_and(|sign| sign.is_match(words))
+}
+
+static FOLLOWING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(next steps?|follow[- ]?ups?|documentation to (generate|write|update)|clean[- ]?up later)\b").ok()
+});
+static WHEN_BACK: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b(when to roll ?back|roll ?back (triggers?|criteria|conditions?))\b").ok());
+static FAILING: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\bif\b.*\b(fails?|failed|goes wrong|breaks)\b").ok());
+// A name such as `example.com` shows nothing.
+static EXAMPLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bexamples?(?:$|[^.\w])").ok());
 
 static AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\b(?:first|after|within|next|for)\s+(?:(\d+)(?:\s*[-–]\s*(\d+))?\s+)?(hour|day|week|month)s?\b|^(\d+)\s+(hour|day|week)s?\s+(?:after|later)").ok()
@@ -160,6 +197,19 @@ pub fn unticked(text: &str) -> (String, bool) {
     (rest.split_whitespace().collect::<Vec<_>>().join(" "), ticked)
 }
 
+/// True for a paragraph whose list tells what something does or why, and asks for nothing: `This will create:`, `Why X?`.
+pub fn tells(text: &str) -> bool {
+    static WILL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\w+ (will|would|does)\b[^.]*:$").ok());
+    let words = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    words.starts_with("why ") && words.ends_with(['?', ':']) || has(&WILL, &words)
+}
+
+/// True for a decision that a guide has taken in advance.
+pub fn decided(text: &str) -> bool {
+    let words = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    words.starts_with("decision:") && words.split(|c: char| !c.is_alphanumeric()).any(|word| word == "go")
+}
+
 /// True for words over what is not to be done: `BAD: …`, `❌ …`, `DON'T do this`.
 pub fn is_warning(text: &str) -> bool {
     const SIGNS: [&str; 4] = ["bad:", "wrong:", "anti-pattern", "bad example"];
@@ -209,6 +259,18 @@ mod tests {
         assert_eq!(after("First Week"), Some(168));
         assert_eq!(after("Delete rollback artifacts after 7 days"), Some(168));
         assert_eq!(after("After Migration"), None);
+        assert_eq!(topic("Next Steps", None), Topic::Followup(None));
+        assert_eq!(topic("First Week", Some(Topic::Followup(None))), Topic::Followup(Some(168)));
+    }
+
+    #[test]
+    fn headings_say_what_is_not_done() {
+        assert_eq!(topic("Complete Migration Script Example", Some(Topic::Migrate)), Topic::Example);
+        assert_eq!(topic("Move example.com to the new host", None), Topic::Background);
+        assert_eq!(topic("5. Rollback Plan", Some(Topic::Explains)), Topic::Explains);
+        assert_eq!(topic("If the copy fails", None), Topic::Trouble);
+        assert_eq!(topic("Step 5a: If Migration Failed - Restore Backup", None), Topic::Rollback);
+        assert_eq!(topic("When to Rollback", Some(Topic::Rollback)), Topic::Reasons);
     }
 
     #[test]
