@@ -230,6 +230,9 @@ pub struct ResumeArgs {
     /// With --headless: end the run where it stands, for this reason; nothing is taken back
     #[arg(long, value_name = "REASON", requires = "headless", conflicts_with_all = ["retry", "roll_back"])]
     pub give_up: Option<String>,
+    /// With --headless: tell the entries of before as well
+    #[arg(long, requires = "headless")]
+    pub log: bool,
     #[command(flatten)]
     pub headless: Headless,
     #[command(flatten)]

@@ -99,6 +99,31 @@ fn a_folder_of_sql_becomes_a_window() {
     assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stdout));
 }
 
+/// A new draft is clean: what nobody has said yet is answered for by name, with what is to be done.
+#[test]
+fn a_fresh_draft_leaves_no_open_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = folder.path().join("window/sql");
+    fs::create_dir_all(&sql).unwrap();
+    let files = [
+        ("001_add.sql", "set lock_timeout = '2s'; alter table a add column b int;"),
+        ("002_fill.sql", "update a set b = 1 where b is null;"),
+        ("003_order.sql", "vacuum a;"),
+    ];
+    files.iter().for_each(|(name, text)| fs::write(sql.join(name), text).unwrap());
+    assert!(gonogo(&["init", "window", "--from", "sql", "--yes"], folder.path()).status.success());
+    let strict = gonogo(&["check", "window", "--strict"], folder.path());
+    assert!(strict.status.success(), "{}", String::from_utf8_lossy(&strict.stdout));
+    let book = load(&folder.path().join("window/runbook.toml"));
+    let waived: Vec<&str> = book.waivers.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(waived.len(), 2, "{waived:?}");
+    assert!(waived[1].starts_with("TODO: nobody has said yet how sql/002_fill.sql is taken back"));
+    assert!(
+        book.steps().any(|step| step.id.0 == "002-fill" && matches!(step.undo, Undo::Unsaid)),
+        "a rollback still asks"
+    );
+}
+
 #[test]
 fn an_empty_folder_will_do_and_a_runbook_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();

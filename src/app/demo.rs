@@ -55,7 +55,7 @@ pub async fn demo(args: DemoArgs) -> Done {
     };
     let dir = open::create(&order).await?;
     start_service(&folder, &dir)?;
-    open::go(&dir, &args.headless, answers, &args.look, &args.place).await
+    open::go(&dir, &args.headless, answers, &args.look, &args.place, 0).await
 }
 
 /// A folder of its own for this demo, with the runbook in it.

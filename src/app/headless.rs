@@ -1,5 +1,6 @@
 //! A run without a screen: the engine in this process, one line per entry, answers only as far as they were given.
 
+use std::cmp::Ordering;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,8 +51,9 @@ fn bounded(path: &Path) -> std::io::Result<String> {
 }
 
 /// Holds the run in the foreground until it ends or nobody here may answer what it asks.
-/// `journal`: where runs are kept, if the command line named it.
-pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&str>) -> Done {
+/// `journal`: where runs are kept, if the command line named it. `known`: the last entry that need not be told again;
+/// lines for programs tell all of them.
+pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&str>, known: u64) -> Done {
     let held = engine::hold(dir).await?;
     let mut bell = held.bell.clone();
     let face = Face { json, colour: terminal::colour_on_stdout(), width: terminal::width_of_stdout() };
@@ -59,6 +61,7 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&s
         reader: Reader::open(dir).await.map_err(Stop::internal)?,
         printer: Printer::new(held.book.clone(), face),
         pilot: Pilot::new(held.book.clone(), answers, held.inbox.clone()),
+        known: if json { 0 } else { known },
     };
     loop {
         front.read().await?;
@@ -87,6 +90,8 @@ struct Front {
     reader: Reader,
     printer: Printer,
     pilot: Pilot,
+    /// Entries up to this one are not printed.
+    known: u64,
 }
 
 impl Front {
@@ -97,7 +102,12 @@ impl Front {
             let entries = self.reader.entries_after(after, PAGE).await.map_err(Stop::internal)?;
             for entry in &entries {
                 self.pilot.saw(entry);
-                say_bytes(self.printer.entry(entry).as_bytes());
+                let lines = self.printer.entry(entry);
+                match entry.seq.cmp(&self.known) {
+                    Ordering::Less => {}
+                    Ordering::Equal => say_bytes(self.printer.standing().as_bytes()),
+                    Ordering::Greater => say_bytes(lines.as_bytes()),
+                }
             }
             if entries.is_empty() {
                 return Ok(());

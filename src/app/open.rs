@@ -47,13 +47,14 @@ pub async fn run(args: RunArgs, mode: Mode) -> Done {
         answers: &answers,
     };
     let dir = create(&order).await?;
-    go(&dir, &args.headless, answers, &args.look, &args.place).await
+    go(&dir, &args.headless, answers, &args.look, &args.place, 0).await
 }
 
 /// Runs an opened run: without a screen in this process, else in an engine of its own with a screen here.
-pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look, place: &Where) -> Done {
+/// `known`: the last entry that lines without a screen need not tell again.
+pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look, place: &Where, known: u64) -> Done {
     if headless.headless {
-        return headless::hold(dir, answers, headless.json, named(place).as_deref()).await;
+        return headless::hold(dir, answers, headless.json, named(place).as_deref(), known).await;
     }
     match start_engine(dir).await? {
         Some(client) => screen::live(dir, look, client).await,
@@ -82,7 +83,8 @@ pub async fn resume(args: ResumeArgs) -> Done {
         }
         return screen::attach_to(&dir, &args.look, true).await;
     }
-    go(&dir, &args.headless, answers, &args.look, &args.place).await
+    let known = if args.log { 0 } else { state.seq };
+    go(&dir, &args.headless, answers, &args.look, &args.place, known).await
 }
 
 /// What is said first of all of a held run.

@@ -94,16 +94,25 @@ async fn promised_report(dir: &RunDir) -> Result<(), Stop> {
     let context = crate::run::context::of(&past.book, &state);
     let path = expr::render(template, Place::Text, &context).map_err(usage)?;
     let path = Path::new(&state.opened.cwd).join(path);
-    match state.opened.mode {
-        Mode::Live => write_new(&path, &text),
-        Mode::Rehearsal => write_new(&rehearsed(&path), &text),
+    let path = match state.opened.mode {
+        Mode::Live => path,
+        Mode::Rehearsal => with(&path, ".rehearsal"),
+    };
+    // An earlier run's report has the name: it stays, and this one says whose it is.
+    if path.symlink_metadata().is_ok() {
+        let own = with(&path, &format!("-{}", dir.id()));
+        write_new(&own, &text)?;
+        let words = "is there already and stays; the report of this run is";
+        say_error(&format!("{} {words} {}", path.display(), own.display()));
+        return Ok(());
     }
+    write_new(&path, &text)
 }
 
-/// A rehearsal leaves the name to the live run: `report.md` is `report.rehearsal.md`.
-fn rehearsed(path: &Path) -> PathBuf {
+/// A rehearsal leaves the name to the live run: `report.md` with `.rehearsal` is `report.rehearsal.md`.
+fn with(path: &Path, more: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(".rehearsal");
+    name.push(more);
     if let Some(end) = path.extension() {
         name.push(".");
         name.push(end);

@@ -48,14 +48,16 @@ pub fn runbook(answers: &Answers, schema: &str) -> String {
     out.push_str("[[phase]]\nid = \"migrate\"\n\n");
     let mut taken = Ids::of(&["backup", "ready", "go", "changes", "answers", "checked"]);
     let changes: Vec<&Part<'_>> = parts.iter().filter(|part| !part.only_reads).collect();
+    let mut unsaid: Vec<(String, String)> = Vec::new();
     for part in &changes {
-        step(&mut out, part, &mut taken);
+        unsaid.extend(step(&mut out, part, &mut taken).map(|id| (id, part.file.path.clone())));
     }
     if changes.is_empty() {
         out.push_str(NO_CHANGES);
     }
     verify(&mut out, &parts, &mut taken);
     out.push_str(ENDING);
+    waivers(&mut out, &unsaid);
     if !left_out.is_empty() {
         out.push_str("\n# Left out:\n");
         for words in left_out {
@@ -63,6 +65,17 @@ pub fn runbook(answers: &Answers, schema: &str) -> String {
         }
     }
     out
+}
+
+/// What nobody has said yet is answered for by name, and stands in every report until somebody says it.
+fn waivers(out: &mut String, unsaid: &[(String, String)]) {
+    if !unsaid.is_empty() {
+        out.push_str("\n# TODO: how are these taken back? Say it in the step's `undo`, then its waiver goes.\n");
+    }
+    for (id, path) in unsaid {
+        let reason = quote(&format!("TODO: nobody has said yet how {path} is taken back; a rollback asks"));
+        let _ = writeln!(out, "[[waive]]\nrule   = \"step-without-undo\"\nstep   = {}\nreason = {reason}\n", quote(id));
+    }
 }
 
 fn head(answers: &Answers, schema: &str) -> String {
@@ -232,7 +245,8 @@ fn ending(path: &str, endings: &[&str]) -> Option<String> {
     endings.iter().find_map(|end| stem.strip_suffix(end)).map(str::to_owned)
 }
 
-fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
+/// Writes a step. Some: its id, where nothing says how it is taken back.
+fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) -> Option<String> {
     let path = &part.file.path;
     let name = base_of_up(path);
     let name = name.rsplit('/').next().unwrap_or(&name);
@@ -253,6 +267,8 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
         let _ =
             writeln!(out, "expect = \"none\"                          # what must the answer be? value == 43.{then}");
     }
+    let harmless = part.file.text.as_ref().is_ok_and(|text| sql::leaves_data(text));
+    let unsaid = part.undo.is_none() && !part.only_reads && !harmless;
     match &part.undo {
         Some((down, fit)) => {
             if fit.without.is_some() {
@@ -267,6 +283,7 @@ fn step(out: &mut String, part: &Part<'_>, taken: &mut Ids) {
         ),
     }
     out.push('\n');
+    unsaid.then_some(id)
 }
 
 /// The file, or its text where not all of the file is sent.
@@ -282,7 +299,7 @@ fn verify(out: &mut String, parts: &[Part<'_>], taken: &mut Ids) {
     out.push_str("[[phase]]\nid = \"verify\"\n\n");
     let queries: Vec<&Part<'_>> = parts.iter().filter(|part| part.only_reads).collect();
     for part in &queries {
-        step(out, part, taken);
+        let _ = step(out, part, taken);
     }
     if queries.is_empty() {
         out.push_str(CHECKED);

@@ -13,6 +13,8 @@ pub enum Status {
     Running,
     /// It waits: for a person, or for `gonogo resume`.
     Held,
+    /// No target was reached and no step was touched: it can be resumed, and nothing is lost where it is not.
+    NotBegun,
     /// Its engine died, nothing was under way.
     Interrupted,
     /// Something may or may not have happened.
@@ -27,6 +29,7 @@ impl Status {
         match self {
             Self::Running => "running",
             Self::Held => "held",
+            Self::NotBegun => "not begun",
             Self::Interrupted => "interrupted",
             Self::InDoubt => "in doubt",
             Self::Done => "done",
@@ -56,6 +59,8 @@ pub(super) struct Summary {
     pub open: bool,
     /// The engine has not said goodbye.
     pub engine: bool,
+    /// A target was not reached, and nothing else ever happened.
+    pub unbegun: bool,
 }
 
 impl Summary {
@@ -76,6 +81,7 @@ impl Summary {
             held: state.hold.is_some(),
             in_doubt: state.steps.values().any(|step| step.status == StepStatus::InDoubt),
             open: state.open.iter().any(machine),
+            unbegun: unbegun(state),
             engine: state.engine.as_ref().is_some_and(|engine| engine.running),
         }
     }
@@ -91,9 +97,17 @@ impl Summary {
             (None, true) => Status::Running,
             (None, false) if self.open => Status::InDoubt,
             (None, false) if self.engine => Status::Interrupted,
+            (None, false) if self.unbegun => Status::NotBegun,
             (None, false) => Status::Held,
         }
     }
+}
+
+/// True where the run came no further than to a target that did not answer.
+fn unbegun(state: &RunState) -> bool {
+    let lost = state.targets.values().any(|target| target.lost.is_some());
+    let never = state.targets.values().all(|target| target.fingerprint.is_none());
+    lost && never && state.steps.values().all(|step| step.attempt.is_none() && step.status == StepStatus::default())
 }
 
 /// The runbook's title, or the name it was given on the command line.

@@ -127,6 +127,12 @@ impl Printer {
         summary(&self.state, &self.runbook, journal)
     }
 
+    /// Where the run stands by now, in a line. The day is named again behind it.
+    pub fn standing(&mut self) -> String {
+        self.day = None;
+        summary::standing(&self.state, &self.runbook)
+    }
+
     pub fn state(&self) -> &RunState {
         &self.state
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::run::event::Resolved;
-use crate::run::{Direction, MigrationOrder, RunState, clean, describe, mask, prepare, words};
+use crate::run::{BatchOrder, Direction, MigrationOrder, RunState, clean, describe, mask, prepare, words};
 use crate::runbook::{Asks, OnFail, Phase, Runbook, Script, Step, Trigger, Undo, Var, Verb, Way};
 
 /// Columns of the words before a value.
@@ -173,6 +173,7 @@ impl Sheet<'_> {
                     "{does} in {}{filter}, by {}, {} rows at first",
                     order.table, order.key, order.size.start
                 ));
+                self.pace(order);
             }
             Resolved::Migrations { order, .. } => self.files(order),
             Resolved::Run { argv, .. } => self.text(&argv.join(" ")),
@@ -194,6 +195,31 @@ impl Sheet<'_> {
             for (name, secret) in &call.headers {
                 self.field(7, "header", &format!("{name}: {secret}"));
             }
+        }
+    }
+
+    /// How a batch goes on: its sizes, its pauses, and what makes it wait.
+    fn pace(&mut self, order: &BatchOrder) {
+        let size = &order.size;
+        if let Some(aim) = size.aim_ms {
+            let aim = words::duration(aim);
+            self.field(7, "target", &format!("{aim} for a batch, {} to {} rows", size.min, size.max));
+        }
+        if order.pause_ms > 0 {
+            self.field(7, "pause", &words::duration(order.pause_ms));
+        }
+        if let Some(throttle) = &order.throttle {
+            self.field(7, "throttle", &format!("waits while {throttle}"));
+        }
+        let health = &order.health;
+        let limits = [
+            health.lag_ms.map(|ms| format!("replication lag {}", words::duration(ms))),
+            health.lock_waiters.map(|most| format!("{most} waiting for a lock")),
+            health.oldest_transaction_ms.map(|ms| format!("a transaction of {}", words::duration(ms))),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        if !limits.is_empty() {
+            self.field(7, "health", &format!("waits beyond {}", limits.join(", ")));
         }
     }
 
@@ -260,6 +286,16 @@ impl Sheet<'_> {
         let masked = mask::columns(self.book, &self.state.opened.environment, &step.id);
         if !masked.is_empty() && matches!(step.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_)) {
             self.field(7, "masks", &masked.join(", "));
+        }
+        if !step.env.is_empty() {
+            let names: Vec<String> = step.env.iter().map(ToString::to_string).collect();
+            self.field(7, "given", &names.join(", "));
+        }
+        if let Some(timeout) = step.timeout {
+            self.field(7, "timeout", &words::span(timeout));
+        }
+        if step.retries > 0 {
+            self.field(7, "retries", &format!("{} by itself where it failed", step.retries));
         }
         if let Some(loses) = &step.loses {
             self.field(7, "loses", loses);

@@ -22,6 +22,17 @@ pub fn summary(state: &RunState, runbook: &Runbook, journal: Option<&str>) -> St
     out
 }
 
+/// Where a run stands that is taken up again: one line, ended by a line feed.
+pub fn standing(state: &RunState, runbook: &Runbook) -> String {
+    let so_far = format!(
+        "{} · {}",
+        if state.seq == 1 { "1 entry".to_owned() } else { format!("{} entries", words::count(state.seq)) },
+        progress(state, runbook)
+    );
+    let held = state.hold.as_ref().map(|hold| format!(" · held: {}", words::hold(&hold.cause))).unwrap_or_default();
+    format!("{} goes on after {so_far}{held} · earlier entries: --log\n", words::name(&state.opened.run))
+}
+
 /// A command to type, and when.
 struct Next {
     command: String,

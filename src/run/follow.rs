@@ -188,7 +188,9 @@ fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
 
 /// What people left out of the way back: then nobody can say that the run was rolled back.
 fn incomplete(rollback: &Rollback) -> Option<String> {
-    let skipped = rollback.skipped.iter().map(|(step, reason)| format!("{step} was skipped ({reason})"));
+    // The steps of a plan go by their own names; without one it is the undo of a step that was left out.
+    let what = if rollback.plan.is_some() { "" } else { "the undo of " };
+    let skipped = rollback.skipped.iter().map(|(step, reason)| format!("{what}{step} was skipped ({reason})"));
     let skipped: Vec<String> = skipped.collect();
     (!skipped.is_empty()).then(|| format!("the way back is incomplete: {}", skipped.join(", ")))
 }

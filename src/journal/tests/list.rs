@@ -16,6 +16,10 @@ fn stopped() -> Event {
     Event::EngineStopped { by: "dba@host".to_owned(), reason: "quit".to_owned() }
 }
 
+fn unreached() -> Event {
+    Event::TargetLost { target: "main".to_owned(), error: "connection refused".to_owned() }
+}
+
 fn unknown(step: &str) -> Event {
     Event::StepEnded {
         attempt: super::attempt(step),
@@ -32,6 +36,13 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Status, Status)> {
         ("asking", vec![engine(), started("s", Resolved::Human)], Status::Running, Status::Interrupted),
         ("held", vec![engine(), held()], Status::Held, Status::Interrupted),
         ("left", vec![engine(), held(), stopped()], Status::Held, Status::Held),
+        ("unreached", vec![engine(), unreached(), held(), stopped()], Status::Held, Status::NotBegun),
+        (
+            "unreached-later",
+            vec![engine(), wait(), done("s"), unreached(), held(), stopped()],
+            Status::Held,
+            Status::Held,
+        ),
         ("unknown", vec![engine(), wait(), unknown("s"), stopped()], Status::InDoubt, Status::InDoubt),
         ("done", vec![engine(), wait(), done("s"), ended(End::Done)], Status::Done, Status::Done),
         ("failed", vec![ended(End::Failed)], Status::Failed, Status::Failed),
@@ -69,7 +80,7 @@ async fn a_list_says_what_every_run_is() {
     let facts = newest.facts.as_ref().unwrap();
     assert_eq!(newest.id, "undone");
     assert_eq!((facts.title.as_str(), facts.environment.as_str()), ("Database cleanup", "staging"));
-    assert_eq!((facts.by.as_str(), facts.entries, facts.opened), ("dba@host", 2, moment(8)));
+    assert_eq!((facts.by.as_str(), facts.entries, facts.opened), ("dba@host", 2, moment(10)));
 }
 
 #[tokio::test]

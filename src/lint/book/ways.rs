@@ -29,17 +29,13 @@ static CURE: Rule = Rule::warning(
     "name the one object that is in the way, and how to see that it is the left-over one",
 );
 
-/// Statements that leave the data as it was.
-const HARMLESS: &[&str] =
-    &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
-
 pub(super) fn check(desk: &Desk<'_>) {
     let free: BTreeSet<&str> = desk.forward().map(|act| act.step).filter_map(goes_on).collect();
     for act in desk.forward() {
         let step = act.step;
         if matches!(step.undo, Undo::Unsaid) && step.changes() {
             match &step.verb {
-                Verb::Sql(script) if is_harmless(&script.text) => {}
+                Verb::Sql(script) if sql::leaves_data(&script.text) => {}
                 Verb::Run(_) | Verb::Shell(_) => {
                     desk.step(&NO_UNDO_COMMAND, act, &act.verb(), format!("`{}` says nothing about its undo", step.id));
                 }
@@ -62,20 +58,6 @@ fn drops_cascade(cure: &str) -> bool {
     let cure = cure.to_lowercase();
     let behind = cure.find("drop ").and_then(|at| cure.get(at..)).unwrap_or_default();
     behind.contains("cascade") && !["not ", "never ", "without ", "would "].iter().any(|no| behind.contains(no))
-}
-
-fn is_harmless(text: &str) -> bool {
-    let text = sql::mask(text);
-    let Ok(pieces) = sql::split(&text, sql::Dialect::Postgres) else { return false };
-    pieces.iter().all(|piece| {
-        let words: Vec<String> = piece.sql.split_whitespace().map(str::to_lowercase).collect();
-        let first = words.first().cloned().unwrap_or_default();
-        // EXPLAIN ANALYZE runs what it explains.
-        if first == "explain" {
-            return !words.iter().any(|word| ["insert", "update", "delete", "merge"].contains(&word.as_str()));
-        }
-        HARMLESS.contains(&first.as_str()) && (first != "select" || sql::only_reads(&piece.sql))
-    })
 }
 
 /// The id of a step that may fail without stopping the run.

@@ -11,7 +11,7 @@ mod tests;
 
 pub use fragment::{assigns, fragment};
 pub use judge::{Finding, judge, outside_only};
-pub use reads::{begins_with, only_reads, writes_rows};
+pub use reads::{begins_with, leaves_data, only_reads, writes_rows};
 
 use super::{Secret, Var, expr};
 

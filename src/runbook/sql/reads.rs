@@ -9,6 +9,10 @@ const READS: &[&str] = &["select", "with", "show", "values", "table", "explain"]
 /// Words that make it write all the same, wherever they stand: `with gone as (delete …)`, `select … into`.
 const WRITES: &[&str] = &["insert", "update", "delete", "merge", "into", "analyze"];
 
+/// Statements that leave the data as it was.
+const HARMLESS: &[&str] =
+    &["vacuum", "analyze", "reindex", "refresh", "set", "reset", "cluster", "checkpoint", "select"];
+
 /// True where no statement of the script writes, as far as its own words tell: a function it calls may still do so.
 /// Templates may stand in it. When in doubt: false.
 pub fn only_reads(script: &str) -> bool {
@@ -22,6 +26,21 @@ pub fn only_reads(script: &str) -> bool {
             .collect::<Vec<_>>();
         let begins = words.first().is_some_and(|first| READS.contains(&first.as_str()));
         begins && !words.iter().any(|word| WRITES.contains(&word.as_str()))
+    })
+}
+
+/// True where the script leaves the data as it was, and needs no way back: it only reads, or keeps the tables in order.
+pub fn leaves_data(text: &str) -> bool {
+    let text = mask(text);
+    let Ok(pieces) = split(&text, Dialect::Postgres) else { return false };
+    pieces.iter().all(|piece| {
+        let words: Vec<String> = piece.sql.split_whitespace().map(str::to_lowercase).collect();
+        let first = words.first().cloned().unwrap_or_default();
+        // EXPLAIN ANALYZE runs what it explains.
+        if first == "explain" {
+            return !words.iter().any(|word| ["insert", "update", "delete", "merge"].contains(&word.as_str()));
+        }
+        HARMLESS.contains(&first.as_str()) && (first != "select" || only_reads(&piece.sql))
     })
 }
 

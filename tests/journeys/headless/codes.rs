@@ -47,6 +47,41 @@ fn a_missing_answer_holds_and_an_answered_resume_goes_on() {
     desk.run(&with(&["resume", "last"], &HEADLESS)).exits(2).says("there is nothing to resume");
 }
 
+/// What was told is not told again; `--log` tells it.
+#[test]
+fn a_resume_tells_what_is_new() {
+    let desk = desk();
+    desk.write("runbook.toml", &question());
+    let held = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    assert!(held.out.contains("Who is on standby?"), "{}", held.out);
+    desk.write("answers.toml", "[answers]\nready = { \"Who is on standby?\" = \"nobody\" }\n");
+    let opened = |out: &str| out.lines().filter(|line| line.contains("opened")).count();
+    let all = desk.run(&["resume", "last", "--headless", "--yes", "--log"]).exits(4);
+    assert_eq!(opened(&all.out), opened(&held.out), "{}", all.out);
+    let rest = ["resume", "last", "--headless", "--yes", "--answers", "answers.toml"];
+    let rest = desk.run(&rest).exits(0);
+    let lines: Vec<&str> = rest.out.lines().collect();
+    assert!(lines[0].contains(" goes on after ") && lines[0].contains("held: "), "{}", rest.out);
+    assert!(lines[0].contains("Who is on standby?"), "{}", rest.out);
+    assert_eq!(opened(&rest.out), 0, "{}", rest.out);
+    assert!(opened(&held.out) > 0 && rest.out.contains("nobody"), "{}\n{}", held.out, rest.out);
+}
+
+/// A run whose target never answered was never begun, and the list says so.
+#[test]
+fn a_run_that_reached_nothing_was_not_begun() {
+    let desk = desk();
+    let book = bare("[[phase.step]]\nid = \"ask\"\nsql = \"select 1\"\nexpect = \"value == 1\"\n");
+    let book = book.replace("[environments.test]", "[environments.test]\ntargets.main = \"sqlite:nowhere/app.db\"");
+    desk.write("runbook.toml", &book);
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    desk.run(&["runs"]).exits(0).says("not begun");
+    std::fs::create_dir(desk.path("nowhere")).unwrap();
+    std::fs::write(desk.path("nowhere/app.db"), "").unwrap();
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    desk.run(&["runs"]).exits(0).says("not begun").says("done");
+}
+
 #[test]
 fn a_no_go_of_the_answers_holds() {
     let desk = desk();
@@ -179,7 +214,7 @@ async fn an_incomplete_way_back_is_failed() {
     engine.end().exits(1);
     desk.run(&["report"])
         .exits(0)
-        .says("the way back is incomplete: act was skipped (by hand)")
+        .says("the way back is incomplete: the undo of act was skipped (by hand)")
         .says("done, its undo skipped")
         .says("failed, then skipped");
     desk.run(&["runs"]).exits(0).says("failed");

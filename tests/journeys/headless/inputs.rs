@@ -132,6 +132,9 @@ fn a_plan_touches_nothing() {
                 [[phase.step]]\nid = \"fill\"\nsql = \"update t set n = {{ steps['count'].value }}\"\nmax_rows = 50000\n\
                 undo = { sql = \"update t set n = {{ limit }}\" }\n\
                 [[phase.step]]\nid = \"only-there\"\nonly = [\"production\"]\nrun = [\"touch\", \"made\"]\nundo = \"irreversible\"\n\
+                [[phase.step]]\nid = \"walk\"\nbatch = { table = \"t\", key = \"id\", set = \"n = 1\", pause = \"200ms\", \
+                size = { start = 500, aim = \"2s\" } }\nthrottle = \"lag > 3\"\nundo = \"irreversible\"\ntimeout = \"20m\"\nretries = 2\n\
+                [[phase.step]]\nid = \"make\"\nrun = [\"make\"]\nenv = [\"MAKE_TOKEN\"]\nundo = \"irreversible\"\n\
                 [[phase.step]]\nid = \"ask\"\nchecklist = [\"Is it \\u001b[31mred?\"]\n\
                 [[trigger]]\nid = \"slow\"\nwhen = \"lag > 5\"\nlasting = \"10s\"\nthen = \"hold\"\n\
                 [[probe]]\nid = \"lag\"\nevery = \"1s\"\nsql = \"select 1\"\n";

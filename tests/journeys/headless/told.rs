@@ -46,10 +46,20 @@ fn a_rehearsal_leaves_the_name_of_the_report_to_the_live_run() {
     let read = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap();
     assert!(read("the report.rehearsal.md").contains("rehearsal"));
     assert!(read("the report.md").contains("live"));
-    // A name that is taken is said, and never written over.
+    // A name that is taken is never written over: the next run's report says whose it is.
     anew();
+    let first = read("the report.md");
     let again = desk.run(&RUN).exits(0);
-    assert!(again.err.contains("the promised report was not written"), "{again:?}");
+    let own = std::fs::read_dir(desk.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let own: Vec<String> = own.filter(|name| name.starts_with("the report-journey-")).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(again.err.contains(&own[0]) && !again.err.contains("was not written"), "{again:?}");
+    assert_eq!(read("the report.md"), first);
+    assert!(read(&own[0]).contains(own[0].trim_start_matches("the report-").trim_end_matches(".md")));
+    // So is a rehearsal's.
+    anew();
+    let again = desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert!(again.err.contains("the report.rehearsal-journey-"), "{again:?}");
 }
 
 #[test]
