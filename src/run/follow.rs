@@ -5,7 +5,7 @@ use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, Rollback, RunState, StepRun, StepStatus};
 use super::{GONOGO, coverage, legs, limits, loss, poll, prepare, triggers, words};
-use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, Undo, Verb, expr};
+use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, StepId, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
 const TURN: &str = "rehearsal: now the way back";
@@ -180,17 +180,18 @@ fn recover(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {
         }
         _ => return Vec::new(),
     };
-    vec![match incomplete(rollback) {
+    vec![match incomplete(book, rollback) {
         None => Event::RunEnded { end: End::RolledBack, reason },
         Some(gap) => Event::RunEnded { end: End::Failed, reason: format!("{gap}; {reason}") },
     }]
 }
 
 /// What people left out of the way back: then nobody can say that the run was rolled back.
-fn incomplete(rollback: &Rollback) -> Option<String> {
-    // The steps of a plan go by their own names; without one it is the undo of a step that was left out.
-    let what = if rollback.plan.is_some() { "" } else { "the undo of " };
-    let skipped = rollback.skipped.iter().map(|(step, reason)| format!("{what}{step} was skipped ({reason})"));
+fn incomplete(book: &Runbook, rollback: &Rollback) -> Option<String> {
+    let planned = |id: &StepId| book.rollbacks.iter().flat_map(|plan| &plan.steps).any(|step| step.id == *id);
+    // The steps of a plan go by their own names; of any other step it is the undo that was left out.
+    let what = |id: &StepId| if planned(id) { "" } else { "the undo of " };
+    let skipped = rollback.skipped.iter().map(|(step, reason)| format!("{}{step} was skipped ({reason})", what(step)));
     let skipped: Vec<String> = skipped.collect();
     (!skipped.is_empty()).then(|| format!("the way back is incomplete: {}", skipped.join(", ")))
 }

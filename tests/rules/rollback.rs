@@ -109,7 +109,7 @@ fn a_failing_undo_stops_and_asks() {
     rollback ended
     run Failed
     ");
-    assert_eq!(end_reason(&run), "the way back is incomplete: a was skipped (dropped by hand); errors");
+    assert_eq!(end_reason(&run), "the way back is incomplete: the undo of a was skipped (dropped by hand); errors");
     assert_eq!(run.state.status(&"a".into()), StepStatus::UndoSkipped, "it is not undone, and was not skipped either");
 }
 
@@ -197,7 +197,7 @@ fn what_was_skipped_on_one_way_back_is_not_healed_by_another() {
     run.end("a", failed(Effect::None));
     run.say(back(Some("restore")));
     run.done("load");
-    assert_eq!(end_reason(&run), "the way back is incomplete: b was skipped (later); errors");
+    assert_eq!(end_reason(&run), "the way back is incomplete: the undo of b was skipped (later); errors");
 }
 
 #[test]
