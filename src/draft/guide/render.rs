@@ -224,7 +224,7 @@ fn step(step: &Step, book: &Book) -> Option<String> {
     for name in hints::borrowed(step, book) {
         let _ = writeln!(
             out,
-            "# ${name} is set by another step: steps share no variables of the shell. A `[vars]` or `produces` may hold it."
+            "# ${name} is set by another step: steps share no variables of the shell. A variable of `[vars]` can name it in both."
         );
     }
     match &step.verb {
