@@ -1,7 +1,7 @@
 //! Commands that only read: `runs`, `report`.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -98,15 +98,17 @@ async fn promised_report(dir: &RunDir) -> Result<(), Stop> {
         Mode::Live => path,
         Mode::Rehearsal => with(&path, ".rehearsal"),
     };
-    // An earlier run's report has the name: it stays, and this one says whose it is.
-    if path.symlink_metadata().is_ok() {
-        let own = with(&path, &format!("-{}", dir.id()));
-        write_new(&own, &text)?;
-        let words = "is there already and stays; the report of this run is";
-        say_error(&format!("{} {words} {}", path.display(), own.display()));
-        return Ok(());
+    match create(&path, &text) {
+        // What has the name stays, most likely an earlier run's report: this one says whose it is.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let own = with(&path, &format!("-{}", dir.id()));
+            write_new(&own, &text)?;
+            let words = "is there already and stays; the report of this run is";
+            say_error(&format!("{} {words} {}", path.display(), own.display()));
+            Ok(())
+        }
+        written => written.map_err(|error| unwritten(&path, &error)),
     }
-    write_new(&path, &text)
 }
 
 /// A rehearsal leaves the name to the live run: `report.md` with `.rehearsal` is `report.rehearsal.md`.
@@ -163,9 +165,16 @@ fn warning(past: &Past) -> String {
 
 /// Writes a new file; one that exists, and a link, is refused.
 pub fn write_new(path: &Path, text: &str) -> Result<(), Stop> {
-    let refused = |error| Stop::new(code::USAGE, format!("cannot write {}: {error}", path.display()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
-    file.write_all(text.as_bytes()).map_err(refused)
+    create(path, text).map_err(|error| unwritten(path, &error))
+}
+
+fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::new(code::USAGE, format!("cannot write {}: {error}", path.display()))
 }
 
 pub async fn runs(args: &RunsArgs) -> Done {

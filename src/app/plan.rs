@@ -1,4 +1,4 @@
-//! `gonogo plan`: what a run would do, printed; nothing is opened, asked or written.
+//! `gonogo plan`: what a run would do, printed; no target, probe or command is touched, nothing is written. The last rehearsal's journal is read.
 
 use crate::app::{Done, Stop, code, open, rehearsed, say_bytes, who};
 use crate::cli::PlanArgs;

@@ -295,7 +295,7 @@ impl Sheet<'_> {
             self.field(7, "timeout", &words::span(timeout));
         }
         if step.retries > 0 {
-            self.field(7, "retries", &format!("{} by itself where it failed", step.retries));
+            self.field(7, "retries", &format!("{}, by itself, where it fails", step.retries));
         }
         if let Some(loses) = &step.loses {
             self.field(7, "loses", loses);

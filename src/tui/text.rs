@@ -66,7 +66,8 @@ pub fn apart<'a>(name: &str, names: impl Iterator<Item = &'a str>, columns: usiz
         return both_ends;
     }
     let differs = twins.iter().map(|twin| common(name, twin)).max().unwrap_or(0);
-    let word = name[..differs].rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| at + 1);
+    let before = name[..differs].char_indices().rev().find(|(_, c)| !c.is_alphanumeric());
+    let word = before.map_or(0, |(at, c)| at + c.len_utf8());
     let from = if width(&name[word..differs]) + 3 < columns { word } else { differs };
     cut(&format!("…{}", &name[from..]), columns)
 }
@@ -244,5 +245,24 @@ mod tests {
                 prop_assert!(width(&line) <= room);
             }
         }
+
+        #[test]
+        fn names_told_apart_are_cut_at_characters(
+            start in "\\PC{0,20}", one in "[“–→·é a]{0,3}\\PC{0,12}", two in "[“–→·é a]{0,3}\\PC{0,12}", columns in 1usize..40
+        ) {
+            let (one, two) = (start.clone() + &one, start + &two);
+            let shown = apart(&one, [one.as_str(), two.as_str()].into_iter(), columns);
+            prop_assert!(width(&shown) <= columns.max(6));
+        }
+    }
+
+    #[test]
+    fn names_that_differ_behind_a_wide_separator() {
+        let names =
+            ["Copy the big region “north” into the new table", "Copy the big region “south” into the new table"];
+        assert_eq!(
+            names.map(|name| apart(name, names.into_iter(), 20)),
+            ["…north” into the ne…", "…south” into the ne…"]
+        );
     }
 }
