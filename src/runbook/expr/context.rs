@@ -24,6 +24,8 @@ pub struct RunNames {
 pub const RUN_NAMES: &[&str] = &["id", "environment", "mode", "operator"];
 /// The names of `target.<name>`.
 pub const TARGET_NAMES: &[&str] = &["kind", "version", "host", "database", "role", "system_id", "timeline"];
+/// Behind this name stand the facts of steps, by their ids.
+const STEPS: &str = "steps";
 /// Every name that the facts of some step can have.
 pub const FACT_NAMES: &[&str] = &[
     "value", "rows", "row", "table", "plan", "affected", "batches", "notices", "exit", "stdout", "stderr", "file",
@@ -93,7 +95,6 @@ impl Context {
     pub fn step(&mut self, id: &StepId, facts: &impl Serialize) {
         let facts = Value::from_pairs(complete(&value_of(facts)));
         self.steps.insert(id.0.clone(), facts);
-        self.names.insert("steps".into(), Value::from_pairs(self.steps.clone()));
     }
 
     /// What the step that is judged now brought home: names of their own.
@@ -105,7 +106,16 @@ impl Context {
     }
 
     pub(super) fn root(&self) -> Value {
-        Value::from_pairs(self.names.clone())
+        let mut names = self.names.clone();
+        if let Some(steps) = self.steps() {
+            names.insert(STEPS.into(), steps);
+        }
+        Value::from_pairs(names)
+    }
+
+    /// All of `steps`, put together where it is asked for: at every step it would cost the square of them.
+    fn steps(&self) -> Option<Value> {
+        (!self.steps.is_empty()).then(|| Value::from_pairs(self.steps.clone()))
     }
 
     pub(super) fn is_silent(&self, name: &str) -> bool {
@@ -114,7 +124,8 @@ impl Context {
 
     /// The value of a reference, as far as it can be told without evaluating. None: a part is computed.
     pub(super) fn look_up(&self, reference: &Reference) -> Option<Value> {
-        let mut value = self.names.get(&reference.root).cloned().unwrap_or(Value::UNDEFINED);
+        let known = if reference.root == STEPS { self.steps() } else { self.names.get(&reference.root).cloned() };
+        let mut value = known.unwrap_or(Value::UNDEFINED);
         for part in &reference.path {
             value = match part {
                 Part::Name(name) => value.get_attr(name).unwrap_or(Value::UNDEFINED),
