@@ -46,7 +46,7 @@ pub struct Job {
     pub rows: Arc<AtomicU64>,
     /// How far its batches are.
     pub board: Arc<Mutex<Option<Batches>>>,
-    /// Why none of its batches may begin now; none: it has no throttle.
+    /// Why none of its batches may begin now; none: it walks in no batches.
     pub throttle: Option<watch::Receiver<Option<String>>>,
     /// The pace that people want of its batches.
     pub tuning: Option<watch::Receiver<Tuning>>,

@@ -47,35 +47,44 @@ struct Running {
     tuning: Option<watch::Sender<Tuning>>,
 }
 
-/// The condition under which none of its batches begins, and where the attempt hears of it.
+/// Why none of its batches may begin, and where the attempt hears of it.
 struct Throttle {
-    when: Expr,
+    /// The runbook's own condition.
+    when: Option<Expr>,
     why: watch::Sender<Option<String>>,
 }
 
 impl Throttle {
     fn of(step: &Step, book: &Runbook, state: &RunState) -> Option<Self> {
         let Verb::Batch(batch) = &step.verb else { return None };
-        let when = batch.throttle.clone()?;
-        let why = watch::Sender::new(None);
-        let throttle = Self { when, why };
-        throttle.weigh(&context::of(book, state));
+        let throttle = Self { when: batch.throttle.clone(), why: watch::Sender::new(None) };
+        throttle.weigh(book, state);
         Some(throttle)
     }
 
-    /// What cannot be judged stops too: silence is no permission.
-    fn weigh(&self, context: &Context) {
-        let when = &self.when;
-        let why = match expr::eval_bool(when, context) {
-            Ok(false) => None,
-            Ok(true) => Some(format!("{} ({})", when.source, expr::explain(when, context))),
-            Err(error) => Some(format!("{} cannot be judged: {error}", when.source)),
-        };
+    fn weigh(&self, book: &Runbook, state: &RunState) {
+        let own = || self.when.as_ref().and_then(|when| judged(when, &context::of(book, state)));
+        let why = soon_back(state).or_else(own);
         self.why.send_if_modified(|before| {
             let changed = *before != why;
             *before = why;
             changed
         });
+    }
+}
+
+/// What is written while a rollback counts down would only be taken back.
+fn soon_back(state: &RunState) -> Option<String> {
+    let (trigger, _) = state.countdown().filter(|_| !state.rolling_back())?;
+    Some(format!("trigger {trigger} fired, a rollback is about to begin"))
+}
+
+/// What cannot be judged stops too: silence is no permission.
+fn judged(when: &Expr, context: &Context) -> Option<String> {
+    match expr::eval_bool(when, context) {
+        Ok(false) => None,
+        Ok(true) => Some(format!("{} ({})", when.source, expr::explain(when, context))),
+        Err(error) => Some(format!("{} cannot be judged: {error}", when.source)),
     }
 }
 
@@ -190,11 +199,8 @@ impl Work {
 
     /// Judges anew which batches have to wait; after each turn.
     pub fn weigh(&self, book: &Runbook, state: &RunState) {
-        let mut throttles = self.running.values().filter_map(|running| running.throttle.as_ref()).peekable();
-        if throttles.peek().is_some() {
-            let context = context::of(book, state);
-            throttles.for_each(|throttle| throttle.weigh(&context));
-        }
+        let throttles = self.running.values().filter_map(|running| running.throttle.as_ref());
+        throttles.for_each(|throttle| throttle.weigh(book, state));
     }
 
     pub fn ended(&mut self, attempt: &Attempt) {

@@ -1,7 +1,7 @@
 //! A table filled in batches: killed, resumed, throttled, taken back and done again, and each row changed once.
 
 use gonogo::run::command::CommandVerb;
-use gonogo::run::{Event, Outcome};
+use gonogo::run::{Chunk, Direction, Event, Outcome};
 use gonogo::runbook::{Secret, TargetSpec};
 use gonogo::target::Target;
 use secrecy::SecretString;
@@ -91,6 +91,42 @@ async fn a_throttle_holds_it_until_the_number_falls() {
     cluster.psql(&db, "update load set v = 12");
     running.end().exits(0);
     assert_eq!(once(cluster, &db), format!("{ROWS} 1 1"));
+}
+
+/// What is written while a rollback counts down would only be taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_batch_begins_while_a_rollback_counts_down() {
+    let Some((desk, cluster, db)) = ready().await else { return };
+    let signals = "[[probe]]\nid = \"load\"\nevery = \"100ms\"\nsql = \"select v from load\"\n\
+                   [[trigger]]\nid = \"high\"\nwhen = \"load > 80\"\nthen = \"rollback\"\ngrace = \"2s\"\n";
+    let undo = "undo = { batch = { table = \"t\", key = \"id\", size = 100, set = \"n = 0\" } }\n";
+    let book = fill(undo).replace("\"2ms\"", "\"300ms\"");
+    desk.write("runbook.toml", &format!("{book}\n{signals}"));
+    let running = desk.start(&["run", "runbook.toml", "--headless", "--yes", "--json"]);
+    running.line("a batch", |line| line.contains("\"chunk\":\"batch\""));
+    cluster.psql(&db, "update load set v = 91");
+    running.line("the way back", |line| line.contains("rollback_started"));
+    cluster.psql(&db, "update load set v = 12");
+    running.end().exits(5);
+    assert_eq!(once(cluster, &db), format!("{ROWS} 0 0"));
+
+    let entries = entries(&desk.run_dir()).await;
+    let at = |is: &dyn Fn(&Event) -> bool| entries.iter().position(|entry| is(&entry.event)).unwrap();
+    let waits = at(&|event| match event {
+        Event::Output { chunk: Chunk::Notice { text, .. }, .. } => text.contains("a rollback is about to begin"),
+        _ => false,
+    });
+    let back = at(&|event| matches!(event, Event::RollbackStarted { .. }));
+    let done = entries[waits..back].iter().filter_map(|entry| match &entry.event {
+        Event::Output { chunk: Chunk::Batch(batches), .. } => Some(batches.n),
+        _ => None,
+    });
+    let done: std::collections::BTreeSet<u64> = done.collect();
+    assert!(done.len() <= 1, "batches went on: {done:?}");
+    assert!(
+        entries.iter().all(|entry| !matches!(&entry.event, Event::StepEnded { attempt, outcome: Outcome::Done { .. } }
+        if attempt.direction == Direction::Forward))
+    );
 }
 
 /// A rehearsal goes forward, back and forward again: the second way forward begins anew.
