@@ -12,8 +12,6 @@ use crate::runbook::{self, Runbook, Step, Undo, Var};
 
 /// Rehearsals that are looked at; older ones prove little.
 const LOOKED_AT: usize = 20;
-/// Entries of a rehearsal that are read at once.
-const PAGE: u32 = 1_000;
 /// Characters of a value that are told.
 const VALUE: usize = 60;
 
@@ -96,13 +94,8 @@ async fn look(run: &RunInfo, book: &Runbook) -> Option<Rehearsed> {
 /// How long the steps took that say the same today. People's answers are left out: they take the time that people take.
 async fn times(run: &RunInfo, book: &Runbook, changed: &[String]) -> Option<StepTimes> {
     let mut reader = Reader::open(&run.dir).await.ok()?;
-    let (mut watch, mut seq) = (Stopwatch::default(), 0);
-    loop {
-        let page = reader.entries_after(seq, PAGE).await.ok()?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        page.iter().for_each(|entry| watch.saw(entry));
-    }
+    let mut watch = Stopwatch::default();
+    reader.of_kinds(&Stopwatch::KINDS).await.ok()?.iter().for_each(|entry| watch.saw(entry));
     let mut times = watch.times();
     times.retain(|id, direction| {
         let step = book.step(id).filter(|_| !changed.contains(&id.0));

@@ -68,6 +68,7 @@ impl Player {
     fn status(&self) -> ReplayStatus {
         let status = self.tape.status();
         ReplayStatus {
+            engine_died: self.tape.is_before_takeover(),
             position: self.tape.moment().ms,
             total: self.entries.last().map_or(0, |entry| entry.at.ms),
             playing: status.playing,

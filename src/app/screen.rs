@@ -127,7 +127,8 @@ async fn feed(dir: RunDir, mut reader: Reader, mut client: Client, messages: mps
             return;
         }
     }
-    if unheard(&dir, &mut reader, &mut seq, &messages).await && read(&mut reader, &mut seq, &messages).await {
+    if unheard(&dir, client.pid, &mut reader, &mut seq, &messages).await && read(&mut reader, &mut seq, &messages).await
+    {
         let why = "it has ended".to_owned();
         // The screen may be gone as well.
         let _ = messages.send(Message::Engine(Link::Stopped(why))).await;
@@ -135,20 +136,26 @@ async fn feed(dir: RunDir, mut reader: Reader, mut client: Client, messages: mps
 }
 
 /// Waits until nobody holds the run. An engine that ends lets go soon after its socket; one that does not lives on unheard,
-/// and what it writes is still read. True while the screen listens.
-async fn unheard(dir: &RunDir, reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Message>) -> bool {
+/// and what it writes is still read, as is what another engine writes that holds the run instead. `pid`: whom the screen
+/// was connected to. True while the screen listens.
+async fn unheard(dir: &RunDir, pid: u32, reader: &mut Reader, seq: &mut u64, messages: &mpsc::Sender<Message>) -> bool {
     let patience = tokio::time::Instant::now() + LAST_WORDS;
-    let mut lost = false;
-    while matches!(holder(dir), Ok(Some(_))) {
-        if !lost && tokio::time::Instant::now() > patience {
-            lost = true;
-            let why = "the connection broke, though it still holds the run".to_owned();
-            if messages.send(Message::Engine(Link::Lost(why))).await.is_err() {
+    let mut said = None;
+    while let Ok(Some(holder)) = holder(dir) {
+        let other = holder.pid.filter(|held| *held != pid);
+        let late = tokio::time::Instant::now() > patience;
+        let why = match other {
+            Some(_) => Some(format!("another engine holds the run, {holder}: gonogo attach {}", dir.id())),
+            None => late.then(|| format!("the connection to it broke, and it still holds the run (pid {pid})")),
+        };
+        if let Some(why) = why.filter(|why| said.as_ref() != Some(why)) {
+            if messages.send(Message::Engine(Link::Lost(why.clone()))).await.is_err() {
                 return false;
             }
+            said = Some(why);
         }
-        tokio::time::sleep(if lost { UNHEARD } else { LOOK }).await;
-        if lost && !read(reader, seq, messages).await {
+        tokio::time::sleep(if said.is_some() { UNHEARD } else { LOOK }).await;
+        if said.is_some() && !read(reader, seq, messages).await {
             return false;
         }
     }

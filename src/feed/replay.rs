@@ -204,6 +204,12 @@ impl Replay {
         &self.timeline.entries()[..self.position]
     }
 
+    /// True where the next entry is that of an engine that took the run up from one that never said that it stops. When
+    /// that one died nobody wrote down: of the time since the last entry shown nothing is known.
+    pub fn is_before_takeover(&self) -> bool {
+        self.timeline.is_takeover(self.position)
+    }
+
     /// All marks, for a timeline to draw.
     pub fn marks(&self) -> &[Mark] {
         self.timeline.marks()

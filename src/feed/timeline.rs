@@ -35,6 +35,8 @@ pub struct Timeline {
     marks: Vec<Mark>,
     /// Entries other than samples: what idle skip travels to.
     notable: Vec<usize>,
+    /// Entries of engines that took the run up from one that never said that it stops.
+    takeovers: BTreeSet<usize>,
 }
 
 impl Timeline {
@@ -46,6 +48,7 @@ impl Timeline {
             snapshots: Vec::new(),
             marks: Vec::new(),
             notable: Vec::new(),
+            takeovers: BTreeSet::new(),
             entries,
         };
         timeline.index();
@@ -54,13 +57,19 @@ impl Timeline {
     }
 
     fn index(&mut self) {
-        let mut ms = 0;
+        let (mut ms, mut held) = (0, false);
         for (index, entry) in self.entries.iter().enumerate() {
             ms = entry.at.ms.min(LAST_MS).max(ms);
             self.times.push(ms);
             self.marks.extend(marks::kind(entry).map(|kind| Mark { index, ms, kind }));
             if !matches!(entry.event, Event::SampleTaken { .. }) {
                 self.notable.push(index);
+            }
+            match &entry.event {
+                Event::EngineStarted { .. } if held => _ = self.takeovers.insert(index),
+                Event::EngineStarted { .. } => held = true,
+                Event::EngineStopped { .. } => held = false,
+                _ => {}
             }
         }
     }
@@ -90,6 +99,10 @@ impl Timeline {
 
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub fn is_takeover(&self, index: usize) -> bool {
+        self.takeovers.contains(&index)
     }
 
     pub fn marks(&self) -> &[Mark] {

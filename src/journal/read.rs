@@ -67,6 +67,19 @@ impl Reader {
         }
     }
 
+    /// The entries of some kinds, in their order and unproven: for what is nice to know of a long run, without reading it all.
+    /// Errors: one of them is not an entry; [`Self::entries_after`] finds which.
+    pub async fn of_kinds(&mut self, kinds: &[&str]) -> Result<Vec<Entry>, JournalError> {
+        self.refresh().await?;
+        let blame = Blame { db: &self.db };
+        let rows = store::rows_of(&mut self.conn, blame, kinds).await?;
+        let entry = |(seq, json): (i64, String)| {
+            let seq = u64::try_from(seq).unwrap_or(0);
+            serde_json::from_str(&json).map_err(|error| BadEntry::new(seq, error.to_string()).into())
+        };
+        rows.into_iter().map(entry).collect()
+    }
+
     async fn page(&mut self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
         self.refresh().await?;
         match self.read_after(seq, limit).await {

@@ -174,6 +174,18 @@ pub(super) async fn rows(
     rows.into_iter().map(row).collect::<Result<_, sqlx::Error>>().map_err(&failed)
 }
 
+/// Number and JSON of the entries whose kind is one of `kinds`, in order.
+pub(super) async fn rows_of(
+    conn: &mut SqliteConnection,
+    blame: Blame<'_>,
+    kinds: &[&str],
+) -> Result<Vec<(i64, String)>, JournalError> {
+    const SQL: &str = "SELECT seq, json FROM entry WHERE json ->> '$.event.kind' IN (SELECT value FROM json_each(?)) \
+                       ORDER BY seq";
+    let kinds = serde_json::Value::from(kinds).to_string();
+    sqlx::query_as(SQL).bind(kinds).fetch_all(conn).await.map_err(blame.of("read its entries"))
+}
+
 /// SQLite counts signed; no journal comes near the end.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

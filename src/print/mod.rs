@@ -15,6 +15,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::run::describe::{self, Line, Tone};
 use crate::run::rehearsed::{much_quicker, much_slower};
+use crate::run::state::StepRun;
 use crate::run::{Attempt, Entry, Event, Outcome, RunState, words};
 use crate::runbook::Runbook;
 
@@ -144,8 +145,10 @@ impl Printer {
         if let Event::TriggerBreached { trigger } | Event::TriggerCleared { trigger } = &entry.event {
             line.text.push_str(&self.measured(trigger));
         }
-        if let Event::StepEnded { attempt, outcome: Outcome::Done { facts, .. } } = &entry.event {
-            self.compare(attempt, facts.ms, &mut line);
+        if let Event::StepEnded { attempt, .. } = &entry.event
+            && let Some(ms) = self.state.step(&attempt.step).and_then(StepRun::done_ms)
+        {
+            self.compare(attempt, ms, &mut line);
         }
         self.line(entry, &line)
     }

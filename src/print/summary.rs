@@ -8,7 +8,7 @@ use crate::runbook::{Runbook, StepId};
 /// Several lines, each ended by a line feed. The first says the outcome, the last ones are commands to type.
 /// `journal`: the folder of runs, where it was named on the command line.
 pub fn summary(state: &RunState, runbook: &Runbook, journal: Option<&str>) -> String {
-    let (outcome, next) = outcome(state);
+    let (outcome, next) = outcome(state, runbook);
     let mut out = format!("\n{outcome}\n  {:<9} {}\n", "so far", progress(state, runbook));
     if let Some(left) = left_behind(state, runbook) {
         out.push_str(&format!("  {:<9} {left}\n", "in place"));
@@ -29,7 +29,8 @@ pub fn standing(state: &RunState, runbook: &Runbook) -> String {
         if state.seq == 1 { "1 entry".to_owned() } else { format!("{} entries", words::count(state.seq)) },
         progress(state, runbook)
     );
-    let held = state.hold.as_ref().map(|hold| format!(" · held: {}", words::hold(&hold.cause))).unwrap_or_default();
+    let held =
+        state.hold.as_ref().map(|hold| format!(" · held: {}", words::hold(&hold.cause, runbook))).unwrap_or_default();
     format!("{} goes on after {so_far}{held} · earlier entries: --log\n", words::name(&state.opened.run))
 }
 
@@ -61,7 +62,7 @@ pub fn quoted(path: &str) -> String {
     }
 }
 
-fn outcome(state: &RunState) -> (String, Vec<Next>) {
+fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<Next>) {
     let run = words::name(&state.opened.run);
     let commands =
         |verbs: &[&str]| verbs.iter().map(|verb| Next::new(format!("gonogo {verb} {run}"))).collect::<Vec<_>>();
@@ -81,7 +82,7 @@ fn outcome(state: &RunState) -> (String, Vec<Next>) {
         return (text, settles(&run, &words::name(&id.0), step));
     }
     if let Some(hold) = &state.hold {
-        return (format!("The run is held: {}", words::hold(&hold.cause)), held(&run, &hold.cause));
+        return (format!("The run is held: {}", words::hold(&hold.cause, runbook)), held(&run, &hold.cause));
     }
     match state.engine.as_ref().is_some_and(|engine| engine.running) {
         true => ("The run goes on".to_owned(), commands(&["watch"])),

@@ -81,8 +81,9 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         Event::Held { cause: HoldCause::Coverage { phase, missed }, by } => {
             one("not seen well enough", by, &format!("phase {phase}: {missed}"))
         }
-        Event::Held { cause: HoldCause::Breached { phase, trigger }, by } => {
-            one("still breached", by, &format!("phase {phase}: trigger {trigger}, when its time was over"))
+        Event::Held { cause: HoldCause::Breached { phase, trigger, unjudged }, by } => {
+            let what = if *unjudged { "breached, and not judged yet" } else { "still breached" };
+            one(what, by, &format!("phase {phase}: trigger {trigger}, when its time was over"))
         }
         Event::Told { channel, tell, error: Some(error), .. } => {
             one("not told", "", &format!("{channel}, {}: {error}", tell.word()))

@@ -7,7 +7,6 @@ use super::escape::{code, inline};
 use super::model::{Phase, Report, Step};
 use super::{files, sections};
 use crate::run::describe::criterion_word;
-use crate::run::rehearsed::much_slower;
 use crate::run::{Moment, words};
 
 /// A document under way.
@@ -190,21 +189,20 @@ fn phase_row(page: &Page, phase: &Phase, legs: bool) -> Vec<String> {
 
 fn step_table(page: &mut Page, report: &Report) {
     page.heading("Steps");
-    let rows = report.steps.iter().map(|step| step_row(page, step, report)).collect();
+    let is_beside = report.steps.iter().any(|step| step.rehearsed_ms.is_some());
+    let rows = report.steps.iter().map(|step| step_row(page, step, report, is_beside)).collect();
     let mut head = vec!["Step", "What", "Status", "Planned", "Started", "Took", "Who", "Result", "Expectation"];
-    head.splice(6..6, report.run.rehearsed.is_some().then_some("Rehearsed"));
+    head.splice(6..6, is_beside.then_some("Rehearsed"));
     page.table(&head, rows);
 }
 
-/// The cells of a live time and of the rehearsal's beside it; the second only where there was a rehearsal.
-pub fn beside(live: Option<u64>, rehearsed: Option<u64>, report: &Report) -> Vec<String> {
-    let slow = live.zip(rehearsed).is_some_and(|(live, rehearsed)| much_slower(live, rehearsed));
+/// The cells of a live time and of the rehearsal's beside it; the second only in a table that has a column for it.
+pub fn beside(live: Option<u64>, slow: bool, rehearsed: Option<u64>, is_beside: bool) -> Vec<String> {
     let live = if slow { format!("{} (much slower)", took(live)) } else { took(live) };
-    let second = report.run.rehearsed.as_ref().map(|_| took(rehearsed));
-    [live].into_iter().chain(second).collect()
+    [live].into_iter().chain(is_beside.then(|| took(rehearsed))).collect()
 }
 
-fn step_row(page: &Page, step: &Step, report: &Report) -> Vec<String> {
+fn step_row(page: &Page, step: &Step, report: &Report, is_beside: bool) -> Vec<String> {
     // Without a time of its own a step has what its phase has.
     let phase = report.phases.iter().find(|phase| phase.id == step.phase);
     let planned = match (step.planned_ms, phase.and_then(|phase| phase.planned_ms)) {
@@ -224,7 +222,7 @@ fn step_row(page: &Page, step: &Step, report: &Report) -> Vec<String> {
         planned,
         step.started.map(|at| page.time(at)).unwrap_or_default(),
     ];
-    cells.extend(beside(step.took_ms, step.rehearsed_ms, report));
+    cells.extend(beside(step.took_ms, step.much_slower, step.rehearsed_ms, is_beside));
     cells.extend([
         if who.is_empty() { who } else { who + &role.unwrap_or_default() },
         results.collect::<Vec<_>>().join("; "),

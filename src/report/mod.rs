@@ -76,7 +76,7 @@ fn about(gather: &Gather) -> model::Run {
     let (state, opened) = (&gather.state, &gather.state.opened);
     let reason = match (&state.ended, &state.hold) {
         (Some((_, reason, _)), _) => reason.clone(),
-        (None, Some(hold)) => words::hold(&hold.cause),
+        (None, Some(hold)) => words::hold(&hold.cause, gather.runbook),
         (None, None) => String::new(),
     };
     let environment = gather.runbook.environment(&opened.environment);

@@ -169,6 +169,9 @@ pub struct Step {
     /// What it took in the rehearsal; left out where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsed_ms: Option<u64>,
+    /// True where it took much longer than that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub much_slower: bool,
     pub attempts: u32,
     /// The facts in words, most telling first.
     pub results: Vec<String>,
@@ -229,6 +232,9 @@ pub struct RollbackStep {
     /// What it took in the rehearsal; left out where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsed_ms: Option<u64>,
+    /// True where it took much longer than that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub much_slower: bool,
     pub attempts: u32,
     /// What it cost.
     pub loses: Option<String>,
@@ -239,7 +245,8 @@ pub struct Trigger {
     pub id: String,
     pub when: String,
     pub lasting_ms: u64,
-    /// Whose it is: the title of a role.
+    /// Whose it is: the title of a role. Left out where it is nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     pub breaches: u32,
     pub fired: Vec<Fired>,

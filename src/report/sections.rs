@@ -95,11 +95,11 @@ pub fn rollbacks(page: &mut Page, report: &Report) {
     }
     page.heading("Rollback");
     for rollback in &report.rollbacks {
-        one_rollback(page, rollback, report);
+        one_rollback(page, rollback);
     }
 }
 
-fn one_rollback(page: &mut Page, rollback: &Rollback, report: &Report) {
+fn one_rollback(page: &mut Page, rollback: &Rollback) {
     let plan = match &rollback.plan {
         Some(plan) => format!("Plan {}", code(plan)),
         None => "The undo of every done step, last first".to_owned(),
@@ -112,9 +112,10 @@ fn one_rollback(page: &mut Page, rollback: &Rollback, report: &Report) {
     let planned = planned.unwrap_or_default();
     let (begun, by, why) = (page.time(rollback.started), code(&rollback.by), inline(&rollback.reason));
     page.line(&format!("{plan}; begun {begun} by {by}: {why}; {end}{planned}.\n"));
+    let is_beside = rollback.steps.iter().any(|step| step.rehearsed_ms.is_some());
     let row = |step: &super::model::RollbackStep| {
         let mut cells = vec![code(&step.id), step.status.to_owned()];
-        cells.extend(beside(step.took_ms, step.rehearsed_ms, report));
+        cells.extend(beside(step.took_ms, step.much_slower, step.rehearsed_ms, is_beside));
         cells.extend([
             step.attempts.to_string(),
             step.by.as_deref().map(code).unwrap_or_default(),
@@ -124,7 +125,7 @@ fn one_rollback(page: &mut Page, rollback: &Rollback, report: &Report) {
     };
     let rows = rollback.steps.iter().map(row).collect();
     let mut head = vec!["Step", "Status", "Took", "Attempts", "By", "Cost"];
-    head.splice(3..3, report.run.rehearsed.is_some().then_some("Rehearsed"));
+    head.splice(3..3, is_beside.then_some("Rehearsed"));
     page.table(&head, rows);
 }
 

@@ -6,6 +6,7 @@ use super::gather::{Gather, Tried, Turn, signed};
 use super::human;
 use super::model::{Failure, Phase, Rollback, RollbackStep, Settled, Step};
 use crate::run::event::{Direction, Resolved};
+use crate::run::rehearsed::much_slower;
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{Outcome, describe, words};
 use crate::runbook::{self, StepId, Undo};
@@ -88,6 +89,7 @@ fn row(gather: &Gather, phase: &str, step: &runbook::Step) -> Step {
         ended: last.and_then(|tried| tried.ended).map(|(_, at, _)| at.wall),
         took_ms: last.and_then(took),
         rehearsed_ms: gather.state.rehearsed_ms(&step.id, Direction::Forward),
+        much_slower: last.is_some_and(|tried| is_slower(gather, tried)),
         attempts: gather.tried.iter().filter(tried).count() as u32,
         results: match asked {
             Some(asked) => vec![asked.result],
@@ -114,6 +116,13 @@ fn status(run: &StepRun) -> &'static str {
 fn took(tried: &Tried) -> Option<u64> {
     let (_, end, _) = tried.ended?;
     Some(end.ms.saturating_sub(tried.started.ms))
+}
+
+/// True where the attempt did the whole step, and took much longer than it did in the rehearsal.
+fn is_slower(gather: &Gather, tried: &Tried) -> bool {
+    let took = tried.ended.and_then(|(_, _, outcome)| outcome.whole_ms(tried.resolved.goes_on(tried.attempt)));
+    let both = took.zip(gather.state.rehearsed_ms(&tried.attempt.step, tried.attempt.direction));
+    both.is_some_and(|(took, rehearsed)| much_slower(took, rehearsed))
 }
 
 /// Every attempt that was not done, in the order they ended.
@@ -206,6 +215,7 @@ fn rollback_step(gather: &Gather, turn: &Turn, id: &StepId, within: &[&Tried]) -
         by: last.map(|tried| tried.by.to_owned()),
         took_ms: last.and_then(|tried| took(tried)),
         rehearsed_ms: last.and_then(|tried| gather.state.rehearsed_ms(id, tried.attempt.direction)),
+        much_slower: last.is_some_and(|tried| is_slower(gather, tried)),
         attempts: mine.len() as u32,
         loses: undo.or_else(|| step.and_then(|step| step.loses.clone())),
     }

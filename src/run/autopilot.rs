@@ -101,7 +101,7 @@ pub fn next(book: &Runbook, state: &RunState, answers: &Answers) -> Move {
         {
             return Move::Do(verb);
         }
-        return Move::Stuck(super::words::hold(&hold.cause));
+        return Move::Stuck(super::words::hold(&hold.cause, book));
     }
     if plan::needs_confirmation(book, state) {
         return confirm(book, state, answers);

@@ -362,8 +362,10 @@ impl Desk<'_> {
             HoldCause::Coverage { phase, .. } => {
                 return Err(format!("phase {phase} was not seen well enough: sign it off with a reason, or roll back"));
             }
-            HoldCause::Breached { phase, trigger } if self.still_breached(trigger) => {
-                return Err(format!("{trigger} is still breached: sign phase {phase} off with a reason, or roll back"));
+            HoldCause::Breached { phase, trigger, .. } if self.still_breached(trigger) => {
+                return Err(format!(
+                    "what {trigger} looks for is still true: sign phase {phase} off with a reason, or roll back"
+                ));
             }
             HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
             // A later engine has found room.

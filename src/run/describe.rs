@@ -134,7 +134,7 @@ fn about_step(event: &Event, runbook: &Runbook) -> Option<Line> {
         }
         Event::Voted { step, role, go, reason, by } => {
             let (vote, tone) = if *go { ("go", Tone::Good) } else { ("NO-GO", Tone::Bad) };
-            let text = format!("{} says {vote}, by {}{}", name(role), name(by), because(reason));
+            let text = format!("{} says {vote}, by {}{}", phrase(runbook.role_title(role)), name(by), because(reason));
             Line::of(&step.0, text, tone).aside()
         }
         Event::SqlEdited { step, by, .. } => {
@@ -252,8 +252,7 @@ fn about_signal(entry: &Entry, runbook: &Runbook) -> Option<Line> {
 /// Whose trigger it is, by the title of the role.
 pub fn owner(trigger: &str, runbook: &Runbook) -> Option<String> {
     let role = runbook.trigger(trigger)?.owner.as_ref()?;
-    let title = runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title);
-    Some(phrase(title))
+    Some(phrase(runbook.role_title(role)))
 }
 
 fn owned(trigger: &str, runbook: &Runbook) -> String {
@@ -399,15 +398,15 @@ fn about_course(event: &Event, runbook: &Runbook) -> Option<Line> {
         }
         Event::Held { cause, .. } => {
             let owner = trigger_of(cause).map(|trigger| owned(trigger, runbook)).unwrap_or_default();
-            (format!("held: {}{owner}", words::hold(cause)), Tone::Warn)
+            (format!("held: {}{owner}", words::hold(cause, runbook)), Tone::Warn)
         }
         Event::Released { by } => (format!("goes on, by {}", name(by)), Tone::Plain),
         Event::RollbackStarted { plan, steps, by, reason } => {
             let plan = plan.as_deref().map(|plan| format!(" by plan {}", name(plan)));
             let (plan, steps) = (plan.unwrap_or_default(), words::plural(steps.len() as u64, "step"));
             let text = format!("ROLLBACK begins{plan}, {steps}, by {}{}", name(by), because(reason));
-            let trigger = runbook.triggers.iter().find(|one| triggers::actor(&one.id) == *by);
-            (format!("{text}{}", trigger.map(|one| owned(&one.id, runbook)).unwrap_or_default()), Tone::Bad)
+            let owner = triggers::acted(by).map(|trigger| owned(trigger, runbook)).unwrap_or_default();
+            (text + &owner, Tone::Bad)
         }
         Event::LossMeasured { backup, lost } => {
             let tone = if lost.as_ref().is_ok_and(Vec::is_empty) { Tone::Plain } else { Tone::Warn };

@@ -271,6 +271,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Milliseconds that it took to do the whole step, as its engine measured them: what the times of a rehearsal and of a run
+    /// are compared by. None: not done, not timed, or `goes_on`: an earlier attempt did a part of it.
+    pub fn whole_ms(&self, goes_on: bool) -> Option<u64> {
+        match self {
+            Self::Done { facts, .. } => (facts.is_timed() && !goes_on).then_some(facts.ms),
+            _ => None,
+        }
+    }
+}
+
 /// Why a sample is not a number. Never good, never bad: absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoData {

@@ -215,7 +215,9 @@ fn leave(book: &Runbook, state: &RunState, phase: &Phase, now: Moment) -> Vec<Ev
     let mut events = Vec::new();
     if !left_early(state, phase) {
         if let Some(trigger) = triggers::standing(book, state, phase, now) {
-            return vec![held(HoldCause::Breached { phase: phase.id.clone(), trigger: trigger.id.clone() })];
+            let unjudged = triggers::is_unjudged(book, state, trigger, now);
+            let (phase, trigger) = (phase.id.clone(), trigger.id.clone());
+            return vec![held(HoldCause::Breached { phase, trigger, unjudged })];
         }
         if let Some(missed) = coverage::shortfall(book, state, phase, now) {
             return vec![held(HoldCause::Coverage { phase: phase.id.clone(), missed })];

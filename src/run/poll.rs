@@ -30,7 +30,7 @@ pub(super) fn overdue(book: &Runbook, state: &RunState, now: Moment) -> Option<E
         let step = book.step(&attempt.step).filter(|_| attempt.direction == Direction::Forward)?;
         let run = state.steps.get(&attempt.step)?;
         let over = deadline(step, run).is_some_and(|end| now.ms >= end);
-        let words = over.then(|| unanswered(step, run)).flatten().filter(|_| !stands_by_no(state, step))?;
+        let words = over.then(|| unanswered(book, step, run)).flatten().filter(|_| !stands_by_no(state, step))?;
         Some(failed(state, step, attempt, words))
     })
 }
@@ -40,12 +40,18 @@ fn stands_by_no(state: &RunState, step: &Step) -> bool {
     matches!(cause, Some(HoldCause::NoGo { step: poll, .. }) if *poll == step.id)
 }
 
-/// `no answer of backend after 10m; no-go of dba`; none: everybody said go.
-fn unanswered(step: &Step, run: &StepRun) -> Option<String> {
+/// True where not everybody said go.
+pub fn is_unanswered(step: &Step, run: &StepRun) -> bool {
+    matches!(&step.verb, Verb::Poll(roles) if roles.iter().any(|role| !run.votes.get(role).is_some_and(|vote| vote.go)))
+}
+
+/// `no answer of Backend lead after 10m; no-go of Database admin`; none: everybody said go.
+fn unanswered(book: &Runbook, step: &Step, run: &StepRun) -> Option<String> {
     let Verb::Poll(roles) = &step.verb else { return None };
-    let silent: Vec<&str> = roles.iter().filter(|role| !run.votes.contains_key(*role)).map(String::as_str).collect();
+    let named = |role: &String| book.role_title(role).to_owned();
+    let silent: Vec<String> = roles.iter().filter(|role| !run.votes.contains_key(*role)).map(named).collect();
     let against = |role: &&String| run.votes.get(*role).is_some_and(|vote| !vote.go);
-    let against: Vec<&str> = roles.iter().filter(against).map(String::as_str).collect();
+    let against: Vec<String> = roles.iter().filter(against).map(named).collect();
     let after = words::span(step.timeout?);
     match (silent.is_empty(), against.is_empty()) {
         (true, true) => None,
@@ -53,7 +59,7 @@ fn unanswered(step: &Step, run: &StepRun) -> Option<String> {
         (false, false) => {
             Some(format!("no answer of {} after {after}; no-go of {}", silent.join(", "), against.join(", ")))
         }
-        (true, false) => Some(format!("no-go of {}, and {after} are over", against.join(", "))),
+        (true, false) => Some(format!("no-go of {}, and the {after} for answers are over", against.join(", "))),
     }
 }
 

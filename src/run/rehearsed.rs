@@ -74,16 +74,26 @@ impl StepTimes {
 /// Gathers the times of a rehearsal from its entries, in their order.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
-    times: StepTimes,
+    /// None: it was done, and its time is not that of the whole step.
+    seen: BTreeMap<(StepId, Direction), Option<u64>>,
+    /// Attempts that do what is left of an earlier one.
+    going_on: BTreeSet<Attempt>,
     edited: BTreeSet<StepId>,
 }
 
 impl Stopwatch {
+    /// The kinds of entries that it looks at, as the journal names them.
+    pub const KINDS: [&str; 3] = ["step_started", "step_ended", "sql_edited"];
+
     /// The first time that a step was done counts: the second way forward finds what the first has warmed up.
     pub fn saw(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::StepEnded { attempt, outcome: Outcome::Done { facts, .. } } if facts.is_timed() => {
-                self.side(attempt).entry(attempt.step.clone()).or_insert(facts.ms);
+            Event::StepStarted { attempt, resolved, .. } if resolved.goes_on(attempt) => {
+                self.going_on.insert(attempt.clone());
+            }
+            Event::StepEnded { attempt, outcome: outcome @ Outcome::Done { .. } } => {
+                let whole = outcome.whole_ms(self.going_on.contains(attempt));
+                self.seen.entry((attempt.step.clone(), attempt.direction)).or_insert(whole);
             }
             Event::SqlEdited { step, .. } => {
                 self.edited.insert(step.clone());
@@ -93,17 +103,16 @@ impl Stopwatch {
     }
 
     /// What was edited on the way is not what the runbook says: its time would mislead.
-    pub fn times(mut self) -> StepTimes {
-        let edited = self.edited;
-        self.times.retain(|step, _| !edited.contains(step));
-        self.times
-    }
-
-    fn side(&mut self, attempt: &Attempt) -> &mut BTreeMap<StepId, u64> {
-        match attempt.direction {
-            Direction::Forward => &mut self.times.forward,
-            Direction::Undo => &mut self.times.undo,
+    pub fn times(self) -> StepTimes {
+        let mut times = StepTimes::default();
+        let seen = self.seen.into_iter().filter(|((step, _), _)| !self.edited.contains(step));
+        for ((step, direction), ms) in seen.filter_map(|(key, ms)| Some((key, ms?))) {
+            match direction {
+                Direction::Forward => times.forward.insert(step, ms),
+                Direction::Undo => times.undo.insert(step, ms),
+            };
         }
+        times
     }
 }
 

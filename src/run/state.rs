@@ -220,6 +220,17 @@ impl StepRun {
         matches!(self.status, StepStatus::Done | StepStatus::Skipped | StepStatus::UndoSkipped)
     }
 
+    /// True where its last attempt does what is left of an earlier one.
+    pub fn goes_on(&self) -> bool {
+        let both = self.resolved.as_ref().zip(self.attempt.as_ref());
+        both.is_some_and(|(resolved, attempt)| resolved.goes_on(attempt))
+    }
+
+    /// Milliseconds that its last attempt took, where they are those of the whole step: [`Outcome::whole_ms`].
+    pub fn done_ms(&self) -> Option<u64> {
+        self.outcome.as_ref()?.whole_ms(self.goes_on())
+    }
+
     /// Milliseconds from its start to its end, or to `now_ms`.
     pub fn took_ms(&self, now_ms: u64) -> Option<u64> {
         let started = self.started?;

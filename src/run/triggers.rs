@@ -70,6 +70,7 @@ pub fn judges_from(book: &Runbook, state: &RunState, trigger: &Trigger) -> Optio
     Some(Moment { wall: wall.unwrap_or(armed.wall), ms: armed.ms.saturating_add(millis(trigger.after)) })
 }
 
+/// True where the trigger is armed in that phase.
 fn watches(trigger: &Trigger, phase: &Phase) -> bool {
     trigger.during.is_empty() || trigger.during.iter().any(|word| *word == phase.id || word == phase.kind.word())
 }
@@ -79,11 +80,23 @@ pub fn actor(trigger: &str) -> String {
     format!("{} (trigger {trigger})", super::GONOGO)
 }
 
-/// The first trigger that keeps a watch from passing by itself: armed to hold or roll back, and its condition is true now.
+/// The trigger that acted, where [`actor`] named it; none: a person did, or gonogo for another reason.
+pub fn acted(by: &str) -> Option<&str> {
+    by.strip_prefix(super::GONOGO)?.strip_prefix(" (trigger ")?.strip_suffix(')')
+}
+
+/// The first trigger that keeps a watch from passing by itself: armed to hold or roll back, and its condition is true now,
+/// also where its delay lets it not judge yet: what is bad at the end of a watch is not passed over.
 pub fn standing<'a>(book: &'a Runbook, state: &RunState, phase: &Phase, now: Moment) -> Option<&'a Trigger> {
     let watch = phase.kind == PhaseKind::Monitor;
     let mut stops = book.triggers.iter().filter(|trigger| watch && trigger.then != TriggerAction::Warn);
     stops.find(|trigger| is_armed(book, state, trigger) && still_breached(book, state, trigger, now))
+}
+
+/// True where the trigger is armed, and nothing that it could judge was measured yet.
+pub fn is_unjudged(book: &Runbook, state: &RunState, trigger: &Trigger, now: Moment) -> bool {
+    let from = judges_from(book, state, trigger);
+    from.is_some_and(|from| now.ms < from.ms || awaited(book, state, trigger, from).is_some())
 }
 
 /// True while the trigger's condition is true; what went silent while it was breached was not seen fine again.
@@ -133,7 +146,7 @@ fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment, now:
     let run = state.triggers.get(&id).cloned().unwrap_or_default();
     match read(book, state, trigger, now) {
         Reading::NoData(reason) => blind(book, state, trigger, reason, from, now),
-        _ if is_early(book, state, trigger, from) => Vec::new(),
+        _ if awaited(book, state, trigger, from).is_some() => Vec::new(),
         _ if run.blind.is_some() => vec![Event::TriggerSighted { trigger: id }],
         Reading::Fine if run.breached.is_some() => vec![Event::TriggerCleared { trigger: id }],
         Reading::Fine => Vec::new(),
@@ -150,11 +163,12 @@ fn judge(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment, now:
     }
 }
 
-/// True while a number it looks at was measured before it begins to judge.
-fn is_early(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment) -> bool {
+/// The probe that a trigger with a delay waits for though its delay is over: what that measured last is from before. None:
+/// it waits for none. `from`: when it begins to judge.
+pub fn awaited(book: &Runbook, state: &RunState, trigger: &Trigger, from: Moment) -> Option<String> {
     let newest = |id: &String| state.probes.get(id).and_then(|run| run.samples.back());
-    !trigger.after.is_zero()
-        && expr::probe_names(&trigger.when, book).iter().filter_map(newest).any(|sample| sample.at.ms < from.ms)
+    let is_early = |id: &String| newest(id).is_some_and(|sample| sample.at.ms < from.ms);
+    expr::probe_names(&trigger.when, book).into_iter().find(|id| !trigger.after.is_zero() && is_early(id))
 }
 
 /// True once a sample taken at least `lasting` after the first breach is breached too: only a sample proves, time alone

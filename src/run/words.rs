@@ -9,7 +9,7 @@ use super::event::{Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Mo
 use super::facts::{Effect, Facts, Fault, Verdict};
 use super::state::StepStatus;
 use super::{clean, limits};
-use crate::runbook::{TriggerAction, Var};
+use crate::runbook::{Runbook, TriggerAction, Var};
 
 /// Graphemes of a foreign text inside a sentence; the rest is behind "…".
 pub const PHRASE: usize = 240;
@@ -222,12 +222,14 @@ pub fn effect(effect: Effect) -> &'static str {
 }
 
 /// Why a run stands still, to be read after "held: ".
-pub fn hold(cause: &HoldCause) -> String {
+pub fn hold(cause: &HoldCause, book: &Runbook) -> String {
     match cause {
         HoldCause::Operator { reason } if reason.is_empty() => "by the operator".to_owned(),
         HoldCause::Operator { reason } => phrase(reason),
         HoldCause::Step { step } => format!("step {} failed", name(&step.0)),
-        HoldCause::NoGo { step, role } => format!("{} says no-go in {}", name(role), name(&step.0)),
+        HoldCause::NoGo { step, role } => {
+            format!("{} says no-go in {}", phrase(book.role_title(role)), name(&step.0))
+        }
         HoldCause::Trigger { trigger } => format!("trigger {} fired", name(trigger)),
         HoldCause::Missing { trigger } => format!("trigger {} has no data", name(trigger)),
         HoldCause::InDoubt { attempt } => {
@@ -243,7 +245,11 @@ pub fn hold(cause: &HoldCause) -> String {
         HoldCause::Coverage { phase, missed } => {
             format!("phase {} cannot pass unseen: {}", name(phase), phrase(missed))
         }
-        HoldCause::Breached { phase, trigger } => {
+        HoldCause::Breached { phase, trigger, unjudged: true } => {
+            let trigger = name(trigger);
+            format!("phase {} cannot pass: trigger {trigger} is not judged yet, and its condition is true", name(phase))
+        }
+        HoldCause::Breached { phase, trigger, unjudged: false } => {
             format!("phase {} cannot pass: trigger {} is still breached", name(phase), name(trigger))
         }
     }

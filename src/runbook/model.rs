@@ -393,6 +393,11 @@ impl Runbook {
         self.phases.iter().find(|phase| phase.steps.iter().any(|step| step.id == *id))
     }
 
+    /// The title of a role, or its id where it has none.
+    pub fn role_title<'a>(&'a self, role: &'a str) -> &'a str {
+        self.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title.as_str())
+    }
+
     pub fn phase(&self, id: &str) -> Option<&Phase> {
         self.phases.iter().find(|phase| phase.id == id)
     }

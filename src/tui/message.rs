@@ -81,6 +81,9 @@ pub enum ReplayControl {
 /// Where a replay stands. Positions on the run clock, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReplayStatus {
+    /// True where the next entry is that of another engine, though none has said that it stops: what was done since the last
+    /// entry nobody knows.
+    pub engine_died: bool,
     pub position: u64,
     pub total: u64,
     pub playing: bool,

@@ -8,7 +8,7 @@ use super::view;
 use super::view::next::{self, Enter};
 use crate::run::event::HoldCause;
 use crate::run::state::StepStatus;
-use crate::run::{RunState, clean, plan, remedy};
+use crate::run::{clean, plan, remedy, triggers};
 use crate::runbook::{Asks, PhaseKind, Verb};
 
 /// Whether an action can be had.
@@ -186,9 +186,12 @@ fn step(action: Action, model: &Model) -> Offer {
 }
 
 /// A hold that ends with a decision about its step, not by going on.
-fn needs_more_than_going_on(state: &RunState, cause: &HoldCause) -> bool {
+fn needs_more_than_going_on(model: &Model, cause: &HoldCause) -> bool {
+    let state = &model.state;
     if let HoldCause::Breached { trigger, .. } = cause {
-        return state.triggers.get(trigger).is_some_and(|run| run.breached.is_some());
+        let (book, now) = (&model.runbook, model.now);
+        let trigger = book.trigger(trigger);
+        return trigger.is_some_and(|trigger| triggers::still_breached(book, state, trigger, now));
     }
     matches!(
         cause,
@@ -233,7 +236,7 @@ fn run(action: Action, model: &Model) -> Offer {
         Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {
             no("an attempt is in doubt: settle it first (d)")
         }
-        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(state, &hold.cause)) => {
+        Action::Hold if state.hold.as_ref().is_some_and(|hold| needs_more_than_going_on(model, &hold.cause)) => {
             Offer::Absent
         }
         Action::Hold if state.countdown().is_some() => no("a rollback is counting down: x stops it"),

@@ -15,7 +15,7 @@ use crate::tui::message::Link;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
-use crate::tui::view::next::hold_words;
+use crate::tui::view::next::{self, hold_words};
 use crate::tui::view::{signal, time};
 
 /// The strip under the header: nothing while all is well.
@@ -25,15 +25,13 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         let wrapped = text::wrap(words, width.saturating_sub(3)).into_iter();
         out.extend(wrapped.map(|line| Line::styled(text::left(&format!("  {line}"), width), model.look.style(ink))));
     };
-    let silence = time::unknown_words(model).map(|since| format!("; no news {since}")).unwrap_or_default();
     match &model.link {
         Link::Lost(why) if !model.is_replay() => {
-            say(
-                Ink::Bad,
-                &format!("✖ the engine does not answer: {}{silence}. The run may go on.", clean::line(why, 200)),
-            );
+            let words = "The run is seen only through its journal, and nothing can be sent";
+            say(Ink::Bad, &format!("✖ this screen has lost its engine: {}. {words}.", clean::line(why, 200)));
         }
         Link::Stopped(why) if !model.is_replay() && model.state.ended.is_none() => {
+            let silence = time::unknown_words(model).map(|since| format!("; no news {since}")).unwrap_or_default();
             say(Ink::Bad, &format!("✖ the engine is not running: {}{silence}.", clean::line(why, 200)));
         }
         _ => {}
@@ -42,11 +40,7 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         && (!takes_screen(model) || model.dialog.is_some())
     {
         let left = time::countdown(model, at);
-        let key = match (model.drives() && model.link == Link::Up, model.dialog.is_some()) {
-            (false, _) => "",
-            (true, true) => " — ctrl-x stops it",
-            (true, false) => " — x stops it",
-        };
+        let key = next::countdown_key(model);
         let owner = describe::owner(trigger, &model.runbook).map(|owner| format!(" (owner: {owner})"));
         let (trigger, owner) = (clean::line(trigger, 60), owner.unwrap_or_default());
         say(Ink::Alarm, &format!("‼ {trigger} fired{owner}: ROLLBACK in {left}{key}"));
@@ -155,7 +149,9 @@ fn consequence(model: &Model, fired: &Fired) -> String {
         (_, Some(at), _) => {
             let left = time::countdown(model, at);
             let word = if time::unknown_since(model).is_some() { "ROLLBACK WAS TO BEGIN" } else { "ROLLBACK BEGINS" };
-            format!("{word} IN {left}, by itself")
+            let reach =
+                if time::is_out_of_reach(model) { " — this screen cannot stop it now" } else { ", by itself" };
+            format!("{word} IN {left}{reach}")
         }
         (_, None, Some(by)) => format!("the rollback was stopped by {}", clean::line(by, 60)),
         (action, None, None) => match (action, model.state.hold.is_some()) {

@@ -8,7 +8,7 @@ use crate::runbook::Step;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::Ink;
-use crate::tui::view;
+use crate::tui::view::{self, paced};
 
 /// Columns of the bar: the most, and the fewest that say something.
 const BAR: usize = 40;
@@ -40,7 +40,7 @@ pub fn lines(
         None => format!("{state} · {left}"),
     };
     say(Ink::Active, &head);
-    let elapsed = result::elapsed(model, run).max(batches.ms);
+    let elapsed = paced::elapsed(model, run).max(batches.ms);
     let mut counts = batches.counts();
     counts.push(format!("{} so far{}", duration(elapsed), result::beside(model, step, run)));
     if run.cancel_asked {

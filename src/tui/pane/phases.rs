@@ -107,7 +107,7 @@ fn step_row(model: &Model, step: &Step, names: &[String], shown: Option<&StepId>
     let glyph = (model.look.glyph(&status), theme::ink(&status));
     let name = name(step);
     let room = width.saturating_sub(text::width(&name) + STEP_EDGE);
-    let end = match run.and_then(|run| Some((run, time::step_took(model, step)?))) {
+    let end = match run.and_then(|run| Some((run, run.done_ms().or_else(|| time::step_took(model, step))?))) {
         Some((run, ms)) if timed(&status) => step_time(model, step, run, ms, width, room),
         _ => step_word(step, &status),
     };
@@ -138,7 +138,7 @@ fn step_time(model: &Model, step: &Step, run: &StepRun, ms: u64, width: usize, r
     let (word, ink) = (view::word(model, &run.status), theme::ink(&run.status));
     let running = matches!(run.status, StepStatus::Running | StepStatus::Undoing);
     let took = if running { duration(ms) } else { text::took(ms) };
-    let slow = paced::is_slow(model, step, run, ms);
+    let slow = paced::is_slow(model, step, run);
     let mark = if slow { " slow" } else { "" };
     let (plain, ink) = match run.status {
         _ if width >= WIDE => (format!("{word} {took}{mark}"), ink),

@@ -85,19 +85,7 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
 
 /// That it takes, or took, much longer than in the rehearsal.
 fn slow(model: &Model, step: &Step, run: &StepRun) -> Option<String> {
-    let ms = match (&run.status, &run.outcome) {
-        (StepStatus::Running | StepStatus::Undoing, _) => elapsed(model, run),
-        (StepStatus::Done | StepStatus::Undone, Some(Outcome::Done { facts, .. })) => facts.ms,
-        _ => return None,
-    };
-    paced::slow_words(model, step, run, ms)
-}
-
-/// Milliseconds that a step at work has taken: by the run clock, or as its engine told.
-pub fn elapsed(model: &Model, run: &StepRun) -> u64 {
-    let progress = run.attempt.as_ref().and_then(|attempt| model.progress.get(attempt));
-    let told = progress.map_or(0, |progress| progress.elapsed_ms);
-    run.took_ms(time::work_clock(model)).unwrap_or(0).max(told)
+    paced::slow_words(model, step, run)
 }
 
 /// ` / 38 s rehearsed`; nothing where that is not known.
@@ -147,7 +135,7 @@ fn at_work(model: &Model, step: &Step, run: &StepRun) -> String {
 
 /// `41 s of about 40s`, `41 s / 38 s rehearsed`.
 fn clock(model: &Model, step: &Step, run: &StepRun) -> String {
-    let (elapsed, beside) = (elapsed(model, run), beside(model, step, run));
+    let (elapsed, beside) = (paced::elapsed(model, run), beside(model, step, run));
     let took = duration(elapsed);
     match view::expected(view::acting(step, Some(run))) {
         Some(expected) => {

@@ -274,7 +274,7 @@ fn begun(kind: u8) -> Model {
     let mode = match kind % 5 {
         4 => Mode::Replay {
             marks: crate::tui::marks(&script.entries),
-            status: ReplayStatus { position: 5, total: 0, playing: true, speed: f64::NAN },
+            status: ReplayStatus { engine_died: false, position: 5, total: 0, playing: true, speed: f64::NAN },
         },
         n => live(n != 3),
     };

@@ -75,7 +75,7 @@ fn a_countdown_stands_when_nobody_is_there_to_end_it() {
 fn a_replay_knows_when_nobody_held_the_run() {
     let mut script = Script::on("production");
     script.m011_running().wait(2_000).push(Event::EngineStopped { by: ME.to_owned(), reason: "quit".to_owned() });
-    let status = ReplayStatus { position: 0, total: 900_000, playing: true, speed: 1.0 };
+    let status = ReplayStatus { engine_died: false, position: 0, total: 900_000, playing: true, speed: 1.0 };
     let mut model = screen_in(&script, (120, 36), Mode::Replay { marks: Vec::new(), status });
     later(&mut model, 100_000);
     assert!(part(&model, "was running ·").contains("· 2.0 s of about"), "{}", shot(&model));
@@ -131,7 +131,7 @@ fn copy_and_save_take_what_is_shown() {
 fn replay_keys_steer_the_replay_and_nothing_else() {
     let mut script = Script::on("staging");
     script.m011_failed();
-    let status = ReplayStatus { position: 10, total: 100, playing: false, speed: 1.0 };
+    let status = ReplayStatus { engine_died: false, position: 10, total: 100, playing: false, speed: 1.0 };
     let mode = Mode::Replay { marks: Vec::new(), status };
     let mut model = screen_in(&script, SIZE, mode);
     let shifted = KeyEvent::new(KeyCode::Right, KeyModifiers::SHIFT);

@@ -135,7 +135,7 @@ fn replay(position: u64) -> Model {
         text: "asked the backend team".to_owned(),
         step: None,
     });
-    let status = ReplayStatus { position, total: whole.now().ms, playing: true, speed: 10.0 };
+    let status = ReplayStatus { engine_died: false, position, total: whole.now().ms, playing: true, speed: 10.0 };
     let mode = Mode::Replay { marks: marks(&whole.entries), status };
     whole.entries.retain(|entry| entry.at.ms <= position);
     let mut model = screen_in(&whole, LARGE, mode);

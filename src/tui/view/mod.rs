@@ -211,7 +211,7 @@ pub fn is_poll_over(model: &Model, poll: &StepId) -> bool {
 
 /// The title of a role, or its id where the runbook gives none.
 pub fn role_title<'a>(model: &'a Model, role: &'a str) -> &'a str {
-    model.runbook.roles.iter().find(|(id, _)| id == role).map_or(role, |(_, title)| title.as_str())
+    model.runbook.role_title(role)
 }
 
 /// How long a step should take: as the runbook says, and a wait as long as it waits.

@@ -8,8 +8,8 @@ use crate::run::describe::{self, duration};
 use crate::run::event::{End, HoldCause};
 use crate::run::facts::Outcome;
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{clean, limits, plan};
-use crate::runbook::{PhaseKind, Step, StepId, Verb};
+use crate::run::{clean, limits, plan, poll};
+use crate::runbook::{OnFail, PhaseKind, Step, StepId, Verb};
 
 /// Characters of foreign text in a sentence of ours.
 pub const WORDS: usize = 200;
@@ -76,7 +76,7 @@ pub fn run_id(model: &Model) -> String {
 pub fn sentence(model: &Model) -> (Ink, String) {
     if let Some((trigger, at)) = model.state.countdown().filter(|_| time::unknown_since(model).is_none()) {
         let left = time::countdown(model, at);
-        let key = keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" });
+        let key = countdown_key(model);
         return (Ink::Alarm, format!("{} fired: rollback in {left}{key}", clean::line(trigger, WORDS)));
     }
     if let Some((end, reason, _)) = &model.state.ended {
@@ -91,7 +91,8 @@ pub fn sentence(model: &Model) -> (Ink, String) {
             return (Ink::Warn, text);
         }
         (Mode::Live { .. }, Link::Lost(_)) => {
-            let text = "the way to the engine is lost; the run may go on without this screen".to_owned();
+            let again = format!("q leaves, then gonogo attach {}", run_id(model));
+            let text = format!("this screen cannot reach the engine, the run goes on without it: {again}");
             return (Ink::Warn, text);
         }
         _ => {}
@@ -100,6 +101,15 @@ pub fn sentence(model: &Model) -> (Ink, String) {
         return (Ink::Warn, hold_keys(model, &hold.cause));
     }
     standing(model)
+}
+
+/// The key that stops a countdown, or that this screen has none; nothing where it only watches.
+pub fn countdown_key(model: &Model) -> &'static str {
+    match &model.link {
+        Link::Up => keys(model, if model.dialog.is_some() { " — ctrl-x stops it" } else { " — x stops it" }),
+        Link::Lost(_) => keys(model, " — this screen cannot stop it now"),
+        Link::Stopped(_) => "",
+    }
 }
 
 /// Words about keys: only for a screen on which they do something.
@@ -126,8 +136,8 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
         HoldCause::Owned { .. } => "T takes it over, H looks again",
         HoldCause::Step { .. } => "r retries, s skips, R rolls back",
+        HoldCause::NoGo { step, .. } if super::is_poll_over(model, step) => poll_over(model, step),
         HoldCause::NoGo { step, .. } if plan::no_go(&model.state, step).is_none() => "H continues, R rolls back",
-        HoldCause::NoGo { step, .. } if super::is_poll_over(model, step) => "its time is over: H goes on, R rolls back",
         HoldCause::NoGo { .. } => "H continues once it is settled, R rolls back",
         HoldCause::Trigger { .. } | HoldCause::Missing { .. } => "H continues, R rolls back",
         HoldCause::InDoubt { .. } => "look at the target, then d settles it",
@@ -140,6 +150,17 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
     if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
+}
+
+/// The keys at a poll that is held by a no-go, and whose time is over: a go of everybody in time still counts.
+fn poll_over(model: &Model, id: &StepId) -> &'static str {
+    let step = model.runbook.step(id).zip(model.state.step(id));
+    let fails = step.is_some_and(|(step, run)| poll::is_unanswered(step, run));
+    match step.map(|(step, _)| step.on_fail) {
+        _ if !fails => "H continues, R rolls back",
+        Some(OnFail::Rollback) => "its time is over: H closes it as failed, and so begins the rollback, as R does",
+        _ => "its time is over: H closes it as failed, then r asks anew or s skips; R rolls back",
+    }
 }
 
 /// Why a run stands still, in a few words.
@@ -166,7 +187,7 @@ pub fn hold_words(model: &Model, cause: &HoldCause) -> String {
         HoldCause::Criteria { .. }
         | HoldCause::JournalFull {}
         | HoldCause::Coverage { .. }
-        | HoldCause::Breached { .. } => crate::run::words::hold(cause),
+        | HoldCause::Breached { .. } => crate::run::words::hold(cause, &model.runbook),
         HoldCause::Target { target, error } => format!("target {target} is lost: {error}"),
     };
     clean::line(&text, WORDS)

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::super::chart::Column;
 use super::super::model::Model;
 use super::super::theme::Ink;
-use super::{phase, time};
+use super::time;
 use crate::run::describe::duration;
 use crate::run::state::Sample;
 use crate::run::{clean, triggers};
@@ -186,28 +186,27 @@ pub fn watch(model: &Model, trigger: &Trigger) -> Watch {
             ink: Ink::Warn,
         };
     }
-    if model.state.ended.is_some() {
+    // Once a rollback has begun nothing fires any more.
+    if model.state.ended.is_some() || model.state.rollback.is_some() {
         return Watch { glyph: "·", word: "off".to_owned(), ink: Ink::Dim };
     }
-    if let Some(from) = triggers::judges_from(&model.runbook, &model.state, trigger)
-        && time::run_clock(model) < from.ms
-    {
-        let word = format!("from {}", time::short_clock(model, from.wall));
-        return Watch { glyph: "○", word, ink: Ink::Dim };
-    }
-    let armed = armed(model, trigger);
-    Watch {
-        glyph: if armed { "○" } else { "·" },
-        word: if armed { "armed".to_owned() } else { "not in this phase".to_owned() },
-        ink: if armed { Ink::Text } else { Ink::Dim },
-    }
+    waits(model, trigger)
 }
 
-fn armed(model: &Model, trigger: &Trigger) -> bool {
-    let Some(phase) = phase(model) else {
-        return trigger.during.is_empty();
+/// What a trigger is up to that nothing was seen by yet.
+fn waits(model: &Model, trigger: &Trigger) -> Watch {
+    let (book, state) = (&*model.runbook, &model.state);
+    let said = |glyph, word: String, ink| Watch { glyph, word, ink };
+    let Some(from) = triggers::judges_from(book, state, trigger) else {
+        return said("·", "not in this phase".to_owned(), Ink::Dim);
     };
-    trigger.during.is_empty() || trigger.during.iter().any(|name| *name == phase.id || name == phase.kind.word())
+    if time::run_clock(model) < from.ms {
+        return said("○", format!("from {}", time::day_clock(model, from.wall)), Ink::Dim);
+    }
+    match triggers::awaited(book, state, trigger, from) {
+        Some(probe) => said("○", format!("waits for {}", clean::line(&probe, 40)), Ink::Dim),
+        None => said("○", "armed".to_owned(), Ink::Text),
+    }
 }
 
 pub fn action(action: TriggerAction) -> &'static str {

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::super::message::Link;
-use super::super::model::Model;
+use super::super::model::{Mode, Model};
 use super::back;
 use crate::run::describe::duration;
 use crate::run::state::PhaseRun;
-use crate::run::{Moment, plan};
+use crate::run::{Moment, plan, words};
 use crate::runbook::{Phase, PhaseKind, Step};
 
 /// When the window started, or would have: now, before the run was opened.
@@ -54,6 +54,14 @@ pub fn short_clock(model: &Model, at: DateTime<Utc>) -> String {
     }
 }
 
+/// The clock without the zone's name, with the day where that is not today.
+pub fn day_clock(model: &Model, at: DateTime<Utc>) -> String {
+    let zone = model.runbook.window.zone;
+    let day = words::day(at, zone);
+    let clock = short_clock(model, at);
+    if day == words::day(model.now.wall, zone) { clock } else { format!("{} {clock}", day.format("%Y-%m-%d")) }
+}
+
 /// The run clock: it stands still once the run is over.
 pub fn run_clock(model: &Model) -> u64 {
     match &model.state.ended {
@@ -62,7 +70,8 @@ pub fn run_clock(model: &Model) -> u64 {
     }
 }
 
-/// Since when nothing is known of the run's work: its engine is gone, or cannot be reached. None: all is known.
+/// Since when nothing is known of the run's work: its engine is gone. None: all is known. An engine that only this screen
+/// cannot speak to lives on, and does on time what it would do: its journal is still read.
 pub fn unknown_since(model: &Model) -> Option<Moment> {
     let state = &model.state;
     let let_go = state.engine.as_ref().is_some_and(|engine| !engine.running);
@@ -72,9 +81,18 @@ pub fn unknown_since(model: &Model) -> Option<Moment> {
     if let_go {
         return Some(state.at);
     }
-    let lost = !model.is_replay() && model.link != Link::Up;
-    let last = if state.at.ms > model.link_since.ms { state.at } else { model.link_since };
-    lost.then_some(last)
+    match (&model.mode, &model.link) {
+        // When it died nobody wrote down: what it did after its last entry nobody knows.
+        (Mode::Replay { status, .. }, _) => status.engine_died.then_some(state.at),
+        (Mode::Live { .. }, Link::Stopped(_)) if state.at.ms > model.link_since.ms => Some(state.at),
+        (Mode::Live { .. }, Link::Stopped(_)) => Some(model.link_since),
+        (Mode::Live { .. }, Link::Up | Link::Lost(_)) => None,
+    }
+}
+
+/// True where something goes on that this screen cannot stop: its engine lives, and is out of reach.
+pub fn is_out_of_reach(model: &Model) -> bool {
+    !model.is_replay() && matches!(model.link, Link::Lost(_)) && unknown_since(model).is_none()
 }
 
 /// The run clock of what the engine does: it stands still while nobody knows whether that goes on. The clock of the window,
