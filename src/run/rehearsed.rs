@@ -129,7 +129,16 @@ pub fn much_quicker(ms: u64, rehearsed_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::event::Resolved;
     use crate::run::{Facts, Moment};
+
+    fn order() -> crate::run::batch::BatchOrder {
+        serde_json::from_str(
+            r#"{"table":"t","key":"id","set":null,"filter":null,"size":{"start":1,"min":1,"max":1,"aim_ms":null},"pause_ms":0,
+            "throttle":null,"complete":null,"repeatable":true,"since":0}"#,
+        )
+        .unwrap()
+    }
 
     fn ended(step: &str, direction: Direction, ms: u64, recovered: bool) -> Entry {
         let recovered = recovered.then(|| "its row is there".to_owned());
@@ -156,6 +165,55 @@ mod tests {
         assert_eq!(times.of(&"a".into(), Direction::Forward), Some(70));
         assert_eq!(times.of(&"a".into(), Direction::Undo), Some(40));
         assert_eq!((times.forward.len(), times.undo.len()), (1, 1), "{times:?}");
+    }
+
+    #[test]
+    fn what_went_on_from_an_earlier_attempt_has_no_time() {
+        let batch = |step: &str, n: u32, since: u32| {
+            let order = crate::run::batch::BatchOrder { since, ..order() };
+            let attempt = Attempt { step: step.into(), direction: Direction::Forward, n };
+            let resolved = Resolved::Batch { target: "main".to_owned(), order: Box::new(order) };
+            let event = Event::StepStarted { attempt, resolved, by: String::new() };
+            Entry { event, ..ended(step, Direction::Forward, 0, false) }
+        };
+        let done = |step: &str, n: u32, ms: u64| {
+            let mut entry = ended(step, Direction::Forward, ms, false);
+            if let Event::StepEnded { attempt, .. } = &mut entry.event {
+                attempt.n = n;
+            }
+            entry
+        };
+        let mut watch = Stopwatch::default();
+        let run = [
+            batch("whole", 1, 1),
+            done("whole", 1, 700),
+            batch("cut", 1, 1),
+            // Its engine died; the second attempt did the rest, and the way forward after the way back all of it.
+            batch("cut", 2, 1),
+            done("cut", 2, 40),
+            batch("cut", 3, 3),
+            done("cut", 3, 90),
+            batch("anew", 1, 1),
+            batch("anew", 2, 2),
+            done("anew", 2, 300),
+        ];
+        run.iter().for_each(|entry| watch.saw(entry));
+        let times = watch.times().forward;
+        let told: Vec<(&str, u64)> = times.iter().map(|(step, ms)| (step.0.as_str(), *ms)).collect();
+        assert_eq!(told, [("anew", 300), ("whole", 700)]);
+    }
+
+    #[test]
+    fn the_kinds_it_asks_for_are_the_kinds_it_looks_at() {
+        let (step, by, before, after) = ("a".into(), String::new(), String::new(), String::new());
+        let attempt = Attempt { step: "a".into(), direction: Direction::Forward, n: 1 };
+        let events = [
+            Event::StepStarted { attempt, resolved: Resolved::Human, by: String::new() },
+            ended("a", Direction::Forward, 1, false).event,
+            Event::SqlEdited { step, by, before, after },
+        ];
+        let kinds = events.map(|event| serde_json::to_value(event).unwrap()["kind"].as_str().unwrap().to_owned());
+        assert_eq!(kinds, Stopwatch::KINDS);
     }
 
     #[test]

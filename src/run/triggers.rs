@@ -258,3 +258,18 @@ fn sighted_ms(book: &Runbook, state: &RunState, trigger: &Trigger) -> u64 {
     let engine = state.engine.as_ref().map_or(0, |engine| engine.since.ms);
     oldest.max(armed).max(engine)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_acted_is_read_as_it_was_written() {
+        for id in ["errors-high", "a", "x_1"] {
+            assert_eq!(acted(&actor(id)), Some(id));
+        }
+        for by in [super::super::GONOGO, "ann@host", "gonogo (by hand)", "ann (trigger errors-high)", ""] {
+            assert_eq!(acted(by), None, "{by}");
+        }
+    }
+}

@@ -33,6 +33,27 @@ fn shown(entries: &[Entry]) -> Vec<u64> {
     entries.iter().map(|entry| entry.seq).collect()
 }
 
+/// An engine that died wrote nothing down: only the next one's entry says that it did.
+#[test]
+fn it_knows_when_an_engine_took_over_from_a_dead_one() {
+    let started =
+        || Event::EngineStarted { pid: 9, host: "h".into(), boot: "b".into(), zero_ms: 0, by: script::DBA.into() };
+    let mut s = script::Script::default();
+    s.after(0).push(started());
+    s.after(100).sample(1.0);
+    s.after(900).push(started());
+    s.after(100).push(Event::EngineStopped { by: script::DBA.into(), reason: String::new() });
+    s.after(900).push(started());
+    let mut replay = Replay::new(s.entries.clone());
+    let before: Vec<usize> = (0..=s.entries.len())
+        .filter(|n| {
+            replay.step_to(*n);
+            replay.is_before_takeover()
+        })
+        .collect();
+    assert_eq!(before, [2]);
+}
+
 #[test]
 fn entries_come_at_their_time() {
     let run = script::run();

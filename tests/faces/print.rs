@@ -34,6 +34,19 @@ fn the_rehearsal_is_told_where_a_step_differs_much() {
     ends(news[1], "done in 240 ms · 1 notice, much quicker than rehearsed (1m00)");
 }
 
+/// Found out afterwards: nobody measured it, so that nothing is said of how quick it was.
+#[test]
+fn what_nobody_measured_is_not_compared() {
+    let mut run = script::rehearsed(script::run());
+    for entry in &mut run {
+        if let Event::StepEnded { outcome: gonogo::run::Outcome::Done { facts, .. }, .. } = &mut entry.event {
+            (facts.ms, facts.recovered) = (0, Some("its row is there".to_owned()));
+        }
+    }
+    let (lines, _) = printed(&run, Face::default());
+    assert!(lines.contains("known afterwards: its row is there") && !lines.contains("than rehearsed"), "{lines}");
+}
+
 #[test]
 fn results_are_short_tables() {
     let mut s = script::Script::default();

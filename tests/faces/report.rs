@@ -61,13 +61,35 @@ fn the_times_of_the_rehearsal_stand_beside_the_live_ones() {
     assert_snapshot!(table("\n## Steps\n"));
 }
 
+/// A rehearsal of which no step's time is known needs no column; what is compared is what the engine measured.
+#[test]
+fn a_column_of_rehearsed_times_holds_some() {
+    let mut run = script::rehearsed(script::run());
+    let slower = |run: &[gonogo::run::Entry]| {
+        let report = build(run, &script::runbook(), None);
+        report.steps.into_iter().filter(|step| step.much_slower).map(|step| step.id).collect::<Vec<_>>()
+    };
+    assert_eq!(slower(&run), ["backup"]);
+    for entry in &mut run {
+        if let Event::StepEnded { outcome: gonogo::run::Outcome::Done { facts, .. }, .. } = &mut entry.event {
+            (facts.ms, facts.recovered) = (0, Some("its row is there".to_owned()));
+        }
+    }
+    assert_eq!(slower(&run), [""; 0]);
+    let Event::RunOpened(opened) = &mut run[0].event else { panic!("the first entry opens the run") };
+    opened.rehearsed.as_mut().unwrap().times = Default::default();
+    let text = markdown(&run, &script::runbook(), None);
+    assert!(text.contains("| Rehearsed | 2024-01-30 ") && !text.contains("| Rehearsed | Who"), "{text}");
+    assert!(!text.contains("Took | Rehearsed"), "{text}");
+}
+
 #[test]
 fn a_run_without_an_end_says_so() {
     let run = script::run();
     let held = run.iter().position(|entry| matches!(entry.event, Event::Held { .. })).unwrap();
     let report = build(&run[..=held], &script::runbook(), None);
     assert!(report.run.held && report.run.end.is_none() && report.window.ended.is_none());
-    assert_eq!(report.run.reason, "backend says no-go in go");
+    assert_eq!(report.run.reason, "Backend lead says no-go in go");
     assert!(report.followups[0].due.is_none());
     let text = markdown(&[], &script::runbook(), None);
     assert!(text.contains("| Outcome | **not ended** |"), "{text}");

@@ -59,7 +59,7 @@ fn watched(trigger: &str, phase: &str, values: &str) -> String {
 }
 
 fn missed(run: &Script) -> String {
-    run.state.hold.as_ref().map(|hold| gonogo::run::words::hold(&hold.cause)).unwrap_or_default()
+    run.state.hold.as_ref().map(|hold| gonogo::run::words::hold(&hold.cause, &run.book)).unwrap_or_default()
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_watch_does_not_pass_while_its_trigger_is_breached() {
     held trigger
     released
     held breached
-    refused release: high is still breached: sign phase look off with a reason, or roll back
+    refused release: what high looks for is still true: sign phase look off with a reason, or roll back
     refused sign off: say why the watch may end early
     released
     leave look early
@@ -131,7 +131,7 @@ fn what_was_breached_at_the_end_passes_once_it_is_fine_again() {
     enter look
     trigger breached high
     held breached
-    refused release: high is still breached: sign phase look off with a reason, or roll back
+    refused release: what high looks for is still true: sign phase look off with a reason, or roll back
     trigger cleared high
     released
     leave look

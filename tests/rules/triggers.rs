@@ -248,4 +248,8 @@ fn a_watch_does_not_pass_over_what_it_has_not_judged_yet() {
     run.read();
     samples(&mut run, &[9.0, 9.0, 9.0, 9.0, 9.0, 9.0]);
     assert_snapshot!(signals(&mut run));
+    let cause = &run.state.hold.as_ref().unwrap().cause;
+    assert!(matches!(cause, gonogo::run::event::HoldCause::Breached { unjudged: true, .. }), "{cause:?}");
+    let words = gonogo::run::words::hold(cause, &run.book);
+    assert_eq!(words, "phase look cannot pass: trigger high is not judged yet, and its condition is true");
 }

@@ -161,6 +161,30 @@ fn a_run_that_is_over_before_its_screen_says_how_it_ended() {
     screen.shows("every step done");
 }
 
+/// A screen that slept while its engine was killed and another one came: that one's life is not taken for the old one's.
+#[test]
+fn another_engine_is_not_taken_for_the_lost_one() {
+    let (scene, mut screen, engine) = demo();
+    screen.signal("STOP");
+    process::signal(engine, "KILL");
+    until("the engine is gone", || !process::runs(engine));
+    let mut again = scene.open(&["resume", "last"]);
+    again.shows("Enter starts: Count the orders");
+    let other = scene.engine();
+    assert_ne!(other, engine);
+    screen.signal("CONT");
+    screen.shows(&format!("another engine holds the run, pid {other}"));
+    screen.shows("seen only through its journal");
+    screen.shows("gonogo attach");
+    // What that engine does is seen, and its clock goes on.
+    again.start(&scene, "orders-before");
+    screen.shows("orders-before done");
+    for screen in [&mut screen, &mut again] {
+        screen.signal("TERM");
+        assert_eq!(screen.ends(), 143);
+    }
+}
+
 /// An engine that is killed under its screen: what ran is not shown as running on, and since when nothing is known is said.
 #[test]
 fn a_killed_engine_stops_the_clock_of_its_step() {

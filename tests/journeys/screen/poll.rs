@@ -1,5 +1,6 @@
 //! A poll with a time limit: counted down where people vote, failed by name where they do not, and the same in the replay.
 
+use gonogo::run::event::HoldCause;
 use gonogo::run::{Event, Outcome};
 use support::headless::Desk;
 
@@ -24,7 +25,7 @@ fn scene(timeout: &str) -> Scene {
 fn who_does_not_answer_in_time_is_named_and_may_be_asked_anew() {
     let scene = scene("1s");
     let mut screen = scene.open(&["run", "book"]);
-    screen.shows("HELD: go failed: no answer of dba, backend after 1 s");
+    screen.shows("HELD: go failed: no answer of Database admin, Backend lead after 1 s");
     screen.shows("r retries, s skips, R rolls back");
     assert!(!scene.has_started("look"));
     screen.keys("r");
@@ -38,7 +39,28 @@ fn who_does_not_answer_in_time_is_named_and_may_be_asked_anew() {
     screen.ends();
     let mut replay = scene.open(&["replay", "last"]);
     replay.keys("G");
-    replay.shows("no answer of dba, backend after 1 s");
+    replay.shows("no answer of Database admin, Backend lead after 1 s");
+}
+
+/// What the line of a hold says of its keys is what they do, once the time for the answers is over.
+#[test]
+fn beyond_its_time_a_no_go_is_closed_as_failed_by_going_on() {
+    // The vote must be in within the time, on a slow machine too; the rest waits for that time to pass.
+    let scene = scene("20s");
+    let mut screen = scene.open(&["run", "book"]);
+    screen.shows("left for the answers");
+    screen.keys("n");
+    screen.answer(": NO-GO", "the queue is not empty");
+    scene.until("the hold", |event| matches!(event, Event::Held { cause: HoldCause::NoGo { .. }, .. }));
+    screen.shows("H closes it as failed, then r asks anew or s skips");
+    screen.keys("H");
+    screen.answer("Let the run go on?", "");
+    screen.shows("HELD: go failed: no answer of Backend lead after 20 s; no-go of Database admin");
+    screen.shows("r retries, s skips, R rolls back");
+    screen.keys("r");
+    screen.answer("Run Go or no-go again?", "");
+    let again = |event: &Event| matches!(event, Event::StepStarted { attempt, .. } if attempt.n == 2);
+    scene.until("the second time", again);
 }
 
 #[test]
