@@ -135,6 +135,9 @@ fn human(action: Action, model: &Model) -> Offer {
     };
     match (&step.verb, action, view::item(model)) {
         (Verb::Checklist(_), Action::Tick, Some(_)) => yes("ticks or unticks the chosen line"),
+        (Verb::Poll(_), Action::Go | Action::NoGo, Some(_)) if view::is_poll_over(model, &step.id) => {
+            no("the time for answers is over")
+        }
         (Verb::Poll(roles), Action::Go | Action::NoGo, Some(n)) => {
             let role = roles.get(n).map_or("", String::as_str);
             let title = clean::line(view::role_title(model, role), 40);

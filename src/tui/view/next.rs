@@ -1,7 +1,11 @@
 //! What comes next: what Enter would do, and the sentence that says it.
 
+use ratatui::layout::Rect;
+
+use super::super::layout;
 use super::super::message::Link;
 use super::super::model::{Mode, Model};
+use super::super::text;
 use super::super::theme::Ink;
 use super::{at_current, current, human, item, phase, role_title, shown_step, time, title};
 use crate::run::describe::{self, duration};
@@ -13,6 +17,9 @@ use crate::runbook::{OnFail, PhaseKind, Step, StepId, Verb};
 
 /// Characters of foreign text in a sentence of ours.
 pub const WORDS: usize = 200;
+
+/// Columns before the sentence, and one behind it.
+const EDGE: usize = 4;
 
 /// What Enter does now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +156,12 @@ fn hold_keys(model: &Model, cause: &HoldCause) -> String {
         }
         HoldCause::JournalFull {} => "make room, q lets go, gonogo resume goes on",
     };
-    if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") }
+    let full = if model.drives() { format!("held: {what} — {way_on}") } else { format!("held: {what}") };
+    // Beside panes the strip says what it is held by, too: the keys then stand here alone.
+    let (width, height) = model.size;
+    let tiny = layout::shape(Rect::new(0, 0, width, height)) == layout::Shape::Tiny;
+    let fits = text::width(&full) + EDGE <= usize::from(width);
+    if fits || tiny || !model.drives() { full } else { format!("held — {way_on}") }
 }
 
 /// The keys at a poll that is held by a no-go, and whose time is over: a go of everybody in time still counts.
