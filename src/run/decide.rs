@@ -1,12 +1,14 @@
 //! The only rules: what an input means for a run at `now`. What then follows by itself is `follow`'s.
 
+mod release;
+
 use super::command::{Command, CommandVerb};
 use super::event::{Attempt, Claim, Direction, End, Event, HoldCause, Moment, Resolved};
 use super::facts::Outcome;
 pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, mask, poll, prepare, remedy, retune, triggers};
+use super::{fault, follow, limits, mask, poll, prepare, remedy, retune};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// The events an input means. A refusal is an event too.
@@ -350,40 +352,6 @@ impl Desk<'_> {
             return Err("the run is held already".to_owned());
         }
         Ok(vec![Event::Held { cause: HoldCause::Operator { reason: clip(&reason) }, by: self.by }])
-    }
-
-    fn release(self) -> Ruling {
-        let Some(hold) = &self.state.hold else { return Err("the run is not held".to_owned()) };
-        match &hold.cause {
-            HoldCause::InDoubt { attempt } => {
-                return Err(format!("the outcome of {attempt} is not known: settle it first"));
-            }
-            HoldCause::Step { step } => return Err(format!("step {step} failed: retry it, skip it, or roll back")),
-            HoldCause::Coverage { phase, .. } => {
-                return Err(format!("phase {phase} was not seen well enough: sign it off with a reason, or roll back"));
-            }
-            HoldCause::Breached { phase, trigger, .. } if self.still_breached(trigger) => {
-                return Err(format!(
-                    "what {trigger} looks for is still true: sign phase {phase} off with a reason, or roll back"
-                ));
-            }
-            HoldCause::Undo { attempt } => return Err(format!("{attempt} failed: retry it, or skip it with a reason")),
-            // A later engine has found room.
-            HoldCause::JournalFull {} if self.state.engine.as_ref().is_some_and(|engine| hold.at >= engine.since) => {
-                return Err("the journal's disk is full: make room, let go (q), then resume".to_owned());
-            }
-            HoldCause::Criteria { criteria } => {
-                let reason = format!("accepted by {} with criteria not met: {}", self.by, criteria.join(", "));
-                return Ok(vec![Event::Released { by: self.by }, Event::RunEnded { end: End::Failed, reason }]);
-            }
-            _ => {}
-        }
-        Ok(vec![Event::Released { by: self.by }])
-    }
-
-    fn still_breached(&self, trigger: &str) -> bool {
-        let trigger = self.book.trigger(trigger);
-        trigger.is_some_and(|trigger| triggers::still_breached(self.book, self.state, trigger, self.now))
     }
 
     fn take_over(self, target: String, text: &str) -> Ruling {

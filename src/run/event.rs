@@ -155,15 +155,6 @@ pub enum Resolved {
 }
 
 impl Resolved {
-    /// True where the attempt does what is left of an earlier one: its time is not that of the whole step.
-    pub fn goes_on(&self, attempt: &Attempt) -> bool {
-        match self {
-            Self::Batch { order, .. } => order.since != attempt.n,
-            Self::Migrations { order, .. } => order.since.is_some(),
-            _ => false,
-        }
-    }
-
     /// True for what is done by a process of this machine.
     pub fn is_command(&self) -> bool {
         match self {

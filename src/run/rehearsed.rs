@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::event::{Attempt, Direction, Entry, Event};
+use super::event::{Attempt, Direction, Entry, Event, Resolved};
 use super::facts::Outcome;
 use crate::runbook::StepId;
 
@@ -71,6 +71,17 @@ impl StepTimes {
     }
 }
 
+impl Resolved {
+    /// True where the attempt does what is left of an earlier one: its time is not that of the whole step.
+    pub fn goes_on(&self, attempt: &Attempt) -> bool {
+        match self {
+            Self::Batch { order, .. } => order.since != attempt.n,
+            Self::Migrations { order, .. } => order.since.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// Gathers the times of a rehearsal from its entries, in their order.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
@@ -129,7 +140,6 @@ pub fn much_quicker(ms: u64, rehearsed_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::event::Resolved;
     use crate::run::{Facts, Moment};
 
     fn order() -> crate::run::batch::BatchOrder {
