@@ -50,6 +50,8 @@ pub struct Job {
     pub throttle: Option<watch::Receiver<Option<String>>>,
     /// The pace that people want of its batches.
     pub tuning: Option<watch::Receiver<Tuning>>,
+    /// The values of the key of its batches are for nobody to see.
+    pub key_masked: bool,
     /// An earlier engine started it: a command is taken up where it is.
     pub attached: bool,
     /// The attempt whose idempotency key it uses.
@@ -216,6 +218,7 @@ impl Job {
             timeout: self.step.timeout,
             throttle: self.throttle.as_ref(),
             tuning: self.tuning.as_ref(),
+            key_masked: self.key_masked,
             board: &self.board,
         };
         Ok(target.batch(&job, out, &*self.judge, stop).await)

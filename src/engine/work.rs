@@ -18,7 +18,7 @@ use crate::run::event::{Direction, Resolved};
 use crate::run::follow::acting;
 use crate::run::inventory::Item;
 use crate::run::output::Line;
-use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, Tuning, context};
+use crate::run::{Attempt, Batches, Chunk, Moment, Progress, RunState, Tuning, context, mask};
 use crate::runbook::expr::{self, Context};
 use crate::runbook::{Asks, Expr, Runbook, Script, Step, Verb};
 use crate::target::LedgerEntry;
@@ -148,6 +148,7 @@ impl Work {
             throttle: hears,
             before: compared(step, state),
             tuning: paced,
+            key_masked: key_masked(book, state, attempt, &resolved),
             elapsed: Duration::from_millis(clock.now().ms.saturating_sub(started.ms)),
             entry,
         };
@@ -331,6 +332,14 @@ impl Known {
             }
             other => Some(other),
         }
+    }
+}
+
+/// True for batches along a masked key.
+fn key_masked(book: &Runbook, state: &RunState, attempt: &Attempt, resolved: &Resolved) -> bool {
+    match resolved {
+        Resolved::Batch { order, .. } => mask::hides_key(book, &state.opened.environment, &attempt.step, &order.key),
+        _ => false,
     }
 }
 

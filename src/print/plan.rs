@@ -284,7 +284,7 @@ impl Sheet<'_> {
             self.field(7, "max rows", &words::count(u64::from(most)));
         }
         let masked = mask::columns(self.book, &self.state.opened.environment, &step.id);
-        if !masked.is_empty() && matches!(step.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_)) {
+        if !masked.is_empty() && mask::applies(step) {
             self.field(7, "masks", &masked.join(", "));
         }
         if !step.env.is_empty() {

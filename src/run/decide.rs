@@ -27,7 +27,8 @@ pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Ve
             let about = state.hold.as_ref().filter(|hold| is_in_doubt(&hold.cause, &attempt) && decided);
             let mut events: Vec<Event> =
                 about.map(|_| Event::Released { by: super::GONOGO.to_owned() }).into_iter().collect();
-            events.insert(0, Event::StepEnded { attempt, outcome });
+            let warning = mask::unmatched(book, state, &attempt);
+            events.splice(0..0, warning.into_iter().chain([Event::StepEnded { attempt, outcome }]));
             events
         }
         Input::Ended { .. } => Vec::new(),

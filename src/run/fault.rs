@@ -8,12 +8,32 @@ use super::follow::acting;
 use super::state::RunState;
 use crate::runbook::{Runbook, Trouble, Verb};
 
+const SAID: &str = "the server said (";
+const CODE_END: &str = "): ";
+
 /// The fault of an expectation that does not hold.
 pub fn unexpected(verdict: Option<&Verdict>) -> Fault {
     match verdict {
         Some(verdict) => Fault::new(format!("expected {}, but {}", verdict.expect, verdict.saw)),
         None => Fault::new("not as expected"),
     }
+}
+
+/// The summary of work in a database that was judged to be not as expected.
+pub fn refused(verdict: &Verdict) -> String {
+    format!("not as expected: {} ({})", verdict.expect, verdict.saw)
+}
+
+/// What a server said, with its code, as the end of a longer text: `the server said (22P02): …`.
+pub fn said(code: &str, words: &str) -> String {
+    format!("{SAID}{code}{CODE_END}{words}")
+}
+
+/// Such a text in its parts: what stands before it, the code, what was said.
+pub fn heard(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once(SAID)?;
+    let (code, words) = rest.split_once(CODE_END)?;
+    Some((before, code, words))
 }
 
 /// `outcome` with the place of its fault and the runbook's `trouble` filled in.

@@ -236,6 +236,10 @@ impl RunState {
                 // Output does not make a confirm stale: `changed` stays.
                 let step = self.steps.entry(attempt.step.clone()).or_default();
                 step.output.push(chunk);
+                if let Chunk::Columns { names, .. } = chunk {
+                    step.results.extend(names.iter().map(|name| name.to_lowercase()));
+                    step.results_of.get_or_insert_with(|| attempt.clone());
+                }
                 if let Chunk::Judged { xid, ledger, facts, verdict } = chunk {
                     step.wrote |= xid.is_some() && attempt.direction == Direction::Forward;
                     step.judged = Some(Judged {

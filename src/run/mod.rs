@@ -3,6 +3,7 @@
 pub mod autopilot;
 pub mod batch;
 mod by;
+pub mod columns;
 pub mod command;
 pub mod context;
 pub mod coverage;

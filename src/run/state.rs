@@ -146,6 +146,9 @@ pub struct StepRun {
     pub votes: BTreeMap<String, Vote>,
     pub edited: Option<String>,
     pub output: OutputLog,
+    /// The names, in lower case, of the columns of all results so far, and the first attempt that had one.
+    pub results: BTreeSet<String>,
+    pub results_of: Option<Attempt>,
     /// Its COMMIT was about to be sent.
     pub judged: Option<Judged>,
     /// The server gave its transaction a number: it wrote, whatever its words say.

@@ -1,7 +1,6 @@
 //! What an attempt brings home, bounded: chunks for the journal as they come, facts for the judge at the end.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::cell::{self, Cell};
 use super::notice::{Ear, Notice};
 use super::reading::{Reading, Shown};
 use super::shape::Shape;
-use crate::run::{Chunk, Facts, Fault, Judge, Verdict, limits};
+use crate::run::{Chunk, Facts, Fault, Judge, Verdict, columns, limits};
 
 /// The result of the last statement that returned columns.
 #[derive(Default)]
@@ -111,7 +110,8 @@ impl<'a> Collector<'a> {
         self.flush().await;
         self.open = true;
         self.table_bytes = 0;
-        self.result = Some(Result { names: unique(&names), ..Result::default() });
+        let names: Vec<String> = names.iter().map(|name| cell::cut(name.as_bytes(), limits::CELL_BYTES)).collect();
+        self.result = Some(Result { names: columns::keys(&names), ..Result::default() });
         if self.reading.keeps_rows() {
             return;
         }
@@ -298,25 +298,4 @@ impl<'a> Collector<'a> {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Column names as keys: the second `count` of a result is `count_2`, so that no value hides another.
-fn unique(names: &[String]) -> Vec<String> {
-    let mut seen = BTreeMap::new();
-    let mut keys = Vec::with_capacity(names.len());
-    for name in names {
-        let name = cell::cut(name.as_bytes(), limits::CELL_BYTES);
-        let key = match seen.entry(name.clone()) {
-            Entry::Vacant(first) => {
-                first.insert(1_u32);
-                name
-            }
-            Entry::Occupied(mut again) => {
-                *again.get_mut() += 1;
-                format!("{name}_{}", again.get())
-            }
-        };
-        keys.push(key);
-    }
-    keys
 }

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::watch::Cause;
 use crate::run::facts::Effect;
-use crate::run::{Facts, Fault, Outcome, Verdict};
+use crate::run::{Facts, Fault, Outcome, Verdict, fault as said};
 
 pub(super) const ROLLED_BACK: &str = "the transaction was rolled back, nothing changed";
 pub(super) const NOTHING_SENT: &str = "no statement was sent, nothing changed";
@@ -50,12 +50,7 @@ pub(super) fn broke(fault: Fault) -> Outcome {
 
 /// An expectation that does not hold.
 pub(super) fn refused(verdict: Verdict, facts: Facts, effect: Effect, safe: &str) -> Outcome {
-    let fault = Fault {
-        summary: format!("not as expected: {} ({})", verdict.expect, verdict.saw),
-        safe: safe.to_owned(),
-        effect,
-        ..Fault::default()
-    };
+    let fault = Fault { summary: said::refused(&verdict), safe: safe.to_owned(), effect, ..Fault::default() };
     Outcome::Failed { fault: Box::new(fault), facts: Some(Box::new(facts)), verdict: Some(verdict) }
 }
 

@@ -1,8 +1,9 @@
 //! Masked columns: what is masked becomes no event, whatever way it came.
 
 use gonogo::run::decide::Input;
+use gonogo::run::event::Resolved;
 use gonogo::run::facts::Effect;
-use gonogo::run::{Chunk, Facts, Fault, Outcome, Verdict};
+use gonogo::run::{Batches, Chunk, Event, Facts, Fault, Outcome, Verdict};
 use serde_json::json;
 
 use crate::script::Script;
@@ -132,4 +133,179 @@ fn what_names_no_masked_column_is_told_in_full() {
     run.end("a", Outcome::Failed { fault: Box::new(fault), facts: None, verdict: None });
     let journal = journal(&run);
     assert!(journal.contains("Key (id)=(7) already exists.") && journal.contains("users_pkey"), "{journal}");
+}
+
+/// A step `a` of another kind, begun.
+fn at(step: &str) -> Script {
+    let mut run =
+        Script::new(&format!("[[phase]]\nid = \"look\"\nkind = \"verify\"\n[[phase.step]]\nid = \"a\"\n{step}\n"));
+    run.start("a");
+    run
+}
+
+fn columns(names: &[&str]) -> Chunk {
+    let types = names.iter().map(|_| "text".to_owned()).collect();
+    Chunk::Columns { n: 1, names: names.iter().map(|name| (*name).to_owned()).collect(), types }
+}
+
+fn failed(code: &str, summary: &str, detail: &str) -> Outcome {
+    let fault = Fault {
+        sqlstate: Some(code.into()),
+        detail: (!detail.is_empty()).then(|| detail.into()),
+        ..Fault::new(summary)
+    };
+    Outcome::Failed { fault: Box::new(fault), facts: None, verdict: None }
+}
+
+#[test]
+fn rows_of_migration_files_are_masked_and_facts_of_the_step_are_not() {
+    let mut run = begun();
+    // Files are read from a folder: what the step resolved to is all that counts here.
+    let order = serde_json::from_value(json!({
+        "folder": "migrations", "tool": "sqlx", "way": "up", "files": []
+    }));
+    run.state.steps.get_mut(&"a".into()).unwrap().resolved =
+        Some(Resolved::Migrations { target: "main".into(), order: Box::new(order.unwrap()) });
+    say(&mut run, Chunk::Rows { n: 1, rows: vec![vec![Some(SECRET.into()), Some("9".into())]] });
+    let row = [("email".to_owned(), json!("001_first.sql"))].into();
+    let facts = Facts { value: Some(json!(1)), row: Some(row), notices: vec![key()], ..Facts::default() };
+    run.end("a", Outcome::Done { facts: Box::new(facts), verdict: None });
+    let journal = journal(&run);
+    assert!(!journal.contains("ada@") && journal.contains(r#"["‹masked›","9"]"#), "{journal}");
+    let facts = run.state.steps[&"a".into()].facts.clone().unwrap();
+    assert_eq!((facts.value, facts.row.unwrap().len()), (Some(json!(1)), 1));
+}
+
+fn key() -> String {
+    format!("Key (email)=({SECRET}) is odd: {SECRET}")
+}
+
+#[test]
+fn what_a_verdict_saw_of_notices_is_masked_too() {
+    for verb in ["sql = 'delete from users'\nundo = 'none needed'", "sql = 'select id from users'"] {
+        let expect = "notices | length == 0 or notices[0] == 'x'";
+        let mut run = at(&format!("{verb}\nmask = ['email']\nexpect = \"{expect}\""));
+        let notices = vec![key()];
+        let saw = format!("notices = [\"{}\"], notices[0] = \"{0}\"", key());
+        let verdict = Verdict { expect: expect.into(), passed: false, saw };
+        let fault = Fault::new(format!("not as expected: {expect} ({})", verdict.saw));
+        let facts = Some(Box::new(Facts { notices, ..Facts::default() }));
+        run.end("a", Outcome::Failed { fault: Box::new(fault), facts, verdict: Some(verdict) });
+        let journal = journal(&run);
+        assert!(!journal.contains("ada@") && journal.contains("Key (email)=(‹masked›)"), "{verb}: {journal}");
+        assert!(journal.contains("not as expected: notices | length == 0"), "{journal}");
+    }
+}
+
+#[test]
+fn how_far_a_batch_is_names_no_key_that_is_masked() {
+    for (key, told) in [("email", false), ("id", true)] {
+        let mut run = at(&format!(
+            "batch = {{ table = 'users', key = '{key}', set = 'n = 1' }}\nmask = ['EMAIL']\nundo = 'none needed'"
+        ));
+        let far = Batches {
+            n: 3,
+            reached: Some(SECRET.into()),
+            high: Some(SECRET.into()),
+            pausing: Some(self::key()),
+            ..Batches::default()
+        };
+        say(&mut run, Chunk::Batch(Box::new(far)));
+        let kept = run.state.steps[&"a".into()].output.batches.clone().unwrap();
+        assert_eq!((kept.n, kept.reached.is_some(), kept.high.is_some()), (3, told, told), "{key}");
+        assert_eq!(kept.pausing.as_deref(), Some("Key (email)=(‹masked›)"));
+    }
+}
+
+#[test]
+fn what_an_error_quotes_is_cut_whatever_it_is() {
+    let faults = [
+        failed("23505", "ERROR: no", &format!("Key (id)=(7) and then Key (email)=({SECRET}) {SECRET}")),
+        failed("22P02", &format!("FEHLER: ungültige Syntax: »{SECRET}«"), ""),
+        failed("22P02", &format!("ERREUR: n'est pas valide : « {SECRET} »"), ""),
+        failed("22P02", &format!("BŁĄD: nieprawidłowa: „{SECRET}“"), ""),
+        failed("2200N", "ERROR: invalid XML content", &format!("line 1: no end\n<a>{SECRET}")),
+        failed("P0001", "ERROR: no", &format!("CONTEXT: SQL statement \"insert into users values (1, '{SECRET}')\"")),
+        failed("P0001", "ERROR: no", &format!("QUERY: insert into users values (1, '{SECRET}')")),
+        failed("42P01", &format!("ERROR: relation \"{SECRET}\" does not exist"), ""),
+        failed("0A000", &format!("ERROR: cross-database references are not implemented: \"{SECRET}\""), ""),
+        failed("42602", &format!("ERROR: invalid name syntax: \"{SECRET}\""), ""),
+    ];
+    for outcome in faults {
+        let mut run = begun();
+        run.end("a", outcome.clone());
+        let journal = journal(&run);
+        assert!(!journal.contains("ada@"), "{outcome:?}\n{journal}");
+    }
+}
+
+#[test]
+fn names_with_hyphens_blanks_and_dollars_are_names() {
+    for name in ["e-mail", "first name", "pay$"] {
+        let mut run = at(&format!("sql = 'select 1'\nmask = [\"{name}\"]"));
+        run.end("a", failed("23505", "ERROR: no", &format!("Key (id, \"{name}\")=(7, {SECRET}) already exists.")));
+        let journal = journal(&run);
+        assert!(!journal.contains("ada@") && journal.contains("(‹masked›) already exists."), "{journal}");
+    }
+}
+
+#[test]
+fn an_attempt_in_doubt_tells_no_value() {
+    let mut run = begun();
+    let known = format!("look what is there. the server said (22P02): ERROR: invalid input: \"{SECRET}\"");
+    run.end("a", Outcome::Unknown { known });
+    let journal = journal(&run);
+    assert!(!journal.contains("ada@") && journal.contains("look what is there"), "{journal}");
+}
+
+#[test]
+fn a_second_column_of_one_name_is_masked_and_one_that_is_called_so_is_not() {
+    for (names, shown) in [(["email", "email"], 1), (["email", "email_2"], 2)] {
+        let mut run = at("sql = 'select 1'\nmask = ['email']");
+        say(&mut run, columns(&names));
+        say(&mut run, Chunk::Rows { n: 1, rows: vec![vec![Some("ada@".into()), Some("second".into())]] });
+        let row = || [("email".to_owned(), json!("ada@")), ("email_2".to_owned(), json!("second"))].into();
+        let facts = Facts { value: Some(json!("ada@")), row: Some(row()), table: vec![row()], ..Facts::default() };
+        run.end("a", Outcome::Done { facts: Box::new(facts), verdict: None });
+        let journal = journal(&run);
+        assert_eq!(journal.contains("second"), shown == 2, "{names:?}: {journal}");
+        assert!(!journal.contains("ada@"), "{journal}");
+    }
+}
+
+#[test]
+fn facts_of_another_result_than_the_last_that_was_told_are_masked() {
+    let mut run = at("sql = 'select 1'\nmask = ['email']");
+    say(&mut run, columns(&["id", "name"]));
+    let row = [("email_2".to_owned(), json!(SECRET)), ("n".to_owned(), json!(7))].into();
+    let facts = Facts { value: Some(json!(SECRET)), row: Some(row), ..Facts::default() };
+    run.end("a", Outcome::Done { facts: Box::new(facts), verdict: None });
+    let journal = journal(&run);
+    assert!(!journal.contains("ada@") && journal.contains(r#""n":7"#), "{journal}");
+}
+
+fn warnings(run: &Script) -> Vec<String> {
+    let text = |event: &Event| match event {
+        Event::Output { chunk: Chunk::Notice { severity, text }, .. } if severity == "WARNING" => Some(text.clone()),
+        _ => None,
+    };
+    run.entries.iter().filter_map(|entry| text(&entry.event)).collect()
+}
+
+#[test]
+fn a_name_that_no_result_has_is_told_once() {
+    let mut run = at("sql = 'select 1'\nmask = ['emial', 'ID']\nretries = 1");
+    say(&mut run, columns(&["id"]));
+    say(&mut run, columns(&["email"]));
+    run.end("a", failed("40001", "ERROR: no", ""));
+    let told = ["no result had a column emial: `mask` names it, and nothing was masked by it"];
+    assert_eq!(warnings(&run), told);
+    run.wait(60_000);
+    assert!(run.open_attempt("a").n > 1, "{}", run.read());
+    say(&mut run, columns(&["id"]));
+    run.end("a", Outcome::Done { facts: Box::default(), verdict: None });
+    assert_eq!(warnings(&run), told, "a retry says it once more");
+    let mut fine = at("sql = 'select 1'\nmask = ['email']");
+    fine.end("a", Outcome::Done { facts: Box::default(), verdict: None });
+    assert!(warnings(&fine).is_empty(), "there was no result");
 }

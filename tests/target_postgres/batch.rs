@@ -67,6 +67,7 @@ impl Walk {
             timeout: self.timeout,
             throttle: self.throttle.as_ref(),
             tuning: self.tuning.as_ref(),
+            key_masked: false,
             board: &self.board,
         };
         let (out, mut chunks) = mpsc::channel(8);

@@ -33,6 +33,8 @@ pub struct BatchJob<'a> {
     pub throttle: Option<&'a watch::Receiver<Option<String>>>,
     /// The pace that people want of it now; none: nobody changes it.
     pub tuning: Option<&'a watch::Receiver<Tuning>>,
+    /// The values of its key are for nobody to see.
+    pub key_masked: bool,
     /// How far it is, for whoever wants to show it.
     pub board: &'a Mutex<Option<Batches>>,
 }

@@ -392,8 +392,8 @@ impl Walk<'_> {
             permille: share,
             rate: self.pace.rate(),
             left_ms: self.pace.left_ms(left).filter(|_| pausing.is_none()),
-            reached: self.at.reached.clone(),
-            high: self.at.high.clone(),
+            reached: self.reached(),
+            high: self.at.high.clone().filter(|_| !self.job.key_masked),
             pausing,
             throttled,
             ms,
@@ -458,9 +458,14 @@ impl Walk<'_> {
         words::failed(Fault { safe, effect: self.effect(), ..fault }, Some(self.facts()))
     }
 
+    /// The last key that is done, where it may be told.
+    fn reached(&self) -> Option<String> {
+        self.at.reached.clone().filter(|_| !self.job.key_masked)
+    }
+
     /// `413 batches, 412,000 rows, up to key 412000`
     fn stands(&self) -> String {
-        let reached = self.at.reached.as_ref().map(|key| format!(", up to key {key}")).unwrap_or_default();
+        let reached = self.reached().map(|key| format!(", up to key {key}")).unwrap_or_default();
         let mine = match self.begun {
             0 => String::new(),
             begun => format!(" ({} by this attempt)", count(self.at.rows.saturating_sub(begun))),

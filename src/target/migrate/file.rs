@@ -7,6 +7,7 @@ use super::{Walk, words};
 use crate::failpoint;
 use crate::run::event::Statement;
 use crate::run::facts::Effect;
+use crate::run::fault::said;
 use crate::run::migrations::{FileState, FileTurn, OrderedFile, part, previous};
 use crate::run::{Chunk, Facts, Fault, Outcome};
 use crate::runbook::migrations::{Part, Way};
@@ -223,14 +224,19 @@ fn is_harmless(outcome: &Outcome) -> bool {
 /// What only the journal knows to be begun: nobody but a person tells how much of it is there.
 fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
     let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = outcome else { return outcome };
-    let Fault { summary, detail, safe, hint, place, .. } = *fault;
-    let words = [Some(format!("{place}: {summary}")), detail, Some(safe), hint];
-    let words: Vec<String> = words.into_iter().flatten().filter(|words| !words.is_empty()).collect();
+    let Fault { summary, sqlstate, detail, safe, hint, place, .. } = *fault;
+    let words = [Some(summary), detail, hint].into_iter().flatten().filter(|words| !words.is_empty());
+    let words = words.collect::<Vec<_>>().join("; ");
+    // Last, and with its code: what it quotes may have to be left out.
+    let why = match sqlstate {
+        Some(code) => said(&code, &words),
+        None => words,
+    };
+    let safe = if safe.is_empty() { safe } else { format!("{safe}. ") };
     Outcome::Unknown {
         known: format!(
-            "{}. It was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, \
-             complete it or clear it away, and tell the tool",
-            words.join("; ")
+            "{place} was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, \
+             complete it or clear it away, and tell the tool. {safe}{why}"
         ),
     }
 }

@@ -423,7 +423,7 @@ fn conditions(page: &mut Page<'_>, step: &Step) {
 /// Columns whose values nobody will see, by the step or by the environment.
 fn masked(page: &mut Page<'_>, step: &Step) {
     let columns = mask::columns(&page.model.runbook, &page.model.state.opened.environment, &step.id);
-    if !columns.is_empty() && matches!(step.verb, Verb::Sql(_) | Verb::Batch(_) | Verb::Migrations(_)) {
+    if !columns.is_empty() && mask::applies(step) {
         page.field("masks", Ink::Text, &clean::line(&columns.join(", "), 400));
     }
 }
