@@ -5,6 +5,7 @@ mod checks;
 mod ddl;
 mod gather;
 mod nesting;
+mod personal;
 mod reads;
 mod rows;
 mod squawk;

@@ -1,11 +1,12 @@
 //! Rules about rows that a statement misses, or that stop it.
 
 use super::gather::{Role, Sql};
+use super::personal;
 use super::words::{Kind, Words};
 use crate::lint::desk::Desk;
 use crate::lint::rule::Rule;
 
-pub(super) static RULES: &[&Rule] = &[&OFFSET, &NOT_IN_QUERY, &NOT_IN_LIST, &STAR, &CAST, &FLIP, &PERSONAL];
+pub(super) static RULES: &[&Rule] = &[&OFFSET, &NOT_IN_QUERY, &NOT_IN_LIST, &STAR, &CAST, &FLIP, &personal::PERSONAL];
 
 static OFFSET: Rule = Rule::warning(
     "sql-offset-batching",
@@ -37,19 +38,13 @@ static FLIP: Rule = Rule::warning(
     "a mark is taken from one row and given to another; where the other is not there, nobody has it, and nothing fails",
     "expect = \"affected == 2\": it is judged before COMMIT",
 );
-static PERSONAL: Rule = Rule::note(
-    "sql-personal-data",
-    "what a step selects is shown, journaled and printed in the report",
-    "select keys or counts; or write mask = [\"email\"] into the step or the environment",
-);
-
 pub(super) fn check(desk: &Desk<'_>, sql: &Sql) {
     for words in &sql.statements {
         offset(desk, sql, words);
         not_in(desk, sql, words);
         star(desk, sql, words);
         cast(desk, sql, words);
-        personal(desk, sql, words);
+        personal::check(desk, sql, words);
         for body in words.bodies() {
             offset(desk, sql, &body);
             not_in(desk, sql, &body);
@@ -164,50 +159,4 @@ fn assignment(words: &Words) -> Option<(String, String, String, &Words)> {
     let set = words.find(&["set"])?;
     let value = words.is(set + 2, "=").then(|| words.get(set + 3))?;
     Some((table, words.get(set + 1).to_owned(), value.to_owned(), words))
-}
-
-const PERSON: &[&str] = &[
-    "email",
-    "e_mail",
-    "email_address",
-    "phone",
-    "phone_number",
-    "password",
-    "password_hash",
-    "ssn",
-    "iban",
-    "birth_date",
-];
-
-/// True where the step, or every environment it runs in, masks the column by the name that it has in the result.
-fn masked(desk: &Desk<'_>, sql: &Sql, words: &Words, n: usize) -> bool {
-    let Some(act) = sql.act.and_then(|act| desk.acts.get(act)) else { return false };
-    // Of `email || '…'` nobody knows the name.
-    let column = match words.get(n + 1) {
-        "" | "," | "from" => words.get(n),
-        "as" => words.get(n + 2),
-        _ => return false,
-    };
-    let named = |mask: &[String]| mask.iter().any(|one| one.to_lowercase() == column);
-    let mut places = desk
-        .book
-        .environments
-        .iter()
-        .filter(|one| act.step.only.is_empty() || act.step.only.contains(&one.name))
-        .peekable();
-    let everywhere = places.peek().is_some() && places.all(|one| named(&one.mask));
-    named(&act.step.mask) || everywhere
-}
-
-fn personal(desk: &Desk<'_>, sql: &Sql, words: &Words) {
-    if sql.role != Role::Script || !words.is(0, "select") {
-        return;
-    }
-    let end = (0..words.len()).find(|n| words.is(*n, "from") && words.depth(*n) == 0).unwrap_or(words.len());
-    let named = |n: usize| PERSON.contains(&words.get(n)) && words.kind(n) == Some(Kind::Name);
-    let shown = (1..end).find(|n| words.depth(*n) == 0 && named(*n) && !masked(desk, sql, words, *n));
-    if let Some(n) = shown {
-        let message = format!("`{}` goes into the journal and the report", words.get(n));
-        desk.note(&PERSONAL, &sql.subject, &sql.spot.part(words.span(n, n)), message);
-    }
 }

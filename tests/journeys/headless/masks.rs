@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use support::headless::Running;
+
 use super::{book, desk_with_database};
 
 const SECRET: &str = "ada.lovelace@example.org";
@@ -41,6 +43,91 @@ fn no_file_of_the_run_holds_a_masked_value() {
         assert!(!text.contains("ada.lovelace"), "{text}");
     }
     assert!(holds(&desk.journal(), "select email, id"), "the journal is not where it is looked for");
+    assert!(!holds(&desk.journal(), "ada.lovelace"));
+}
+
+/// Batches along a masked key, files of migrations, notices that are judged, dynamic SQL, names made of values.
+#[test]
+fn no_way_of_the_server_to_say_a_value_gets_it_into_a_file() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    let people = "create table people (email text primary key, n int)";
+    let users = "create table users (id int primary key, email text)";
+    cluster.psql(
+        &db,
+        &format!(
+            "{users}; insert into users values (1, '{SECRET}'); {people}; \
+             insert into people values ('{SECRET}', 5), ('bob', 1)"
+        ),
+    );
+    let failing = "on_fail = \"continue\"\n";
+    let say = "do $$ begin raise notice 'Key (id)=(1), Key (email)=(%)', (select email from users); end $$";
+    let dynamic = "do $$ begin execute format('insert into users values (1, %L)', (select email from users)); end $$";
+    let steps = format!(
+        "[[phase.step]]\nid = \"walk\"\nbatch = {{ table = \"people\", key = \"email\", size = 1, set = \"n = 10 / (n - 1)\" }}\n\
+         undo = \"none needed\"\n{failing}\
+         [[phase.step]]\nid = \"files\"\nmigrations = {{ tool = \"plain\", folder = \"m\" }}\nundo = \"none needed\"\n\
+         [[phase.step]]\nid = \"says\"\nsql = \"{say}\"\nexpect = \"notices | length == 0\"\nundo = \"none needed\"\n{failing}\
+         [[phase.step]]\nid = \"dynamic\"\nsql = \"{dynamic}\"\nundo = \"none needed\"\n{failing}\
+         [[phase.step]]\nid = \"named\"\nsql = \"select email::regclass from users\"\nexpect = \"rows == 1\"\n{failing}\
+         [[phase.step]]\nid = \"slip\"\nsql = \"select id from users\"\nmask = [\"emial\"]\nexpect = \"rows == 1\"\n"
+    );
+    let head = "mask = [\"email\"]\ntargets.main = { ledger = \"create\",";
+    desk.write("runbook.toml", &book(&steps).replace("targets.main = {", head));
+    desk.write("m/001_first.sql", "select email, id from users;\nselect id, email as \"EMAIL\" from users;");
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--json", "--yes"]).exits(0);
+    let said = [
+        "division by zero",
+        "[\"‹masked›\",\"1\"]",
+        "[\"1\",\"‹masked›\"]",
+        "Key (email)=(‹masked›)",
+        "CONTEXT: ‹masked›",
+        "no result had a column emial",
+    ];
+    for said in said {
+        assert!(ran.out.contains(said), "never said {said}:\n{}", ran.out);
+    }
+    let report = desk.run(&["report", "last"]).exits(0);
+    for text in [&ran.out, &ran.err, &report.out] {
+        assert!(!text.contains("ada.lovelace"), "{text}");
+    }
+    assert!(!holds(&desk.journal(), "ada.lovelace"));
+    assert_eq!(cluster.psql(&db, "select reached from gonogo.checkpoint"), SECRET, "the target knows how far it is");
+}
+
+/// A file outside of a transaction that stops at a value: the doubt is told, and what to do, not the value.
+#[test]
+fn a_doubt_is_told_without_the_value() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, &format!("create table users (email text); insert into users values ('{SECRET}')"));
+    let step =
+        "[[phase.step]]\nid = \"files\"\nmigrations = { tool = \"dbmate\", folder = \"m\" }\nundo = \"none needed\"\n";
+    desk.write("runbook.toml", &book(step).replace("targets.main", "mask = [\"email\"]\ntargets.main"));
+    desk.write(
+        "m/1_first.sql",
+        "-- migrate:up transaction:false\ncreate table t (n int);\ninsert into t select email::int from users;\n",
+    );
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--json", "--yes"]).exits(4);
+    for said in ["complete it or clear it away", "type integer: ‹masked›"] {
+        assert!(ran.out.contains(said), "never said {said}:\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("ada.lovelace") && !holds(&desk.journal(), "ada.lovelace"), "{}", ran.out);
+}
+
+/// Killed in its COMMIT and taken up: what is found out of the journal is what was masked, and masked no second time.
+#[test]
+fn what_is_found_out_after_a_kill_is_masked_once() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(&db, &format!("create table users (id int, email text); insert into users values (7, '{SECRET}')"));
+    let step = "[[phase.step]]\nid = \"look\"\nsql = \"update users set id = 8 returning id, email\"\nmask = [\"email\"]\n\
+                expect = \"row.email is startingwith('ada') and value == 8\"\nundo = \"none needed\"\n\
+                [[phase.step]]\nid = \"after\"\nsql = \"select {{ steps['look'].value }} as n\"\nexpect = \"value == 8\"\n";
+    desk.write("runbook.toml", &book(step).replace("targets.main = {", "targets.main = { ledger = \"create\","));
+    let mut command = desk.command(&["run", "runbook.toml", "--headless", "--yes"]);
+    command.env("GONOGO_FAILPOINT", "target.commit.answered:kill:1");
+    let ran = Running::spawn(command).end();
+    assert_eq!(ran.code, None, "{}\n{}", ran.out, ran.err);
+    let ran = desk.run(&["resume", "last", "--headless", "--json", "--yes"]).exits(0);
+    assert!(ran.out.contains("row.email = \\\"‹masked›\\\"") && ran.out.contains("value = 8"), "{}", ran.out);
     assert!(!holds(&desk.journal(), "ada.lovelace"));
 }
 
