@@ -167,16 +167,10 @@ fn items(words: &Words, from: usize) -> Vec<Range<usize>> {
     if words.seq(start, &["on", "("]) && words.is(start - 1, "distinct") {
         start = words.inside(start + 1).end + 1;
     }
-    let mut items = Vec::new();
-    for n in start..=from {
-        if n == from || (words.is(n, ",") && words.depth(n) == 0) {
-            if start < n {
-                items.push(start..n);
-            }
-            start = n + 1;
-        }
-    }
-    items
+    let commas = (start..from).filter(|n| words.is(*n, ",") && words.depth(*n) == 0);
+    let ends: Vec<usize> = commas.chain([from]).collect();
+    let starts = [start].into_iter().chain(ends.iter().map(|end| end + 1));
+    starts.zip(ends.iter()).map(|(start, end)| start..*end).filter(|item| !item.is_empty()).collect()
 }
 
 /// The first word of a column with personal data that comes out as it is, or as a part of the whole.

@@ -131,6 +131,17 @@ fn what_is_found_out_after_a_kill_is_masked_once() {
     assert!(!holds(&desk.journal(), "ada.lovelace"));
 }
 
+/// A plan of a query is shown as it is: nobody is told that it would be masked.
+#[test]
+fn a_plan_says_what_is_masked_only_where_it_is() {
+    let Some((desk, ..)) = desk_with_database() else { return };
+    let steps = "[[phase.step]]\nid = \"planned\"\nexplain = \"select 1\"\nexpect = \"plan.cost < 10\"\n\
+                 [[phase.step]]\nid = \"look\"\nsql = \"select 1 as email\"\nexpect = \"rows == 1\"\n";
+    desk.write("runbook.toml", &book(steps).replace("targets.main", "mask = [\"email\"]\ntargets.main"));
+    let plan = desk.run(&["plan", "runbook.toml"]).exits(0);
+    assert_eq!(plan.out.matches("masks").count(), 1, "{}", plan.out);
+}
+
 /// The same steps without `mask`: what the test looks for would be there.
 #[test]
 fn what_is_not_masked_is_kept() {
