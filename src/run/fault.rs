@@ -10,6 +10,7 @@ use crate::runbook::{Runbook, Trouble, Verb};
 
 const SAID: &str = "the server said (";
 const CODE_END: &str = "): ";
+const SAID_END: &str = ". So it is in doubt: ";
 
 /// The fault of an expectation that does not hold.
 pub fn unexpected(verdict: Option<&Verdict>) -> Fault {
@@ -24,16 +25,18 @@ pub fn refused(verdict: &Verdict) -> String {
     format!("not as expected: {} ({})", verdict.expect, verdict.saw)
 }
 
-/// What a server said, with its code, as the end of a longer text: `the server said (22P02): …`.
-pub fn said(code: &str, words: &str) -> String {
-    format!("{SAID}{code}{CODE_END}{words}")
+/// What a server said, with its code, and what that means: `the server said (22P02): …. So it is in doubt: …`.
+pub fn said(code: &str, words: &str, then: &str) -> String {
+    format!("{SAID}{code}{CODE_END}{words}{SAID_END}{then}")
 }
 
-/// Such a text in its parts: what stands before it, the code, what was said.
-pub fn heard(text: &str) -> Option<(&str, &str, &str)> {
+/// Such a text in its parts: what stands before it, the code, what was said, what it means. What was said may hold any
+/// words: its end is the last that looks like one.
+pub fn heard(text: &str) -> Option<(&str, &str, &str, &str)> {
     let (before, rest) = text.split_once(SAID)?;
-    let (code, words) = rest.split_once(CODE_END)?;
-    Some((before, code, words))
+    let (code, rest) = rest.split_once(CODE_END)?;
+    let (words, then) = rest.rsplit_once(SAID_END).unwrap_or((rest, ""));
+    Some((before, code, words, then))
 }
 
 /// `outcome` with the place of its fault and the runbook's `trouble` filled in.

@@ -276,12 +276,12 @@ impl<'s> Mask<'s> {
         fault.hint = fault.hint.take().map(|text| words.of(&text));
     }
 
-    /// What is known of an attempt in doubt. What the server said stands at its end.
+    /// What is known of an attempt in doubt. What the server said is told apart from our own words.
     fn known(&self, book: &Runbook, attempt: &Attempt, known: &str) -> String {
         match fault::heard(known) {
-            Some((before, code, said)) => {
+            Some((before, code, said, then)) => {
                 let sent = self.sent(book, attempt);
-                format!("{before}{}", fault::said(code, &self.words(Some(code), &sent).detail(said)))
+                format!("{before}{}", fault::said(code, &self.words(Some(code), &sent).detail(said), then))
             }
             None => self.words(None, "").of(known),
         }

@@ -227,18 +227,17 @@ fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
     let Fault { summary, sqlstate, detail, safe, hint, place, .. } = *fault;
     let words = [Some(summary), detail, hint].into_iter().flatten().filter(|words| !words.is_empty());
     let words = words.collect::<Vec<_>>().join("; ");
-    // Last, and with its code: what it quotes may have to be left out.
+    let safe = if safe.is_empty() { safe } else { format!("; {safe}") };
+    let then = format!(
+        "it was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, complete \
+         it or clear it away, and tell the tool{safe}"
+    );
+    // With its code: what it quotes may have to be left out.
     let why = match sqlstate {
-        Some(code) => said(&code, &words),
-        None => words,
+        Some(code) => said(&code, &words, &then),
+        None => format!("{words}: {then}"),
     };
-    let safe = if safe.is_empty() { safe } else { format!("{safe}. ") };
-    Outcome::Unknown {
-        known: format!(
-            "{place} was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, \
-             complete it or clear it away, and tell the tool. {safe}{why}"
-        ),
-    }
+    Outcome::Unknown { known: format!("{place}: {why}") }
 }
 
 /// Nothing of the file is there, and the tool calls the database dirty all the same.

@@ -386,7 +386,7 @@ impl Walk<'_> {
                 let effect = if facts.rows == Some(0) { fault.effect } else { Effect::Possible };
                 words::failed(Fault { effect, safe, ..*fault }, Some(facts))
             }
-            Outcome::Unknown { known } => Outcome::Unknown { known: format!("{}; {known}", self.safe(&facts, &[])) },
+            Outcome::Unknown { known } => Outcome::Unknown { known: format!("{known}; {}", self.safe(&facts, &[])) },
             done => done,
         }
     }
