@@ -4,8 +4,8 @@ use super::model::Deviation;
 use crate::run::event::{HoldCause, Rehearsed, Resolved};
 use crate::run::{Entry, Event, remedy, words};
 
-/// `again`: an engine had the run before.
-pub fn of(entry: &Entry, again: bool) -> Option<Deviation> {
+/// `silence`: milliseconds since the entry before; none while no engine has had the run yet.
+pub fn of(entry: &Entry, silence: Option<u64>) -> Option<Deviation> {
     let blank = Deviation {
         seq: entry.seq,
         at: entry.at.wall,
@@ -16,7 +16,7 @@ pub fn of(entry: &Entry, again: bool) -> Option<Deviation> {
         before: None,
         after: None,
     };
-    about_step(&entry.event, &blank).or_else(|| about_run(&entry.event, &blank, again))
+    about_step(&entry.event, &blank).or_else(|| about_run(&entry.event, &blank, silence))
 }
 
 fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
@@ -54,7 +54,7 @@ fn about_step(event: &Event, blank: &Deviation) -> Option<Deviation> {
     })
 }
 
-fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation> {
+fn about_run(event: &Event, blank: &Deviation, silence: Option<u64>) -> Option<Deviation> {
     let one = |what, by: &str, reason: &str| Deviation {
         what,
         by: by.to_owned(),
@@ -74,8 +74,10 @@ fn about_run(event: &Event, blank: &Deviation, again: bool) -> Option<Deviation>
         }
         Event::CountdownStopped { trigger, by } => one("countdown stopped", by, &format!("trigger {trigger}")),
         Event::EngineStopped { by, reason } => one("interrupted", by, reason),
-        Event::EngineStarted { by, host, pid, .. } if again => {
-            one("taken up again", by, &format!("on {host}, pid {pid}"))
+        Event::EngineStarted { by, host, pid, .. } => {
+            let silence = words::duration(silence?);
+            let blind = format!("nothing was written for {silence} before: no probe seen, no trigger judged");
+            one("taken up again", by, &format!("on {host}, pid {pid}; {blind}"))
         }
         Event::Gap { ms } => one("stood still", "", &format!("nobody watched for {}", words::duration(*ms))),
         Event::Held { cause: HoldCause::Coverage { phase, missed }, by } => {

@@ -98,6 +98,7 @@ impl<'a> Gather<'a> {
             let over = steps::rows(self);
             self.steps.extend(over);
         }
+        let last = self.state.at.ms;
         self.state.apply(entry);
         if matches!(entry.event, Event::RunOpened(_) | Event::LegStarted { .. }) {
             self.legs.insert(self.state.leg);
@@ -108,9 +109,9 @@ impl<'a> Gather<'a> {
         self.attempt(entry);
         self.sign_off(entry);
         self.signal(entry);
-        let again = matches!(entry.event, Event::EngineStarted { .. }) && self.engines > 0;
+        let silence = (self.engines > 0).then(|| entry.at.ms.saturating_sub(last));
         self.engines += u32::from(matches!(entry.event, Event::EngineStarted { .. }));
-        self.deviations.extend(deviations::of(entry, again));
+        self.deviations.extend(deviations::of(entry, silence));
     }
 
     /// Only people have a host in their name; what the engine does by itself has none.

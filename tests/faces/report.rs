@@ -83,6 +83,21 @@ fn a_column_of_rehearsed_times_holds_some() {
     assert!(!text.contains("Took | Rehearsed"), "{text}");
 }
 
+/// What nobody saw is no time without a fault.
+#[test]
+fn the_time_without_an_engine_is_told() {
+    let started =
+        || Event::EngineStarted { pid: 9, host: "h".into(), boot: "b".into(), zero_ms: 0, by: script::DBA.into() };
+    let mut s = script::Script::default();
+    s.after(0).push(started());
+    s.after(100).sample(1.0);
+    s.after(39_000).push(started());
+    let text = markdown(&s.entries, &script::runbook(), None);
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("taken up again")).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert!(told[0].ends_with("nothing was written for 39 s before: no probe seen, no trigger judged"), "{told:?}");
+}
+
 #[test]
 fn a_run_without_an_end_says_so() {
     let run = script::run();
