@@ -152,7 +152,8 @@ pub fn took(ms: Option<u64>) -> String {
 fn phases(page: &mut Page, report: &Report) {
     page.heading("Phases");
     let legs = report.run.legs > 1;
-    let rows = report.phases.iter().map(|phase| phase_row(page, phase, legs)).collect();
+    let unleft = if report.rollbacks.is_empty() { "not left" } else { "left by the rollback" };
+    let rows = report.phases.iter().map(|phase| phase_row(page, phase, legs, unleft)).collect();
     let head = ["Phase", "Kind", "Planned", "Time box", "Entered", "Left", "Took", "Remark"];
     page.table(&head, rows);
 }
@@ -165,7 +166,8 @@ fn named(id: &str, leg: u32, legs: bool) -> String {
     }
 }
 
-fn phase_row(page: &Page, phase: &Phase, legs: bool) -> Vec<String> {
+/// `unleft`: of a phase that was entered and whose end is not in the journal.
+fn phase_row(page: &Page, phase: &Phase, legs: bool, unleft: &str) -> Vec<String> {
     let time = |at: Option<DateTime<Utc>>| at.map(|at| page.time(at)).unwrap_or_default();
     let over = match (phase.took_ms, phase.planned_ms) {
         (Some(took), Some(planned)) if took > planned => Some(format!("{} over", words::duration(took - planned))),
@@ -174,7 +176,7 @@ fn phase_row(page: &Page, phase: &Phase, legs: bool) -> Vec<String> {
     let early = phase.early.as_ref();
     let early = early.map(|early| format!("signed off early by {}: {}", code(&early.by), inline(&early.reason)));
     let missed = phase.entered.is_none().then(|| "not reached".to_owned());
-    let open = (phase.entered.is_some() && phase.left.is_none()).then(|| "not left".to_owned());
+    let open = (phase.entered.is_some() && phase.left.is_none()).then(|| unleft.to_owned());
     vec![
         named(&phase.id, phase.leg, legs),
         phase.kind.to_owned(),
@@ -203,13 +205,7 @@ pub fn beside(live: Option<u64>, slow: bool, rehearsed: Option<u64>, is_beside: 
 }
 
 fn step_row(page: &Page, step: &Step, report: &Report, is_beside: bool) -> Vec<String> {
-    // Without a time of its own a step has what its phase has.
-    let phase = report.phases.iter().find(|phase| phase.id == step.phase);
-    let planned = match (step.planned_ms, phase.and_then(|phase| phase.planned_ms)) {
-        (Some(ms), _) => span(ms),
-        (None, Some(ms)) => format!("in {}", span(ms)),
-        (None, None) => String::new(),
-    };
+    let planned = step.planned_ms.map(span).unwrap_or_default();
     let tries = (step.attempts > 1).then(|| format!(" ({} attempts)", step.attempts));
     let claim = step.claim.as_ref().map(|claim| format!("{}: {}", code(&claim.by), inline(&claim.reason)));
     let results = step.results.iter().map(|result| inline(result)).chain(claim);
