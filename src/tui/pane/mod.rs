@@ -87,7 +87,7 @@ pub fn sheet(model: &Model, pane: Pane, area: Rect) -> Arc<Sheet> {
         Pane::Step => Arc::new(step::sheet(model, width)),
         Pane::Result => model.kept.get(pane, result::mark(model, width), || result::sheet(model, width)),
         Pane::Signals => Arc::new(signals::sheet(model, width, height)),
-        Pane::Log => model.kept.get(pane, log::mark(model, width), || log::sheet(model, width)),
+        Pane::Log => model.kept.get(pane, log::mark(model, width, height), || log::sheet(model, width, height)),
     }
 }
 
