@@ -6,9 +6,9 @@ use chrono_tz::Tz;
 use crate::app::open::usage;
 use crate::app::{Done, Stop, code, past, say, say_error};
 use crate::cli::FollowupsArgs;
-use crate::journal::{Home, Status};
+use crate::journal::Home;
 use crate::run::event::{End, Mode};
-use crate::run::words;
+use crate::run::{RunState, words};
 use crate::runbook::{Followup, clean};
 
 /// One thing that is to be done because of one run.
@@ -20,10 +20,11 @@ struct Due {
     followup: Followup,
 }
 
-/// The earliest first. A run that was rolled back left nothing to follow, and a rehearsal was none.
+/// The earliest first, then those that do not apply: a run that was rolled back left nothing to follow, and a rehearsal was none.
+/// JSON and `--due` have only what is to be done.
 pub async fn followups(args: &FollowupsArgs) -> Done {
     let now = Utc::now();
-    let mut all = gather(args).await?;
+    let (mut all, idle) = gather(args).await?;
     all.retain(|one| !args.due || one.at <= now);
     all.sort_by(|a, b| (a.at, &a.run, &a.followup.id).cmp(&(b.at, &b.run, &b.followup.id)));
     if args.json {
@@ -37,15 +38,19 @@ pub async fn followups(args: &FollowupsArgs) -> Done {
     for one in &all {
         one.say(now);
     }
+    for one in idle.iter().filter(|_| !args.due) {
+        say(one);
+    }
     Ok(code::DONE)
 }
 
-async fn gather(args: &FollowupsArgs) -> Result<Vec<Due>, Stop> {
+/// What is to be done, and a line for each that does not apply.
+async fn gather(args: &FollowupsArgs) -> Result<(Vec<Due>, Vec<String>), Stop> {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let mut all = Vec::new();
+    let (mut all, mut idle) = (Vec::new(), Vec::new());
     for run in home.runs().await.map_err(usage)? {
         let wanted = match &run.facts {
-            Ok(facts) => facts.mode == Mode::Live && matches!(facts.status, Status::Done | Status::Failed),
+            Ok(facts) => facts.mode == Mode::Live && facts.status.is_over(),
             Err(_) => true,
         };
         if !wanted {
@@ -59,7 +64,12 @@ async fn gather(args: &FollowupsArgs) -> Result<Vec<Due>, Stop> {
                 continue;
             }
         };
-        let Some((End::Done | End::Failed, _, ended)) = state.ended else { continue };
+        if let Some(why) = words::no_followups(&state) {
+            let live = state.opened.mode == Mode::Live;
+            idle.extend(book.followups.iter().filter(|_| live).map(|one| unneeded(&run.id, &state, one, &why)));
+            continue;
+        }
+        let Some((End::Done, _, ended)) = state.ended else { continue };
         for followup in book.followups {
             let due = TimeDelta::from_std(followup.due).ok().and_then(|due| ended.wall.checked_add_signed(due));
             all.push(Due {
@@ -71,7 +81,12 @@ async fn gather(args: &FollowupsArgs) -> Result<Vec<Due>, Stop> {
             });
         }
     }
-    Ok(all)
+    Ok((all, idle))
+}
+
+fn unneeded(run: &str, state: &RunState, followup: &Followup, why: &str) -> String {
+    let (run, environment) = (clean::line(run, 80), words::name(&state.opened.environment));
+    format!("    {}: {why} · {run} in {environment}", clean::line(&followup.title, 200))
 }
 
 impl Due {

@@ -260,13 +260,16 @@ fn followups(page: &mut Page, report: &Report) {
     }
     page.heading("Follow-ups");
     for followup in &report.followups {
-        let due = match followup.due {
-            Some(due) => format!("due {}", page.date(due)),
-            None => format!("due {} after the end", span(followup.due_ms)),
+        let due = match (&followup.not_applicable, followup.due) {
+            (Some(why), _) => why.clone(),
+            (None, Some(due)) => format!("due {}", page.date(due)),
+            (None, None) => format!("due {} after the end", span(followup.due_ms)),
         };
         page.line(&format!("- **{}** ({}), {due}", inline(&followup.title), code(&followup.id)));
+        // Nobody is given a box to tick for what is not to be done.
+        let sign = if followup.not_applicable.is_some() { "" } else { "[ ] " };
         for item in &followup.checklist {
-            page.line(&format!("  - [ ] {}", inline(item)));
+            page.line(&format!("  - {sign}{}", inline(item)));
         }
     }
 }

@@ -151,12 +151,14 @@ fn waivers(runbook: &Runbook) -> Vec<model::Waiver> {
 }
 
 fn followups(gather: &Gather) -> Vec<model::Followup> {
-    let end = gather.state.ended.as_ref().map(|(_, _, at)| at.wall);
+    let idle = words::no_followups(&gather.state);
+    let end = gather.state.ended.as_ref().map(|(_, _, at)| at.wall).filter(|_| idle.is_none());
     let one = |followup: &crate::runbook::Followup| model::Followup {
         id: followup.id.clone(),
         title: followup.title.clone(),
         due: end.map(|end| steps::later(end, followup.due)),
         due_ms: words::millis(followup.due),
+        not_applicable: idle.clone(),
         checklist: followup.checklist.clone(),
     };
     gather.runbook.followups.iter().map(one).collect()

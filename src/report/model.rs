@@ -373,9 +373,12 @@ pub struct Criterion {
 pub struct Followup {
     pub id: String,
     pub title: String,
-    /// Counted from the run's end; none where it has not ended.
+    /// Counted from the run's end; none where it has not ended, or where the follow-up is not to be done.
     pub due: Option<DateTime<Utc>>,
     pub due_ms: u64,
+    /// Why it is not to be done: `not applicable: rolled back`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_applicable: Option<String>,
     pub checklist: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::event::{Claim, Direction, End, Fingerprint, Grip, HoldCause, Mode, Moment, Proof};
 use super::facts::{Effect, Facts, Fault, Verdict};
-use super::state::StepStatus;
+use super::state::{RunState, StepStatus};
 use super::{clean, limits};
 use crate::runbook::{Runbook, TriggerAction, Var};
 
@@ -180,6 +180,17 @@ pub fn end(end: End) -> &'static str {
         End::Done => "done",
         End::Failed => "failed",
         End::RolledBack => "rolled back",
+    }
+}
+
+/// Why nothing follows a run: `not applicable: rolled back`. Follow-ups belong to a live run that ended done; after any other end
+/// they may destroy what the way back needs. None: they apply, or would once the run has ended.
+pub fn no_followups(state: &RunState) -> Option<String> {
+    let (reached, ..) = state.ended.as_ref()?;
+    match (state.opened.mode, reached) {
+        (Mode::Rehearsal, End::Done) => Some("not applicable: a rehearsal".to_owned()),
+        (Mode::Live, End::Done) => None,
+        (_, other) => Some(format!("not applicable: {}", end(*other))),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use gonogo::feed::Replay;
 use gonogo::print::{Face, Printer};
 use gonogo::report::{Anchor, build, json, markdown};
-use gonogo::run::event::Direction;
-use gonogo::run::{Event, facts::Effect};
+use gonogo::run::event::{Direction, End, Mode};
+use gonogo::run::{Entry, Event, facts::Effect};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -41,7 +41,8 @@ fn the_json_form_is_read_back() {
     assert_eq!(value["probes"][0]["during"]["no_data"], 1);
     assert_eq!(value["probes"][0]["after"]["max"], 0.4);
     assert_eq!(value["failures"][1]["settled"]["claim"], "done");
-    assert_eq!(value["followups"][0]["due"], "2024-02-02T08:13:31.180Z");
+    assert_eq!(value["followups"][0]["due"], Value::Null);
+    assert_eq!(value["followups"][0]["not_applicable"], "not applicable: rolled back");
 }
 
 #[test]
@@ -140,6 +141,30 @@ fn hostile_text_is_read_not_obeyed() {
     assert_eq!(build(&entries, &runbook, None).failures[0].fault.as_ref().unwrap().effect, Effect::None);
 }
 
+/// The same run, had it ended done.
+fn done(entries: &[Entry]) -> Vec<Entry> {
+    let mut entries = entries.to_vec();
+    for entry in &mut entries {
+        if let Event::RunEnded { end, .. } = &mut entry.event {
+            *end = End::Done;
+        }
+    }
+    entries
+}
+
+#[test]
+fn only_a_live_run_that_ended_done_is_followed() {
+    let mut entries = done(&script::run());
+    let told = |entries: &[Entry]| build(entries, &script::runbook(), None).followups[0].clone();
+    assert!(told(&entries).not_applicable.is_none());
+    assert_eq!(told(&entries).due.unwrap().to_rfc3339(), "2024-02-02T08:13:31.180+00:00");
+    if let Event::RunOpened(opened) = &mut entries[0].event {
+        opened.mode = Mode::Rehearsal;
+    }
+    assert_eq!(told(&entries).not_applicable.as_deref(), Some("not applicable: a rehearsal"));
+    assert!(told(&entries).due.is_none());
+}
+
 #[test]
 fn numbers_at_the_end_of_their_scale_are_survived() {
     let mut entries = script::run();
@@ -150,7 +175,8 @@ fn numbers_at_the_end_of_their_scale_are_survived() {
     let mut runbook = script::runbook();
     for zone in [None, "Pacific/Kiritimati".parse().ok(), "Pacific/Niue".parse().ok()] {
         runbook.window.zone = zone;
-        assert!(markdown(&entries, &runbook, anchor()).contains("9999-12-3"));
+        // Only what ended done has something due.
+        assert!(markdown(&done(&entries), &runbook, anchor()).contains("9999-12-3"));
         assert!(json(&entries, &runbook, None).is_ok());
         let mut printer = Printer::new(Arc::new(runbook.clone()), Face::default());
         entries.iter().for_each(|entry| drop(printer.entry(entry)));

@@ -6,6 +6,7 @@ use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::End;
 use crate::run::state::StepStatus;
+use crate::run::words;
 use crate::tui::model::Model;
 use crate::tui::text;
 use crate::tui::theme::{self, Ink};
@@ -40,22 +41,30 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         say(Ink::Strong, "", "What was to be true at the end");
     }
     for criterion in &model.runbook.criteria {
-        let (ink, glyph, words) = match model.state.criteria.get(&criterion.id) {
+        let (ink, glyph, detail) = match model.state.criteria.get(&criterion.id) {
             Some((Some(true), detail)) => (Ink::Good, "✔", detail.as_str()),
             Some((Some(false), detail)) => (Ink::Bad, "✖", detail.as_str()),
             Some((None, detail)) => (Ink::Warn, "?", detail.as_str()),
             None => (Ink::Dim, "○", "not judged"),
         };
         let title = clean::line(&criterion.title, 200);
-        say(ink, glyph, &format!("{title}: {}", clean::line(words, 400)));
+        say(ink, glyph, &format!("{title}: {}", clean::line(detail, 400)));
     }
+    let idle = words::no_followups(&model.state);
     if !model.runbook.followups.is_empty() {
         say(Ink::Text, "", "");
-        say(Ink::Strong, "", "What remains to be done");
+        let title = if idle.is_none() { "What remains to be done" } else { "Follow-ups" };
+        say(Ink::Strong, "", title);
     }
     for followup in &model.runbook.followups {
-        let due = duration(followup.due.as_millis() as u64);
-        say(Ink::Text, "○", &format!("{} (due {due} after the window)", clean::line(&followup.title, 200)));
+        let title = clean::line(&followup.title, 200);
+        match &idle {
+            Some(why) => say(Ink::Dim, "–", &format!("{title}: {why}")),
+            None => {
+                let due = duration(followup.due.as_millis() as u64);
+                say(Ink::Text, "○", &format!("{title} (due {due} after the window)"));
+            }
+        }
     }
     say(Ink::Text, "", "");
     say(Ink::Text, "", &format!("gonogo report {} tells all of it.", next::run_id(model)));
@@ -66,11 +75,11 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
 fn counts(model: &Model) -> String {
     use StepStatus::{Broke, Done, Failed, InDoubt, Pending, Skipped, UndoFailed, UndoSkipped, Undone};
     let statuses = || model.runbook.steps().map(|step| model.state.status(&step.id));
-    let words: Vec<String> = [Done, Skipped, Failed, Broke, InDoubt, Undone, UndoFailed, UndoSkipped, Pending]
+    let counted: Vec<String> = [Done, Skipped, Failed, Broke, InDoubt, Undone, UndoFailed, UndoSkipped, Pending]
         .into_iter()
         .map(|wanted| (statuses().filter(|status| *status == wanted).count(), wanted))
         .filter(|(count, _)| *count > 0)
         .map(|(count, status)| format!("{count} {}", theme::word(&status)))
         .collect();
-    format!("steps: {}", words.join(", "))
+    format!("steps: {}", counted.join(", "))
 }

@@ -169,3 +169,25 @@ fn what_follows_a_run_is_listed() {
     let list: serde_json::Value = serde_json::from_str(&desk.run(&["followups", "--json"]).exits(0).out).unwrap();
     assert_eq!((list[0]["due"].as_bool(), list[1]["due"].as_bool()), (Some(true), Some(false)));
 }
+
+/// What was taken back leaves nothing to follow: list and report say so in the same words, and the machine's list has none.
+#[test]
+fn a_run_that_was_taken_back_has_no_follow_ups() {
+    let desk = desk();
+    let book = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\nundo = \"none needed\"\n\
+                [[phase.step]]\nid = \"fail\"\nrun = [\"false\"]\nundo = \"none needed\"\n\
+                [[followup]]\ntitle = \"Drop the old column\"\ndue = \"7d\"\nchecklist = [\"It is gone\"]\n";
+    desk.write("runbook.toml", &bare(book));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    desk.run(&["followups"]).exits(0).says("nothing remains");
+    desk.run(&["resume", "last", "--headless", "--roll-back", "it is wrong"]).exits(5);
+    let all = desk.run(&["followups"]).exits(0).says("nothing remains");
+    assert!(all.out.contains("Drop the old column: not applicable: rolled back"), "{}", all.out);
+    assert!(!desk.run(&["followups", "--due"]).exits(0).out.contains("Drop"));
+    assert_eq!(desk.run(&["followups", "--json"]).exits(0).out.trim(), "[]");
+    let report = desk.run(&["report", "last"]).exits(0).out;
+    assert!(report.contains("not applicable: rolled back") && !report.contains("[ ] It is gone"), "{report}");
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4);
+    desk.run(&["resume", "last", "--headless", "--give-up", "it is wrong"]).exits(1);
+    desk.run(&["followups"]).exits(0).says("Drop the old column: not applicable: failed");
+}
