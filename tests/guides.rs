@@ -259,7 +259,7 @@ fn examples_of_what_not_to_do_are_left_out() {
     let import = accounted(text);
     let book = read(&import);
     let titles: Vec<&str> = book.steps().map(|step| step.title.as_str()).collect();
-    assert_eq!(titles[1..], ["GOOD: in parts", "DO this:"]);
+    assert_eq!(titles[1..], ["GOOD: in parts", "DO this"]);
     assert_eq!(import.toml.matches("an example of what not to do").count(), 1, "{}", import.toml);
 }
 
@@ -276,7 +276,7 @@ fn known_troubles_stand_at_the_step_they_speak_of() {
         .steps()
         .flat_map(|step| step.trouble.iter().map(|one| (step.title.as_str(), one.matching.as_str())))
         .collect();
-    assert_eq!(troubles, [("Write the dump:", "(?i)no space left"), ("Step 3: Apply", "(?i)already exists")]);
+    assert_eq!(troubles, [("Write the dump", "(?i)no space left"), ("Step 3: Apply", "(?i)already exists")]);
     let apply = book.steps().find(|step| step.title == "Step 3: Apply").unwrap();
     assert!(apply.trouble[0].fix.contains("DROP TABLE orders_new"), "{}", apply.trouble[0].fix);
     let left = import.account.lines.iter().find(|line| line.text == "Ask the database team.").unwrap();
@@ -346,4 +346,78 @@ fn what_is_no_work_of_the_window_does_not_run_in_it() {
     let phases: Vec<&str> = book.phases.iter().map(|phase| phase.title.as_str()).collect();
     assert_eq!(phases[1..4], ["Before the work", "Go / no-go", "Migration"]);
     assert!(!all.contains("DECISION"));
+}
+
+/// An ordinary guide: what it says of answers, people, limits, errors and times is in the draft, each where it belongs.
+#[test]
+fn an_ordinary_guide_is_understood() {
+    let import = guide("split.md");
+    let book = read(&import);
+    let step = |id: &str| book.step(&runbook::StepId(id.into())).unwrap_or_else(|| panic!("{id}\n{}", import.toml));
+    let expects = |id: &str| step(id).expect.as_ref().map(|expr| expr.source.clone());
+    assert_eq!(expects("count-what-is-there-now").as_deref(), Some("value == 50000"));
+    assert_eq!(expects("verify-that-none-is-missing").as_deref(), Some("value == 0"));
+    let Verb::Poll(roles) = &step("go-no-go").verb else { panic!("{}", import.toml) };
+    assert_eq!(roles, &["dana", "marco"]);
+    assert_eq!(book.roles[0], ("dana".to_owned(), "Dana (DB)".to_owned()));
+    let switch = book.phases.iter().find(|phase| phase.id == "phase-4-switch-the-application").unwrap();
+    assert_eq!(switch.steps[0].id.0, "go-no-go", "before the phase starts");
+    // An error that names an object belongs to the step that makes it, and fits what a server writes.
+    let trouble = &step("create-table-addresses").trouble[0];
+    assert!(trouble.fix.contains("DROP TABLE addresses") && trouble.matching.contains("\"?addresses\"?"), "{trouble:?}");
+    assert_eq!(step("add-the-foreign-key").trouble[0].matching, "(?i)lock timeout");
+    assert_eq!(book.criteria[0].when.source, "steps['verify-that-none-is-missing'].value == 0");
+    // A step is named by what it does, and not by its phase.
+    for phase in &book.phases {
+        let titles: Vec<&str> = phase.steps.iter().map(|step| step.title.as_str()).collect();
+        let names = |title: &&str| *title == phase.title && phase.title.starts_with("Phase");
+        assert!(!titles.iter().any(names) && !titles.iter().any(|title| title.ends_with(':')), "{titles:?}");
+    }
+    assert!(!import.toml.contains("-minutes"), "{}", import.toml);
+    let dues: Vec<(&str, u64)> =
+        book.followups.iter().map(|one| (one.checklist[0].as_str(), one.due.as_secs() / 3600)).collect();
+    assert_eq!(
+        dues,
+        [("After one week: drop `customers.address` (OPS-1190)", 168), ("Update the ER diagram", 24)]
+    );
+}
+
+/// A trigger in words stands in the draft as a comment that becomes one when its signs are taken away.
+#[test]
+fn a_limit_in_words_becomes_a_trigger_that_is_only_commented_out() {
+    let import = guide("split.md");
+    assert!(read(&import).triggers.is_empty());
+    let (before, rest) = import.toml.split_once("# [[probe]]").unwrap();
+    let (comment, after) = rest.split_once("\n\n").unwrap();
+    let live: String = comment.lines().map(|line| line.trim_start_matches('#').to_owned() + "\n").collect();
+    let text = format!("{before}[[probe]]{live}\n{after}");
+    let source = Source { name: "draft".into(), text: text.clone(), ..Source::default() };
+    let book = runbook::from_source(source, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    assert_eq!((book.triggers[0].when.source.as_str(), book.triggers[0].lasting.as_secs()), ("error_rate > 2", 60));
+}
+
+/// What a command needs from outside is handed on by name, and nobody is asked whether it is there.
+#[test]
+fn variables_of_commands_are_named() {
+    let import = guide("split.md");
+    let book = read(&import);
+    let dump = book.steps().find(|step| matches!(&step.verb, Verb::Shell(text) if text.contains("pg_dump"))).unwrap();
+    assert_eq!(dump.handed().collect::<Vec<_>>(), ["DATABASE_URL"]);
+    let line = import.account.lines.iter().find(|line| line.text.contains("`DATABASE_URL` exported")).unwrap();
+    assert!(matches!(&line.fate, Fate::Left(why) if why.contains("`env`")), "{line:?}");
+    let text = "# A\n\n## Migrate\n\n```bash\nexport X=1\necho \"$X ${Y:-}\" '$Z' > \"$OUT\"\n```\n";
+    let import = imported(text);
+    assert!(import.toml.contains("env   = [\"OUT\"]\n"), "{}", import.toml);
+}
+
+#[test]
+fn people_of_a_go_no_go_may_stand_in_a_list() {
+    let text = "# A\n\n**Owners:** Dana (DB), Marco (app)\n\n## Go/No-Go\n\n- Dana\n- Marco\n\n## Migrate\n\n```sql\nselect 1;\n```\n";
+    let import = accounted(text);
+    let book = read(&import);
+    let polls = |step: &&runbook::Step| matches!(&step.verb, Verb::Poll(roles) if roles == &["dana", "marco"]);
+    assert_eq!(book.steps().filter(polls).count(), 1, "{}", import.toml);
+    // Questions stay questions.
+    let import = accounted("# A\n\n## Go/No-Go\n\n- Backups verified\n- Team ready\n");
+    assert!(read(&import).roles.is_empty() && import.toml.contains("\"Backups verified\""), "{}", import.toml);
 }

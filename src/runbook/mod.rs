@@ -19,6 +19,7 @@ mod places;
 mod problem;
 mod render;
 pub mod schema;
+pub mod shell;
 pub mod sql;
 mod suggest;
 mod text;

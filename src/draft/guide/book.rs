@@ -1,10 +1,12 @@
 //! The draft before it is text: phases, steps, ways back, each with the lines of the guide it was made of.
 
+use super::measured::Measured;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     Checklist(Vec<String>),
-    /// The roles are those of the draft.
-    Poll,
+    /// Ids of roles; none: all those of the draft.
+    Poll(Vec<String>),
     Sql(String),
     File(String),
     /// A file that is not here: psql reads it.
@@ -16,7 +18,7 @@ impl Verb {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Checklist(_) => "checklist",
-            Self::Poll => "poll",
+            Self::Poll(_) => "poll",
             Self::Sql(_) => "sql",
             Self::File(_) => "file",
             Self::Psql(_) => "run",
@@ -118,6 +120,8 @@ pub struct Book {
     pub plans: Vec<Part>,
     pub criteria: Vec<Criterion>,
     pub followups: Vec<Followup>,
+    /// Triggers in words.
+    pub measured: Vec<Measured>,
     /// When to go back, by the guide.
     pub reasons: Option<Note>,
     /// Lines of the title.

@@ -1,16 +1,19 @@
 //! A Markdown guide becomes the draft of a runbook. Every line of the guide is in the draft, or is listed at its end.
 
 mod account;
+mod answers;
 mod blocks;
 mod book;
 mod byhand;
 mod fence;
 mod hints;
+mod measured;
 mod place;
 mod psql;
 mod render;
 mod repair;
 mod secrets;
+mod times;
 mod words;
 
 use std::collections::BTreeMap;

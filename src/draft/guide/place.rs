@@ -3,14 +3,20 @@
 mod code;
 mod criteria;
 mod home;
+mod later;
+mod named;
+mod objects;
 mod options;
+mod people;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocks::{Block, Kind};
-use super::book::{Book, Followup, Note, Step, Verb};
+use super::book::{Book, Note, Step, Verb};
+use super::measured::measured;
 use super::words::{self, Topic};
+use super::{answers, hints, times};
 use crate::draft::write::{Ids, slug};
 
 const EXPLAINS: &str = "it explains, and no step follows it";
@@ -45,8 +51,11 @@ pub struct Placer<'a> {
     part_ids: Ids,
     /// Plans (true) and phases by the lines of their headings.
     parts: BTreeMap<(bool, Vec<usize>), usize>,
-    /// Items of the last follow-up.
-    followed: BTreeSet<String>,
+    /// Follow-ups by their title and hours, and what each has already.
+    followed: BTreeMap<(String, Option<u32>), usize>,
+    followed_items: BTreeSet<(usize, String)>,
+    /// Whom the guide introduced by name.
+    people: Vec<people::Person>,
     options: Option<options::Options>,
     told: Vec<trouble::Told>,
     /// The item right above a fence: the title of what stands in it.
@@ -71,7 +80,9 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
         ids: Ids::of(&["read-the-draft"]),
         part_ids: Ids::of(&["draft"]),
         parts: BTreeMap::new(),
-        followed: BTreeSet::new(),
+        followed: BTreeMap::new(),
+        followed_items: BTreeSet::new(),
+        people: Vec::new(),
         options: None,
         told: Vec::new(),
         lead: None,
@@ -83,12 +94,14 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
     placer.end_section();
     let (mut book, told) = (placer.book, placer.told);
     if book.roles.is_empty() {
-        for step in book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| step.verb == Verb::Poll) {
+        for step in book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| matches!(step.verb, Verb::Poll(_)))
+        {
             step.dead = Some("a poll, and the guide names no roles".to_owned());
         }
     }
     trouble::attach(&mut book, told);
     criteria::find(&mut book, lines);
+    hints::drop_asked(&mut book, lines);
     decide_first(&mut book);
     book
 }
@@ -103,6 +116,10 @@ fn decide_first(book: &mut Book) {
             book.phases.insert(work, part);
         }
     }
+}
+
+fn is_sql(language: &str) -> bool {
+    matches!(language, "sql" | "postgresql" | "pgsql" | "postgres" | "psql")
 }
 
 impl Placer<'_> {
@@ -134,7 +151,9 @@ impl Placer<'_> {
             Kind::Item(tick) => self.item(tick, block),
             Kind::Row => self.item(None, block),
             Kind::Code(language) => {
-                self.lead = self.items.pop_if(|(text, _)| text.ends_with(':'));
+                // An item that says what comes out names the query below it, too.
+                let says = |text: &str| is_sql(&language) && answers::parted(text).1.is_some();
+                self.lead = self.items.pop_if(|(text, _)| text.ends_with(':') || says(text));
                 self.flush_items(None);
                 self.code(&language, block.lines, expecting);
             }
@@ -151,6 +170,7 @@ impl Placer<'_> {
             Topic::Trouble => self.trouble(block.clone()),
             Topic::Example => self.leave(&block.lines, "an example: what of it is to be done here?"),
             Topic::Reasons => {
+                self.measure(block, true);
                 let lines = block.lines.iter().filter_map(|n| Some((*n, (*self.lines.get(n - 1)?).to_owned())));
                 self.book.reasons.get_or_insert_with(|| Note { lines: Vec::new() }).lines.extend(lines);
                 self.leave(&block.lines, "a reason to go back: what measures it? (`[[probe]]` and `[[trigger]]`)");
@@ -191,7 +211,7 @@ impl Placer<'_> {
         }
         let above = self.stack.last().and_then(|heading| heading.topic);
         let topic = (!is_title).then(|| words::topic(&block.text, above));
-        let clock = block.text.starts_with(|c: char| c.is_ascii_digit()) && words::clock(&block.text).is_some();
+        let clock = block.text.starts_with(|c: char| c.is_ascii_digit()) && times::clock(&block.text).is_some();
         let opens = !is_title && (level <= self.level || clock);
         match topic {
             Some(Topic::Trouble) => self.trouble_heading(&block.text, line),
@@ -201,7 +221,10 @@ impl Placer<'_> {
         self.stack.push(Heading { level, text: block.text, line, topic, opens });
         if topic == Some(Topic::GoNoGo) && above != Some(Topic::GoNoGo) {
             // The poll comes before its questions are known; they are asked first.
-            self.add("Go / no-go".to_owned(), Verb::Poll, vec![line], Vec::new());
+            let text = self.name();
+            if !self.poll_of(&text, &[line]) {
+                self.add("Go / no-go".to_owned(), Verb::Poll(Vec::new()), vec![line], Vec::new());
+            }
         }
     }
 
@@ -212,6 +235,8 @@ impl Placer<'_> {
 
     fn paragraph(&mut self, block: Block) {
         self.flush_items(None);
+        self.introduce(&block.lines);
+        self.measure(&block, false);
         if words::expects(&block.text) && self.last.is_some() {
             self.expecting = true;
             self.expected(block.text, &block.lines);
@@ -220,16 +245,24 @@ impl Placer<'_> {
             self.tell(block);
         } else if self.asks_nothing() {
             self.leave(&block.lines, EXPLAINS);
-        } else {
+        } else if let (Topic::Followup(hours), Some(_)) = (self.topic(), times::due(&block.text)) {
+            self.later(hours, block.text, block.lines);
+        } else if !self.poll_of(&block.text, &block.lines) {
             self.said.push((block.text, block.lines));
         }
+    }
+
+    /// Keeps a trigger in words for a comment.
+    fn measure(&mut self, block: &Block, is_reason: bool) {
+        let line = block.lines.first().copied().unwrap_or(1);
+        self.book.measured.extend(measured(&block.text, line, is_reason));
     }
 
     /// What should come out of the last step.
     fn expected(&mut self, text: String, lines: &[usize]) {
         let Some(step) = self.last_step() else { return };
         if step.expect.is_none() && code::reads_once(&step.verb) {
-            step.expect = words::expectation(&text);
+            step.expect = words::expectation(&text).or_else(|| answers::shown(&text));
         }
         step.help.push(text);
         step.lines.extend(lines);
@@ -249,14 +282,16 @@ impl Placer<'_> {
         if text.is_empty() {
             return self.leave(&block.lines, "an empty item");
         }
+        self.measure(&block, false);
         match self.topic() {
-            Topic::Followup(hours) => self.followup(hours, None, text, block.lines),
+            Topic::Followup(hours) => self.later(hours, text, block.lines),
             Topic::Roles => self.role(&text, &block.lines),
             Topic::Background if tick.is_none() => self.leave(&block.lines, EXPLAINS),
-            topic => match words::after(&text).filter(|_| text.to_lowercase().contains("after ")) {
+            topic => match times::after(&text).filter(|_| text.to_lowercase().contains("after ")) {
                 Some(hours) => self.followup(Some(hours), Some(text.clone()), text, block.lines),
                 None if topic == Topic::Explains && tick.is_none() => self.leave(&block.lines, EXPLAINS),
                 None if topic == Topic::GoNoGo && words::decided(&text) => self.leave(&block.lines, DECIDED),
+                None if self.poll_of(&text, &block.lines) => {}
                 None => self.items.push((text, block.lines)),
             },
         }
@@ -273,27 +308,11 @@ impl Placer<'_> {
         self.leave(lines, "a duty of a role: say it in the steps the role does");
     }
 
-    fn followup(&mut self, hours: Option<u32>, title: Option<String>, item: String, lines: Vec<usize>) {
-        let heading = self.stack.last().map(|heading| (heading.text.clone(), heading.line));
-        let alone = title.is_some();
-        let title = title.or(heading.clone().map(|(text, _)| text)).unwrap_or_else(|| item.clone());
-        let lines = lines.into_iter().chain(heading.filter(|_| !alone).map(|(_, line)| line));
-        if let Some(last) =
-            self.book.followups.last_mut().filter(|last| !alone && last.title == title && last.hours == hours)
-        {
-            last.lines.extend(lines);
-            if self.followed.insert(item.clone()) {
-                last.items.push(item);
-            }
-            return;
-        }
-        let id = self.part_ids.unused(&slug(&title), "followup");
-        self.followed = BTreeSet::from([item.clone()]);
-        self.book.followups.push(Followup { id, title, hours, items: vec![item], lines: lines.collect() });
-    }
-
     /// Makes a checklist of the items that were gathered.
     fn flush_items(&mut self, title: Option<(String, usize)>) {
+        if self.people_listed() {
+            return;
+        }
         let items = std::mem::take(&mut self.items);
         if items.is_empty() {
             if let Some((text, line)) = title {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::account::{Account, Fate};
 use super::book::{Book, Note, Part, Step, Verb};
-use super::hints;
+use super::{hints, measured};
 use crate::draft::write::{block, comment, literal, quote};
 
 /// Where a step stands in the text: in a plan or a phase, which part, which step, and its lines (1-based).
@@ -76,6 +76,7 @@ pub fn runbook(book: &Book, guide: &str, id: &str, schema: &str) -> Rendered {
         out.text.push('\n');
         steps(&mut out, book, phase, false, n);
     }
+    out.text.push_str(&measured::comments(&book.measured));
     if let Some(note) = &book.reasons {
         aside(
             &mut out.text,
@@ -239,8 +240,9 @@ fn step(step: &Step, book: &Book) -> Option<String> {
             }
             let _ = writeln!(out, "checklist = [\n  {},\n]", items.join(",\n  "));
         }
-        Verb::Poll => {
-            let roles: Vec<String> = book.roles.iter().map(|(id, _, _)| quote(id)).collect();
+        Verb::Poll(asked) => {
+            let all = || book.roles.iter().map(|(id, _, _)| quote(id)).collect();
+            let roles: Vec<String> = if asked.is_empty() { all() } else { asked.iter().map(|id| quote(id)).collect() };
             let _ = writeln!(out, "poll  = [{}]", roles.join(", "));
         }
         Verb::Sql(text) => {
@@ -259,6 +261,10 @@ fn step(step: &Step, book: &Book) -> Option<String> {
         }
         Verb::Shell(text) => {
             let _ = writeln!(out, "shell = {}", block(&literal(text)?));
+            let names: Vec<String> = hints::handed(step, book).iter().map(|name| quote(name)).collect();
+            if !names.is_empty() {
+                let _ = writeln!(out, "env   = [{}]", names.join(", "));
+            }
         }
     }
     if step.outside {

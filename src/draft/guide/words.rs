@@ -1,8 +1,10 @@
-//! What the words of a guide mean: what a heading is about, clock times, lengths, expectations, ticks.
+//! What the words of a guide mean: what a heading is about, expectations, ticks.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+use super::times;
 
 /// What a part of a guide is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +74,10 @@ const TOPICS: &[(Topic, &[&str])] = &[
 /// Some topics hold for everything below their heading.
 pub fn topic(heading: &str, above: Option<Topic>) -> Topic {
     let words = heading.to_lowercase();
-    let when = after(&words);
+    let when = times::after(&words);
     match above {
-        Some(Topic::Followup(_)) if when.is_some() => return Topic::Followup(when),
+        // Below what comes later a time needs no `after`.
+        Some(Topic::Followup(above)) => return Topic::Followup(times::due(&words).or(above)),
         Some(Topic::Rollback) if has(&WHEN_BACK, &words) => return Topic::Reasons,
         // A list to tick off is one even among advice.
         Some(topic) if topic.holds() => return topic,
@@ -111,47 +114,6 @@ static FAILING: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\bif\b.*\b(fails?|failed|goes wrong|breaks)\b").ok());
 // A name such as `example.com` shows nothing.
 static EXAMPLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bexamples?(?:$|[^.\w])").ok());
-
-static AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(?:first|after|within|next|for)\s+(?:(\d+)(?:\s*[-–]\s*(\d+))?\s+)?(hour|day|week|month)s?\b|^(\d+)\s+(hour|day|week)s?\s+(?:after|later)").ok()
-});
-
-/// `First 24 Hours`, `after 7 days`, `first week`: hours.
-pub fn after(words: &str) -> Option<u32> {
-    let words = words.to_lowercase();
-    let found = AFTER.as_ref()?.captures(&words)?;
-    let number = found.get(2).or(found.get(1)).or(found.get(4)).map_or(Some(1), |n| n.as_str().parse().ok())?;
-    let unit = match found.get(3).or(found.get(5))?.as_str() {
-        "hour" => 1,
-        "day" => 24,
-        "week" => 7 * 24,
-        _ => 30 * 24,
-    };
-    Some(u32::checked_mul(number, unit)?.min(365 * 24)).filter(|hours| *hours > 0)
-}
-
-static CLOCK: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[(\s])([01]?\d|2[0-3]):([0-5]\d)(?:\s*(?:-|–|—|to)\s*([01]?\d|2[0-3]):([0-5]\d))?").ok()
-});
-
-/// `08:00` and `08:00 - 08:30`: minutes of the day, start and end.
-pub fn clock(text: &str) -> Option<(u32, Option<u32>)> {
-    let found = CLOCK.as_ref()?.captures(text)?;
-    let part = |n: usize| found.get(n).and_then(|part| part.as_str().parse::<u32>().ok());
-    let end = part(3).zip(part(4)).map(|(hour, minute)| hour * 60 + minute);
-    Some((part(1)? * 60 + part(2)?, end))
-}
-
-static LASTS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\(\s*~?(\d{1,4})\s*(min|minute|hour|hr|h)s?\s*\)").ok());
-
-/// `(30 min)`, `(2 hours)`: minutes.
-pub fn lasts(text: &str) -> Option<u32> {
-    let found = LASTS.as_ref()?.captures(text)?;
-    let number: u32 = found[1].parse().ok()?;
-    let minutes = if found[2].to_lowercase().starts_with('h') { number * 60 } else { number };
-    (1..=7 * 24 * 60).contains(&minutes).then_some(minutes)
-}
 
 /// True for words that say what an answer should be.
 pub fn expects(text: &str) -> bool {
@@ -248,23 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn times_and_lengths_are_read() {
-        assert_eq!(clock("08:00 - Preparation Phase"), Some((480, None)));
-        assert_eq!(clock("Before Migration (08:00 - 08:30)"), Some((480, Some(510))));
-        assert_eq!(lasts("Preparation (30 min)"), Some(30));
-        assert_eq!(lasts("Monitor (2 hours)"), Some(120));
-        assert_eq!(lasts("no length"), None);
-        assert_eq!(after("First 24 Hours"), Some(24));
-        assert_eq!(after("Immediate (First 2 Hours)"), Some(2));
-        assert_eq!(after("First Week"), Some(168));
-        assert_eq!(after("Delete rollback artifacts after 7 days"), Some(168));
-        assert_eq!(after("After Migration"), None);
+    fn headings_say_what_is_not_done() {
         assert_eq!(topic("Next Steps", None), Topic::Followup(None));
         assert_eq!(topic("First Week", Some(Topic::Followup(None))), Topic::Followup(Some(168)));
-    }
-
-    #[test]
-    fn headings_say_what_is_not_done() {
         assert_eq!(topic("Complete Migration Script Example", Some(Topic::Migrate)), Topic::Example);
         assert_eq!(topic("Move example.com to the new host", None), Topic::Background);
         assert_eq!(topic("5. Rollback Plan", Some(Topic::Explains)), Topic::Explains);

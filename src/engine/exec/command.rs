@@ -312,6 +312,7 @@ fn judged(job: &CommandJob, facts: Facts, code: i32, words: &str, judge: &Judge)
     if code != 0 && !left_to_the_judge {
         let fault = Fault {
             exit: Some(code),
+            hint: unbound(job, &facts),
             detail: last_words(&facts),
             ..possible(job, format!("{} {words}", program(job)))
         };
@@ -354,6 +355,17 @@ fn trimmed(tail: &Tail) -> String {
 }
 
 /// The end of what it said on stderr, else on stdout.
+/// What to do where a script ended at a variable that is not set: `bash: line 1: NAME: unbound variable`.
+fn unbound(job: &CommandJob, facts: &Facts) -> Option<String> {
+    let stderr = facts.stderr.as_ref().filter(|_| matches!(job.act, Act::Shell(_)))?;
+    let line = stderr.lines().rev().find_map(|line| line.strip_suffix(": unbound variable"))?;
+    let name = line.rsplit(": ").next()?;
+    Some(format!(
+        "the script is not given {name}: a command has a small environment of its own. Write env = [\"{name}\"] at the step (or \
+         connect, for the address of a database), ${{{name}:-}} where it may be missing; then begin a new run"
+    ))
+}
+
 fn last_words(facts: &Facts) -> Option<String> {
     let said = [&facts.stderr, &facts.stdout].into_iter().flatten().find(|text| !text.trim().is_empty())?;
     let start = said.len().saturating_sub(CELL_BYTES);

@@ -5,6 +5,7 @@ mod exits;
 mod gather;
 mod hosts;
 mod psql;
+mod unset;
 mod words;
 
 pub(super) use gather::{Line, gather};
@@ -13,7 +14,7 @@ use super::desk::Desk;
 use super::rule::Rule;
 
 pub(super) fn rules() -> Vec<&'static [&'static Rule]> {
-    vec![exits::RULES, psql::RULES, backup::RULES, hosts::RULES]
+    vec![exits::RULES, psql::RULES, backup::RULES, hosts::RULES, unset::RULES]
 }
 
 pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
@@ -23,4 +24,5 @@ pub(super) fn check(desk: &Desk<'_>, lines: &[Line<'_>]) {
         hosts::check(desk, line);
     }
     backup::check(desk, lines);
+    unset::check(desk);
 }

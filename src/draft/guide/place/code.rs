@@ -3,8 +3,8 @@
 use super::super::book::Verb;
 use super::super::fence::{self, Unit, Work};
 use super::super::words::{self, Topic};
-use super::super::{byhand, place::options};
-use super::{DECIDED, EXPLAINS, Placer};
+use super::super::{answers, byhand, place::options};
+use super::{DECIDED, EXPLAINS, Placer, is_sql};
 use crate::draft::fit::fit;
 use crate::draft::query;
 use crate::runbook::sql::{self, Dialect};
@@ -20,7 +20,7 @@ impl Placer<'_> {
                 let text: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
                 let text = lead.iter().map(|(words, _)| words.as_str()).chain(text).collect::<Vec<_>>().join("\n");
                 let lines = lead.into_iter().flat_map(|(_, lines)| lines).chain(numbers);
-                return self.followup(hours, None, text, lines.collect());
+                return self.later(hours, text, lines.collect());
             }
             Topic::Explains => return self.leave(&numbers, "it stands where the guide explains: is it to be done?"),
             _ => {}
@@ -30,9 +30,8 @@ impl Placer<'_> {
             return self.expected(text.join("\n"), &numbers);
         }
         match (language, fence::looks_like(&all)) {
-            ("sql" | "postgresql" | "pgsql" | "postgres" | "psql", _) | ("", "sql") => {
-                self.units(fence::sql_units(&all))
-            }
+            (name, _) if is_sql(name) => self.units(fence::sql_units(&all)),
+            ("", "sql") => self.units(fence::sql_units(&all)),
             ("bash" | "sh" | "shell" | "zsh" | "console", _) | ("", "shell") => self.units(fence::shell_units(&all)),
             ("" | "text" | "txt" | "plain", _) if !self.asks_nothing() => self.tree(&all),
             ("" | "text" | "txt" | "plain", _) => self.leave(&numbers, EXPLAINS),
@@ -93,20 +92,22 @@ impl Placer<'_> {
             return self.keep_aside(&unit.lines);
         }
         if let Some((words, lines)) = self.lead.take() {
-            unit.lead.insert(0, words);
+            let (words, says) = answers::parted(&words);
+            unit.expected.extend(says.map(str::to_owned));
+            unit.lead.insert(0, words.to_owned());
             unit.lines.extend(lines);
         }
         let mut help: Vec<String> =
             unit.lead.iter().skip(1).chain(&unit.said).filter(|words| !words.is_empty()).cloned().collect();
         // A tick before a statement would stand as an answer in the step's title.
         let said = unit.lead.first().map(|words| words::unticked(words).0);
-        let title = said.filter(|words| words.contains(char::is_alphanumeric)).unwrap_or_else(|| self.name());
+        let said = said.filter(|words| words.contains(char::is_alphanumeric));
         let (mut outside, mut asks) = (false, false);
         let verb = match unit.work {
             Work::Left(why) => return self.leave(&unit.lines, &why),
             Work::Note => {
-                help.insert(0, title.clone());
                 let name = self.name();
+                help.insert(0, said.unwrap_or_else(|| name.clone()));
                 return self.add(name.clone(), Verb::Checklist(vec![name]), unit.lines, help);
             }
             Work::Prose(items) => Verb::Checklist(items.into_iter().map(|(text, _)| text).collect()),
@@ -139,7 +140,15 @@ impl Placer<'_> {
                 Err(why) => return self.leave(&unit.lines, &why.message),
             },
         };
-        let expect = unit.expected.iter().find_map(|words| words::expectation(words)).filter(|_| reads_once(&verb));
+        let before = self.said.last().and_then(|(text, _)| answers::parted(text).1.map(str::to_owned));
+        let title = said.unwrap_or_else(|| match self.led() {
+            Some((text, lines)) => {
+                unit.lines.extend(lines);
+                text
+            }
+            None => self.called(&verb),
+        });
+        let expect = unit.expected.iter().chain(&before).find_map(|words| words::expectation(words)).filter(|_| reads_once(&verb));
         help.extend(unit.expected);
         self.add(title, verb, unit.lines, help);
         if let Some(step) = self.last_step() {

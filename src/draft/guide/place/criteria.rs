@@ -53,6 +53,8 @@ struct Query {
     number: String,
     /// What its title and the name of its column say.
     words: BTreeSet<String>,
+    /// All that its SQL says.
+    all: BTreeSet<String>,
 }
 
 static ALIAS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?i)\bas\s+"?(\w+)"?"#).ok());
@@ -69,6 +71,7 @@ fn query(step: &Step) -> Option<Query> {
         when: format!("steps['{}'].{expect}", step.id),
         number: number.to_owned(),
         words,
+        all: stems(&text.replace(['_', '.'], " ")),
     })
 }
 
@@ -79,10 +82,27 @@ static NUMBERED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The only query that brings home the number of an item, and speaks of the same thing.
 fn answers<'q>(known: &'q [Query], item: &str) -> Option<&'q Query> {
+    if let Some(query) = none_of(known, item) {
+        return Some(query);
+    }
     let found = NUMBERED.as_ref()?.captures(item)?;
     let number = found.get(1).or(found.get(4))?.as_str();
     let words = stems(found.get(2).or(found.get(3))?.as_str());
     let mut fits = known.iter().filter(|query| query.number == number && !query.words.is_disjoint(&words));
+    fits.next().filter(|_| fits.next().is_none())
+}
+
+/// The only query that counts to nothing, and speaks of what an item says there is none of: in its title and, with two words more,
+/// in its SQL.
+fn none_of<'q>(known: &'q [Query], item: &str) -> Option<&'q Query> {
+    const SMALL: [&str; 12] = ["no", "none", "is", "are", "that", "with", "without", "from", "an", "in", "to", "has"];
+    let lower = item.to_lowercase();
+    let words = stems(lower.strip_prefix("no ")?);
+    let words: BTreeSet<String> = words.into_iter().filter(|word| !SMALL.contains(&word.as_str())).collect();
+    let mut fits = known.iter().filter(|query| {
+        let titled = query.words.intersection(&words).count();
+        query.number == "0" && query.when.contains("].value") && titled > 0 && query.all.intersection(&words).count() > 1
+    });
     fits.next().filter(|_| fits.next().is_none())
 }
 

@@ -1,8 +1,9 @@
 //! Where a step belongs: the phase or the way back that its headings name.
 
 use super::super::book::{Part, Step, Verb};
-use super::super::words::{self, Topic};
-use super::{Heading, Placer};
+use super::super::times;
+use super::super::words::Topic;
+use super::{Heading, Placer, named};
 use crate::draft::write::slug;
 
 impl Placer<'_> {
@@ -21,7 +22,8 @@ impl Placer<'_> {
             lines.extend(at);
         }
         all_help.extend(help);
-        let id = self.ids.unused(&slug(&title), "step");
+        let title = named::title(&title);
+        let id = self.ids.unused(&slug(&times::without_length(&title)), "step");
         let (trouble, others) = (Vec::new(), Vec::new());
         let step = Step {
             id,
@@ -39,7 +41,7 @@ impl Placer<'_> {
         let parts = if plan { &mut self.book.plans } else { &mut self.book.phases };
         if let Some(home) = parts.get_mut(part) {
             // The questions of a poll are asked before it.
-            let polled = home.steps.last().is_some_and(|step| step.verb == Verb::Poll);
+            let polled = home.steps.last().is_some_and(|step| matches!(step.verb, Verb::Poll(_)));
             let at =
                 if polled && matches!(step.verb, Verb::Checklist(_)) { home.steps.len() - 1 } else { home.steps.len() };
             home.steps.insert(at, step);
@@ -77,8 +79,8 @@ impl Placer<'_> {
         }
         self.parts.insert((false, lines.clone()), self.book.phases.len());
         let title = heading.map_or("Before the first heading", |heading| heading.text.as_str()).to_owned();
-        let lasts = words::lasts(&title);
-        let clock = words::clock(&title);
+        let lasts = times::lasts(&title);
+        let clock = times::clock(&title);
         let kind = match heading.and_then(|heading| heading.topic) {
             Some(Topic::Prepare | Topic::GoNoGo) | None => "prepare",
             Some(Topic::Verify | Topic::Criteria) => "verify",
@@ -98,7 +100,7 @@ impl Placer<'_> {
             lasts.or(starts.zip(end).and_then(|(start, end)| end.checked_sub(start)).filter(|minutes| *minutes > 0));
         // A phase that watches needs its length; the guide does not say it.
         let kind = if kind == "monitor" && lasts.is_none() { "verify" } else { kind };
-        let id = self.part_ids.unused(&slug(&title), "phase");
+        let id = self.part_ids.unused(&slug(&times::without_length(&title)), "phase");
         let topic = heading.and_then(|heading| heading.topic);
         let (criteria, decides) = (topic == Some(Topic::Criteria), topic == Some(Topic::GoNoGo));
         self.book.phases.push(Part { id, title, kind, starts, lasts, lines, criteria, decides, ..Part::default() });

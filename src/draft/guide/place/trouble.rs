@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::super::blocks::{Block, Kind};
 use super::super::book::{Book, Step, Trouble, Verb};
-use super::Placer;
+use super::{Placer, objects};
 
 /// A trouble as the guide tells it.
 #[derive(Clone, Debug, Default)]
@@ -122,15 +122,17 @@ static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[\"`“]([
 /// The words of the error, where the guide says them. None: any error.
 fn matching(told: &Told) -> Option<String> {
     if let Some(found) = QUOTED.as_ref().and_then(|quoted| quoted.captures(&told.title)) {
-        return Some(format!("(?i){}", regex::escape(&found[1])));
+        return Some(objects::pattern(&found[1]));
     }
     let text = format!("{}\n{}", told.title, told.cause.join("\n")).to_lowercase();
     ERRORS.iter().find(|words| text.contains(**words)).map(|words| format!("(?i){words}"))
 }
 
-type Place = (bool, usize, usize);
+/// A plan or a phase, which one, and which of its steps.
+pub(super) type Place = (bool, usize, usize);
 
-/// The steps that a trouble speaks of: by their number, by the program its fix ends with, or by the words of its title.
+/// The steps that a trouble speaks of: by their number, by the program its fix ends with, by the words of its title, or by the
+/// object that its error names.
 fn places(book: &Book, told: &Told) -> Vec<Place> {
     let all = || {
         let parts = |plan: bool, parts: &'_ [_]| -> Vec<(Place, Step)> {
@@ -163,9 +165,15 @@ fn places(book: &Book, told: &Told) -> Vec<Place> {
             return found;
         }
     }
-    let words = stems(&told.title);
-    let named = fits(&|step| words.len() > 1 && words.is_subset(&stems(&step.title)));
-    if named.len() == 1 { named } else { Vec::new() }
+    let mut plain = told.title.to_lowercase();
+    ERRORS.iter().for_each(|words| plain = plain.replace(words, " "));
+    for words in [stems(&told.title), stems(&plain)] {
+        let named = fits(&|step| words.len() > 1 && words.is_subset(&stems(&step.title)));
+        if named.len() == 1 {
+            return named;
+        }
+    }
+    objects::place(book, &told.title).into_iter().collect()
 }
 
 static STEP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\bstep\s+(\d+[a-z]?)\b").ok());
@@ -189,11 +197,19 @@ fn program(command: &str) -> Option<&str> {
     command.split_whitespace().find(file).map(|word| word.trim_start_matches("./"))
 }
 
+/// `adding` and `add`, `creating` and `create` are one.
+fn stem(word: &str) -> &str {
+    match word.strip_suffix("ing").filter(|stem| stem.len() > 2) {
+        Some(stem) => stem,
+        None => word.strip_suffix('e').filter(|stem| stem.len() > 4).unwrap_or(word),
+    }
+}
+
 /// The words of a title that may name a step, cut to their beginnings.
 fn stems(title: &str) -> BTreeSet<String> {
     let title = title.to_lowercase();
     let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty() && !NOISE.contains(word));
-    words.map(|word| word.chars().take(6).collect()).collect()
+    words.map(|word| stem(word).chars().take(6).collect()).collect()
 }
 
 #[cfg(test)]
