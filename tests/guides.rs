@@ -186,6 +186,21 @@ fn what_cannot_be_read_is_refused_and_leaves_nothing() {
     assert_eq!(gonogo(&["import", "nothing.md"], folder.path()).status.code(), Some(1));
     fs::write(folder.path().join("latin.md"), b"# caf\xe9\n").unwrap();
     assert_eq!(gonogo(&["import", "latin.md"], folder.path()).status.code(), Some(2));
+    let utf16: Vec<u8> = "# Move\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, says, never) in [
+        (&b"\n \n---\n"[..], "has no words", "iconv"),
+        (utf16.as_slice(), "iconv -t utf-8 -f utf-16le", "latin1"),
+        (&[&[0xff, 0xfe], utf16.as_slice()].concat(), "iconv -t utf-8 -f utf-16", "latin1"),
+        (&b"# A\n\n```sql\nselect 1;\0\n```\n"[..], "line 4 holds a NUL byte", "iconv"),
+        (&b"\x7fELF\x02\x01\x01\xff\xfe"[..], "is no text", "iconv"),
+    ] {
+        fs::write(folder.path().join("odd.md"), bytes).unwrap();
+        let ran = gonogo(&["import", "odd.md"], folder.path());
+        let words = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(2), "{words}");
+        assert!(words.contains(says) && !words.contains(never), "{words}");
+        fs::remove_file(folder.path().join("odd.md")).unwrap();
+    }
     let files: Vec<PathBuf> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files, [folder.path().join("latin.md")]);
 }
@@ -364,7 +379,10 @@ fn an_ordinary_guide_is_understood() {
     assert_eq!(switch.steps[0].id.0, "go-no-go", "before the phase starts");
     // An error that names an object belongs to the step that makes it, and fits what a server writes.
     let trouble = &step("create-table-addresses").trouble[0];
-    assert!(trouble.fix.contains("DROP TABLE addresses") && trouble.matching.contains("\"?addresses\"?"), "{trouble:?}");
+    assert!(
+        trouble.fix.contains("DROP TABLE addresses") && trouble.matching.contains("\"?addresses\"?"),
+        "{trouble:?}"
+    );
     assert_eq!(step("add-the-foreign-key").trouble[0].matching, "(?i)lock timeout");
     assert_eq!(book.criteria[0].when.source, "steps['verify-that-none-is-missing'].value == 0");
     // A step is named by what it does, and not by its phase.
@@ -376,10 +394,7 @@ fn an_ordinary_guide_is_understood() {
     assert!(!import.toml.contains("-minutes"), "{}", import.toml);
     let dues: Vec<(&str, u64)> =
         book.followups.iter().map(|one| (one.checklist[0].as_str(), one.due.as_secs() / 3600)).collect();
-    assert_eq!(
-        dues,
-        [("After one week: drop `customers.address` (OPS-1190)", 168), ("Update the ER diagram", 24)]
-    );
+    assert_eq!(dues, [("After one week: drop `customers.address` (OPS-1190)", 168), ("Update the ER diagram", 24)]);
 }
 
 /// A trigger in words stands in the draft as a comment that becomes one when its signs are taken away.

@@ -223,3 +223,26 @@ fn on_a_terminal_it_asks_and_asks_again() {
     assert!(book.environments[0].protected);
     assert_eq!(book.window.lasts.unwrap().as_secs(), 3 * 3600);
 }
+
+#[test]
+fn no_sql_is_left_out_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = folder.path().join("window/sql");
+    fs::create_dir_all(sql.join("sub/deep")).unwrap();
+    for (name, text) in [
+        ("001_ADD.SQL", "alter table a add b int;"),
+        ("001_ADD_down.SQL", "alter table a drop b;"),
+        ("sub/x.sql", "select 1;"),
+        ("sub/deep/Y.SQL", "select 1;"),
+    ] {
+        fs::write(sql.join(name), text).unwrap();
+    }
+    assert!(gonogo(&["init", "window", "--from", "sql", "--yes"], folder.path()).status.success());
+    let book = load(&folder.path().join("window/runbook.toml"));
+    let step = book.steps().find(|step| step.id.0 == "001-add").unwrap();
+    assert!(matches!(&step.verb, Verb::Sql(script) if script.file.as_deref() == Some("sql/001_ADD.SQL")));
+    assert!(matches!(&step.undo, Undo::By(_)), "{:?}", step.undo);
+    let text = fs::read_to_string(folder.path().join("window/runbook.toml")).unwrap();
+    let left = text.split_once("# Left out:").unwrap().1;
+    assert!(left.contains("sql/sub/x.sql: in a folder below") && left.contains("sql/sub/deep/Y.SQL"), "{left}");
+}

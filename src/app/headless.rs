@@ -15,7 +15,7 @@ use crate::run::autopilot::{self, Answers, Move};
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::Input;
 use crate::run::{Entry, Event, RunState, plan};
-use crate::runbook::{RUNBOOK_BYTES, Runbook, StepId};
+use crate::runbook::{RUNBOOK_BYTES, Runbook, StepId, clean};
 
 /// Entries read from the journal at once.
 const PAGE: u32 = 1_000;
@@ -80,6 +80,9 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&s
             say(&format!("  {:<9} {end}", "anchor"));
         }
     }
+    if !json && exit.as_ref().is_ok_and(|exit| *exit == code::HELD) {
+        front.wanted(&dir.id(), journal);
+    }
     match exit {
         Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),
         other => other,
@@ -95,6 +98,16 @@ struct Front {
 }
 
 impl Front {
+    /// What a file of answers has to say, where the run stands for want of words.
+    fn wanted(&self, run: &str, journal: Option<&str>) {
+        let state = self.printer.state();
+        let Some(text) = autopilot::wanted(&self.pilot.book, state).filter(|_| self.pilot.lacks_words) else { return };
+        say("  words     fill them in and save them as answers.toml:");
+        text.lines().for_each(|line| say(&format!("    {line}")));
+        let journal = journal.map(|path| format!(" --journal {}", clean::word(path))).unwrap_or_default();
+        say(&format!("  then      gonogo resume {run}{journal} --headless --yes --answers answers.toml"));
+    }
+
     /// Prints what is new in the journal.
     async fn read(&mut self) -> Result<(), Stop> {
         loop {
@@ -129,6 +142,8 @@ struct Pilot {
     refusals: u32,
     refused: Option<String>,
     confirm_refused: bool,
+    /// It stopped at a question that wants words.
+    lacks_words: bool,
     /// True once this engine has started: what is held before that was held by somebody else, earlier.
     begun: bool,
 }
@@ -146,6 +161,7 @@ impl Pilot {
             refusals: 0,
             refused: None,
             confirm_refused: false,
+            lacks_words: false,
             begun: false,
         }
     }
@@ -199,7 +215,10 @@ impl Pilot {
             (None, false, None) => match autopilot::next(&self.book, state, &self.answers) {
                 Move::Wait => return,
                 Move::Do(verb) => verb,
-                Move::Stuck(what) => CommandVerb::Quit { reason: what },
+                Move::Stuck(what) => {
+                    self.lacks_words = autopilot::lacks_words(&self.book, state);
+                    CommandVerb::Quit { reason: what }
+                }
             },
         };
         self.command(state, verb).await;

@@ -11,8 +11,8 @@ use crate::runbook::RUNBOOK_BYTES;
 
 pub fn import(args: &ImportArgs) -> Done {
     let bytes = read(&args.guide)?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        let words = format!("{} is not UTF-8; convert it: iconv -f latin1 -t utf-8", args.guide.display());
+    let text = readable(bytes).map_err(|why| {
+        let words = format!("{} {why}; nothing was written", clean::line(&args.guide.to_string_lossy(), 400));
         Stop::new(code::USAGE, words)
     })?;
     let name = args.guide.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -45,6 +45,39 @@ fn read(path: &Path) -> Result<Vec<u8>, Stop> {
         return Err(Stop::new(code::USAGE, words));
     }
     std::fs::read(path).map_err(|error| drafted::cannot("read", path, &error))
+}
+
+/// The text of a guide. Err: why it is none, and what to do where that is known.
+fn readable(bytes: Vec<u8>) -> Result<String, String> {
+    const CONVERT: &str = "convert it: iconv -t utf-8 -f";
+    let nuls = bytes.iter().filter(|byte| **byte == 0).count();
+    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    // Latin letters in UTF-16 are every other byte a NUL, always on the same side.
+    let even = bytes.iter().step_by(2).filter(|byte| **byte == 0).count();
+    let one_side = (even == 0 || even == nuls) && nuls * 3 > bytes.len();
+    if marked || one_side {
+        let order = if marked {
+            ""
+        } else if even == 0 {
+            "le"
+        } else {
+            "be"
+        };
+        return Err(format!("is UTF-16, and guides are UTF-8; {CONVERT} utf-16{order}"));
+    }
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        return Err(format!("is no text: line {line} holds a NUL byte"));
+    }
+    let is_binary = bytes.iter().any(|byte| matches!(byte, 1..=8 | 14..=26 | 28..=31));
+    let text = String::from_utf8(bytes).map_err(|_| match is_binary {
+        true => "is no text".to_owned(),
+        false => format!("is not UTF-8; where it is Latin-1, {CONVERT} latin1"),
+    })?;
+    if !text.contains(char::is_alphanumeric) {
+        return Err("has no words: there is nothing to make a draft of".to_owned());
+    }
+    Ok(text)
 }
 
 /// The text of a file inside the draft's folder.

@@ -145,7 +145,9 @@ fn files(folder: &Path, from: &str) -> Result<Vec<SqlFile>, Stop> {
         let entry = entry.map_err(|error| drafted::cannot("read", &path, &error))?;
         // A link is looked at, wherever it leads: it is used, or named with the reason why not.
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if entry.path().extension().is_some_and(|end| end == "sql") && (is_link || entry.path().is_file()) {
+        if entry.path().extension().is_some_and(|end| end.eq_ignore_ascii_case("sql"))
+            && (is_link || entry.path().is_file())
+        {
             let name = entry.file_name().into_string().map_err(|name| {
                 let words = format!("{} has a name that is not UTF-8; rename it", path.join(name).display());
                 Stop::new(code::USAGE, words)
@@ -162,10 +164,34 @@ fn files(folder: &Path, from: &str) -> Result<Vec<SqlFile>, Stop> {
     names.sort();
     let inside = inside.to_string_lossy().into_owned();
     let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
-    Ok(names
+    let taken = names
         .into_iter()
-        .map(|name| SqlFile { text: text(&whole(folder), &path.join(&name)), path: format!("{prefix}{name}") })
-        .collect())
+        .map(|name| SqlFile { text: text(&whole(folder), &path.join(&name)), path: format!("{prefix}{name}") });
+    let mut below = Vec::new();
+    below_of(&path, &prefix, &mut below);
+    below.sort();
+    let why = || Err("in a folder below: which order, and is it of this window?".to_owned());
+    let below = below.into_iter().map(|path| SqlFile { path, text: why() });
+    Ok(taken.chain(below).collect())
+}
+
+/// SQL files in the folders below one, by their paths as written; links are not followed, and there is an end to it.
+fn below_of(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+    const DEEP: usize = 8;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let prefix = format!("{prefix}{}/", entry.file_name().to_string_lossy());
+        let files = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
+        for file in files.filter(|file| file.file_type().is_ok_and(|kind| !kind.is_dir())) {
+            let is_sql = file.path().extension().is_some_and(|end| end.eq_ignore_ascii_case("sql"));
+            if is_sql && found.len() < FILES {
+                found.push(format!("{prefix}{}", file.file_name().to_string_lossy()));
+            }
+        }
+        if prefix.matches('/').count() < DEEP {
+            below_of(&entry.path(), &prefix, found);
+        }
+    }
 }
 
 /// The folder of SQL from the runbook's folder.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::app::{Done, Stop, approve, code, engine, headless, rehearsed, screen, terminal, who};
+use crate::app::{Done, Stop, approve, code, engine, headless, rehearsed, say_error, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::engine::secrets;
@@ -13,7 +13,7 @@ use crate::link::Client;
 use crate::run::autopilot::Answers;
 use crate::run::event::{FORMAT, Mode, Opened};
 use crate::run::{CommandVerb, Event};
-use crate::runbook::{self, Runbook};
+use crate::runbook::{self, Runbook, clean};
 
 /// A run to be opened.
 pub struct Order<'a> {
@@ -107,6 +107,7 @@ pub async fn create(order: &Order<'_>) -> Result<RunDir, Stop> {
     let environment = environment(&book, order.env)?;
     super::check::before_a_run(&book, &environment)?;
     handed(&book, &environment)?;
+    report_folder(&book, &order.cwd);
     if order.mode == Mode::Rehearsal && book.environment(&environment).is_some_and(|env| env.protected) {
         let words =
             format!("environment {environment} is protected: a rehearsal rolls back and forth, so it is refused there");
@@ -151,6 +152,19 @@ fn handed(book: &Runbook, environment: &str) -> Result<(), Stop> {
     let missing: Vec<String> =
         book.handed(environment).into_iter().filter_map(|name| secrets::handed(name).err()).collect();
     if missing.is_empty() { Ok(()) } else { Err(Stop::new(code::USAGE, missing.join("\n"))) }
+}
+
+/// A report that would have nowhere to go is said now, not after the window. A step may still make the folder.
+fn report_folder(book: &Runbook, cwd: &Path) {
+    let folder = book.report.as_deref().and_then(|path| Path::new(path).parent()).map(|folder| cwd.join(folder));
+    let named = |folder: &PathBuf| !folder.to_string_lossy().contains(['{', '}']);
+    if let Some(folder) = folder.filter(named).filter(|folder| !folder.is_dir()) {
+        let folder = clean::line(&folder.to_string_lossy(), 400);
+        say_error(&format!(
+            "the promised report has no folder to be written to: {folder} is not there; make it before the run ends: mkdir -p {}",
+            clean::word(&folder)
+        ));
+    }
 }
 
 fn load(order: &Order<'_>) -> Result<Runbook, Stop> {

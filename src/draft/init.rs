@@ -236,13 +236,19 @@ fn base_of_down(path: &str) -> Option<String> {
 }
 
 fn base_of_up(path: &str) -> String {
-    let whole = || path.strip_suffix(".sql").unwrap_or(path).to_owned();
+    let whole = || stem(path).unwrap_or(path).to_owned();
     ending(path, &["_up", ".up", "-up"]).unwrap_or_else(whole)
 }
 
 fn ending(path: &str, endings: &[&str]) -> Option<String> {
-    let stem = path.strip_suffix(".sql")?;
+    let stem = stem(path)?;
     endings.iter().find_map(|end| stem.strip_suffix(end)).map(str::to_owned)
+}
+
+/// A path without its `.sql`, or `.SQL`.
+fn stem(path: &str) -> Option<&str> {
+    let (stem, end) = path.split_at_checked(path.len().checked_sub(4)?)?;
+    end.eq_ignore_ascii_case(".sql").then_some(stem)
 }
 
 /// Writes a step. Some: its id, where nothing says how it is taken back.

@@ -67,7 +67,9 @@ impl Sheet<'_> {
         }
         if let Some(last) = &self.state.opened.rehearsed {
             let at = words::date(last.at, book.window.zone);
-            self.field(0, "rehearsed", &format!("{at} in {} · run {}", words::name(&last.environment), last.run));
+            let otherwise = last.otherwise().map(|what| format!(" · with other values ({})", words::phrase(&what)));
+            let (place, otherwise) = (words::name(&last.environment), otherwise.unwrap_or_default());
+            self.field(0, "rehearsed", &format!("{at} in {place} · run {}{otherwise}", last.run));
         }
         for (name, value) in &book.vars {
             let value = match value {
@@ -320,13 +322,14 @@ impl Sheet<'_> {
 
     fn trigger(&mut self, trigger: &Trigger) {
         let during = if trigger.during.is_empty() { "the whole run".to_owned() } else { trigger.during.join(", ") };
-        let lasting = words::span(trigger.lasting);
+        let lasting = Some(trigger.lasting).filter(|lasting| !lasting.is_zero());
+        let lasting = lasting.map(|lasting| format!(" for {}", words::span(lasting))).unwrap_or_default();
         let after = Some(trigger.after).filter(|after| !after.is_zero());
         let after = after.map(|after| format!(" · after {}", words::span(after))).unwrap_or_default();
         let owner =
             describe::owner(&trigger.id, self.book).map(|owner| format!(" · owner {owner}")).unwrap_or_default();
         let (when, then) = (&trigger.when.source, words::action(trigger.then));
-        let text = format!("{when} for {lasting} → {then} · during {during}{after}{owner}");
+        let text = format!("{when}{lasting} → {then} · during {during}{after}{owner}");
         self.line(3, &clean::line(&format!("{} · {text}", trigger.id), VALUE));
     }
 

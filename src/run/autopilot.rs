@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::clean;
 use super::command::CommandVerb;
 use super::event::HoldCause;
 use super::follow::{acting, targets_ready};
@@ -64,6 +65,32 @@ impl Answers {
         }
         wrong
     }
+}
+
+/// True where the run stands before an item that wants words.
+pub fn lacks_words(book: &Runbook, state: &RunState) -> bool {
+    let step = if state.rolling_back() { plan::next_back(book, state) } else { plan::cursor(book, state) };
+    let Some((step, Verb::Checklist(items))) = step.map(|step| (step, &step.verb)) else { return false };
+    let ticked = |n: usize| state.steps.get(&step.id).is_some_and(|run| run.ticks.contains_key(&n));
+    items.iter().enumerate().find(|(n, _)| !ticked(*n)).is_some_and(|(_, item)| item.answer_required)
+}
+
+/// What `--answers` needs for the checklists that are not done, as TOML to fill in: an empty answer is refused. None: nothing wants
+/// words.
+pub fn wanted(book: &Runbook, state: &RunState) -> Option<String> {
+    let quoted = |text: &str| clean::json(&toml::Value::String(text.to_owned()).to_string());
+    let mut out = String::new();
+    for step in book.steps().filter(|step| !matches!(state.status(&step.id), StepStatus::Done | StepStatus::Skipped)) {
+        let Verb::Checklist(items) = &step.verb else { continue };
+        let ticks = state.steps.get(&step.id).map(|run| &run.ticks);
+        let open = |n: &usize| ticks.is_none_or(|ticks| !ticks.contains_key(n));
+        let asks = items.iter().enumerate().filter(|(n, item)| item.answer_required && open(n));
+        let lines: String = asks.map(|(_, item)| format!("{} = \"\"\n", quoted(&item.ask))).collect();
+        if !lines.is_empty() {
+            out.push_str(&format!("[answers.{}]\n{lines}", quoted(&step.id.0)));
+        }
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// What the autopilot does next.

@@ -12,10 +12,40 @@ use regex::Regex;
 const GIVEN: &[&str] = &["PATH", "HOME", "USER", "LANG", "TZ", "SHELL", "TMPDIR", "TERM"];
 /// What bash sets by itself; `BASH*` as well.
 const OWN: &[&str] = &[
-    "_", "COLUMNS", "COMP_WORDS", "COPROC", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GROUPS",
-    "HOSTNAME", "HOSTTYPE", "IFS", "LINENO", "LINES", "MACHTYPE", "MAPFILE", "OLDPWD", "OPTARG", "OPTERR", "OPTIND",
-    "OSTYPE", "PIPESTATUS", "POSIXLY_CORRECT", "PPID", "PS4", "PWD", "RANDOM", "REPLY", "SECONDS", "SHELLOPTS", "SHLVL",
-    "SRANDOM", "UID",
+    "_",
+    "COLUMNS",
+    "COMP_WORDS",
+    "COPROC",
+    "DIRSTACK",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "EUID",
+    "FUNCNAME",
+    "GROUPS",
+    "HOSTNAME",
+    "HOSTTYPE",
+    "IFS",
+    "LINENO",
+    "LINES",
+    "MACHTYPE",
+    "MAPFILE",
+    "OLDPWD",
+    "OPTARG",
+    "OPTERR",
+    "OPTIND",
+    "OSTYPE",
+    "PIPESTATUS",
+    "POSIXLY_CORRECT",
+    "PPID",
+    "PS4",
+    "PWD",
+    "RANDOM",
+    "REPLY",
+    "SECONDS",
+    "SHELLOPTS",
+    "SHLVL",
+    "SRANDOM",
+    "UID",
 ];
 
 type Sign = LazyLock<Option<Regex>>;
@@ -31,7 +61,8 @@ static NAMING: Sign = LazyLock::new(|| {
 });
 static BARE: Sign = LazyLock::new(|| Regex::new(r"(?:^|\s)([A-Za-z_]\w*)").ok());
 /// `(( n = 1 ))`, `$(( n++ ))`
-static COUNTED: Sign = LazyLock::new(|| Regex::new(r"([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?(?:=|\+\+|--)|(?:\+\+|--)([A-Za-z_]\w*)").ok());
+static COUNTED: Sign =
+    LazyLock::new(|| Regex::new(r"([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?(?:=|\+\+|--)|(?:\+\+|--)([A-Za-z_]\w*)").ok());
 
 /// The variables that a script of bash expands without a default and that neither it nor gonogo sets, each with the bytes of
 /// its first use. Nothing where that is not sure. Templates (`{{ … }}`) are looked over.
@@ -42,7 +73,8 @@ pub fn unset(script: &str) -> BTreeMap<String, Range<usize>> {
     if unsure || script.contains("case ") && (script.contains("$(") || script.contains('`')) {
         return BTreeMap::new();
     }
-    let mut reader = Reader { text: &script, at: 0, uses: BTreeMap::new(), guarded: BTreeSet::new(), bodies: Vec::new() };
+    let mut reader =
+        Reader { text: &script, at: 0, uses: BTreeMap::new(), guarded: BTreeSet::new(), bodies: Vec::new() };
     if reader.read(&mut vec![Mode::Plain]).is_none() {
         return BTreeMap::new();
     }
@@ -54,7 +86,9 @@ pub fn unset(script: &str) -> BTreeMap<String, Range<usize>> {
 
 /// True for what a command finds in its environment without a word.
 pub fn is_given(name: &str) -> bool {
-    GIVEN.contains(&name) || OWN.contains(&name) || ["LC_", "GONOGO_", "BASH"].iter().any(|start| name.starts_with(start))
+    GIVEN.contains(&name)
+        || OWN.contains(&name)
+        || ["LC_", "GONOGO_", "BASH"].iter().any(|start| name.starts_with(start))
 }
 
 /// The script with every template made blank, byte for byte.

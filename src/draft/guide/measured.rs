@@ -54,7 +54,8 @@ const SUBJECTS: [(&str, &str); 12] = [
 pub fn measured(text: &str, line: usize, is_reason: bool) -> Option<Measured> {
     // `for more than 1 minute` is a time, not a limit.
     let is_time = |before: &str| before.trim_end().to_lowercase().ends_with("for");
-    let found = LIMIT.as_ref()?.captures_iter(text).find(|found| !is_time(&text[..found.get(0).map_or(0, |m| m.start())]))?;
+    let found =
+        LIMIT.as_ref()?.captures_iter(text).find(|found| !is_time(&text[..found.get(0).map_or(0, |m| m.start())]))?;
     let whole = found.get(0)?;
     let behind = &text[whole.end()..];
     let is = |sign: &LazyLock<Option<Regex>>| sign.as_ref().is_some_and(|sign| sign.is_match(text));
@@ -99,7 +100,9 @@ pub fn comments(all: &[Measured]) -> String {
             if !one.unit.is_empty() {
                 let _ = writeln!(out, "# unit  = \"{}\"", one.unit);
             }
-            out.push_str("# prometheus = { url = \"env:PROMETHEUS_URL\", query = \"WHICH\" }   # or sql, http, log, run\n#\n");
+            out.push_str(
+                "# prometheus = { url = \"env:PROMETHEUS_URL\", query = \"WHICH\" }   # or sql, http, log, run\n#\n",
+            );
         }
         let id = format!("{}-{}", one.probe.replace('_', "-"), n + 1);
         let _ = writeln!(out, "# [[trigger]]\n# id      = \"{id}\"\n# when    = \"{} {}\"", one.probe, one.limit);
@@ -129,7 +132,11 @@ mod tests {
                 "error_rate > 2% 1m rollback",
             ),
             ("Error rate > 2%", true, "error_rate > 2%  rollback"),
-            ("Pause when the replication lag exceeds 30 seconds for two minutes", false, "replication_lag > 30s 2m hold"),
+            (
+                "Pause when the replication lag exceeds 30 seconds for two minutes",
+                false,
+                "replication_lag > 30s 2m hold",
+            ),
             ("If fewer: stop when connections drop below 5", false, "connections < 5  hold"),
         ] {
             assert_eq!(of(text, reason).as_deref(), Some(wanted), "{text}");

@@ -94,7 +94,8 @@ pub fn place(blocks: Vec<Block>, lines: &[&str], read: &dyn Fn(&str) -> Option<S
     placer.end_section();
     let (mut book, told) = (placer.book, placer.told);
     if book.roles.is_empty() {
-        for step in book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| matches!(step.verb, Verb::Poll(_)))
+        for step in
+            book.phases.iter_mut().flat_map(|part| &mut part.steps).filter(|step| matches!(step.verb, Verb::Poll(_)))
         {
             step.dead = Some("a poll, and the guide names no roles".to_owned());
         }

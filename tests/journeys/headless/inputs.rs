@@ -191,3 +191,60 @@ fn a_run_that_was_taken_back_has_no_follow_ups() {
     desk.run(&["resume", "last", "--headless", "--give-up", "it is wrong"]).exits(1);
     desk.run(&["followups"]).exits(0).says("Drop the old column: not applicable: failed");
 }
+
+/// A trigger without patience says none, and a plan tells that the rehearsal had other values.
+#[test]
+fn a_plan_says_what_the_rehearsal_had_otherwise() {
+    let desk = desk();
+    let book = "[vars]\nlimit = 5\n\n[[probe]]\nid = \"lag\"\nevery = \"1s\"\nrun = [\"true\"]\n\
+                [[trigger]]\nid = \"slow\"\nwhen = \"lag > 5\"\nthen = \"hold\"\n\
+                [[phase]]\nid = \"migrate\"\n[[phase.step]]\nid = \"act\"\nrun = [\"true\", \"{{ limit }}\"]\nundo = \"none needed\"\n";
+    let text = format!("format = 1\nid = \"journey\"\ntitle = \"A journey\"\n[environments.test]\n{book}");
+    desk.write("runbook.toml", &text);
+    desk.run(&["rehearse", "runbook.toml", "--headless", "--yes"]).exits(0);
+    let same = desk.run(&["plan", "runbook.toml"]).exits(0).out;
+    assert!(same.contains("lag > 5 → hold") && !same.contains("other values"), "{same}");
+    let other = desk.run(&["plan", "runbook.toml", "--set", "limit=9"]).exits(0).out;
+    assert!(other.contains("with other values (limit was 5, is 9)"), "{other}");
+}
+
+/// A run that stands before a question for words says which file answers it; the file as shown is refused until it is filled in.
+#[test]
+fn the_answers_that_are_missing_are_printed_to_be_filled_in() {
+    let desk = desk();
+    let book = "[[phase.step]]\nid = \"ask\"\nchecklist = [\"Ready?\", { ask = \"Who \\\"read\\\" it?\", answer = \"required\" }]\n";
+    desk.write("runbook.toml", &bare(book));
+    let held = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4).out;
+    let lines: Vec<&str> = held.lines().skip_while(|line| !line.contains("answers.toml:")).skip(1).collect();
+    let end = lines.iter().position(|line| line.trim_start().starts_with("then ")).unwrap_or_else(|| panic!("{held}"));
+    let shown: String = lines[..end].iter().map(|line| format!("{}\n", line.trim())).collect();
+    assert!(lines[end].contains("--headless --yes --answers answers.toml"), "{held}");
+    desk.write("answers.toml", &shown);
+    desk.run(&["resume", "last", "--headless", "--yes", "--answers", "answers.toml"]).exits(4);
+    desk.write("answers.toml", &shown.replace("= \"\"", "= \"Ines\""));
+    desk.run(&["resume", "last", "--headless", "--yes", "--answers", "answers.toml"]).exits(0);
+}
+
+/// A report that would have nowhere to go is told at the start.
+#[test]
+fn a_report_without_a_folder_is_told_at_the_start() {
+    let desk = desk();
+    let step = "[[phase.step]]\nid = \"act\"\nrun = [\"true\"]\nundo = \"none needed\"\n";
+    let text = bare(step).replacen("format = 1\n", "format = 1\nreport = \"reports/a.md\"\n", 1);
+    desk.write("runbook.toml", &text);
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0).says("has no folder to be written to");
+    std::fs::create_dir(desk.path("reports")).unwrap();
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    assert!(!ran.err.contains("no folder") && desk.path("reports/a.md").exists(), "{}", ran.err);
+}
+
+/// A script that ends at a variable which nobody handed to it says what hands it on.
+#[test]
+fn a_script_without_its_variable_says_what_to_write() {
+    let desk = desk();
+    desk.write(
+        "runbook.toml",
+        &bare("[[phase.step]]\nid = \"act\"\nshell = 'echo \"$NOT_HANDED_ON\"'\nundo = \"none needed\"\n"),
+    );
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(4).says("env = [\"NOT_HANDED_ON\"]");
+}

@@ -148,7 +148,12 @@ impl Placer<'_> {
             }
             None => self.called(&verb),
         });
-        let expect = unit.expected.iter().chain(&before).find_map(|words| words::expectation(words)).filter(|_| reads_once(&verb));
+        let expect = unit
+            .expected
+            .iter()
+            .chain(&before)
+            .find_map(|words| words::expectation(words))
+            .filter(|_| reads_once(&verb));
         help.extend(unit.expected);
         self.add(title, verb, unit.lines, help);
         if let Some(step) = self.last_step() {

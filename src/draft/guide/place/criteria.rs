@@ -101,7 +101,10 @@ fn none_of<'q>(known: &'q [Query], item: &str) -> Option<&'q Query> {
     let words: BTreeSet<String> = words.into_iter().filter(|word| !SMALL.contains(&word.as_str())).collect();
     let mut fits = known.iter().filter(|query| {
         let titled = query.words.intersection(&words).count();
-        query.number == "0" && query.when.contains("].value") && titled > 0 && query.all.intersection(&words).count() > 1
+        query.number == "0"
+            && query.when.contains("].value")
+            && titled > 0
+            && query.all.intersection(&words).count() > 1
     });
     fits.next().filter(|_| fits.next().is_none())
 }

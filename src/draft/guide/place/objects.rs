@@ -34,7 +34,8 @@ pub(super) fn pattern(words: &str) -> String {
     let name = NAMED.as_ref().and_then(|named| named.captures(words)).and_then(|found| found.get(1));
     let Some(name) = name else { return format!("(?i){}", regex::escape(words)) };
     let quote = |c: char| "\"'`“”".contains(c);
-    let (before, after) = (words[..name.start()].trim_end_matches(quote), words[name.end()..].trim_start_matches(quote));
+    let (before, after) =
+        (words[..name.start()].trim_end_matches(quote), words[name.end()..].trim_start_matches(quote));
     format!("(?i){}\"?{}\"?{}", regex::escape(before), regex::escape(name.as_str()), regex::escape(after))
 }
 

@@ -23,8 +23,9 @@ static AGREES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static LISTED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?:agree|decide|approve|vote|who|from|by|of)\b").ok());
-static OWNERS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)^[\s>*_-]*(?:owners?|team|on-?call|operators?|people)\s*[*_]*\s*:\s*[*_]*(.+)$").ok());
+static OWNERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^[\s>*_-]*(?:owners?|team|on-?call|operators?|people)\s*[*_]*\s*:\s*[*_]*(.+)$").ok()
+});
 static NAME: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^(\p{Lu}[\p{L}.'-]*(?: [\p{L}.'-]+)?)(?:\s*\([^()]*\))?$").ok());
 
