@@ -66,7 +66,7 @@ fn the_times_of_the_rehearsal_stand_beside_the_live_ones() {
 #[test]
 fn a_column_of_rehearsed_times_holds_some() {
     let mut run = script::rehearsed(script::run());
-    let slower = |run: &[gonogo::run::Entry]| {
+    let slower = |run: &[Entry]| {
         let report = build(run, &script::runbook(), None);
         report.steps.into_iter().filter(|step| step.much_slower).map(|step| step.id).collect::<Vec<_>>()
     };
