@@ -14,7 +14,7 @@ use crate::print::{Face, Printer};
 use crate::run::autopilot::{self, Answers, Move};
 use crate::run::command::{Command, CommandVerb};
 use crate::run::decide::Input;
-use crate::run::{Entry, Event, RunState, plan};
+use crate::run::{Entry, Event, RunState, giving_up, plan};
 use crate::runbook::{RUNBOOK_BYTES, Runbook, StepId, clean};
 
 /// Entries read from the journal at once.
@@ -176,7 +176,9 @@ impl Pilot {
             Event::Refused { by, what, why } if self.begun && *by == self.by => {
                 self.refusals += 1;
                 self.confirm_refused |= matches!(what.as_str(), "confirm" | "take over");
-                if self.confirm_refused || self.refusals > REFUSALS {
+                // Whoever wanted the run to end here does not want it to go on.
+                let last_word = matches!(what.as_str(), "abandon" | "rollback");
+                if self.confirm_refused || last_word || self.refusals > REFUSALS {
                     self.refused = Some(why.clone());
                 }
             }
@@ -191,13 +193,19 @@ impl Pilot {
             return;
         }
         let takes_up = self.takes_up(state);
-        if self.refused.is_none() && self.answers.word.is_some() {
-            // Its targets are to hear of the end too.
-            if plan::targets_answered(&self.book, state)
-                && let Some(verb) = self.answers.word.take()
-            {
-                self.command(state, verb).await;
+        if self.refused.is_none()
+            && let Some(word) = self.answers.word.clone()
+        {
+            let verb = match giving_up::first_word(&self.book, state, &self.answers, &word) {
+                Move::Wait => return,
+                Move::Do(verb) => verb,
+                Move::Stuck(what) => CommandVerb::Quit { reason: what },
+            };
+            // A take-over comes before it, and is no part of it.
+            if verb == word {
+                self.answers.word = None;
             }
+            self.command(state, verb).await;
             return;
         }
         let retries = self.retries(state);

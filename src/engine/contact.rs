@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::Utc;
 use futures_util::future::BoxFuture;
 
-use super::diverged;
 use super::doors::Doors;
+use super::{diverged, others};
 use crate::journal::{Home, KnownTarget, Reader, RunDir};
 use crate::run::Event;
 use crate::run::decide::Input;
-use crate::run::event::{Fingerprint, Grip, Proof};
+use crate::run::event::{Fingerprint, Grip, OtherRun, Proof};
 use crate::runbook::{Runbook, Undo};
 use crate::target::{Claim, LedgerState, Memory, Refusal, Target};
 
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Why a target cannot be worked on.
 pub enum Unreached {
     /// Another run has it: a person may take it over.
-    Owned { owner: String, fingerprint: Box<Fingerprint> },
+    Owned { owner: String, others: Vec<OtherRun>, fingerprint: Box<Fingerprint> },
     /// In words.
     Lost(String),
 }
@@ -37,8 +37,8 @@ impl From<String> for Unreached {
 pub async fn report(doors: Doors, name: String, take_over: bool) {
     let events = match reach(&doors, &name, take_over).await {
         Ok(events) => events,
-        Err(Unreached::Owned { owner, fingerprint }) => {
-            vec![Event::TargetOwned { target: name, owner, fingerprint: *fingerprint }]
+        Err(Unreached::Owned { owner, others, fingerprint }) => {
+            vec![Event::TargetOwned { target: name, owner, fingerprint: *fingerprint, others }]
         }
         Err(Unreached::Lost(error)) => vec![Event::TargetLost { target: name, error: doors.redactor().text(&error) }],
     };
@@ -112,8 +112,17 @@ async fn claim(
         siblings: &doors.others(name),
         take_over,
     };
-    target.claim(&claim).await.map_err(|refusal| match refusal {
-        Refusal::Owned { owner } => Unreached::Owned { owner, fingerprint: Box::new(fingerprint.clone()) },
+    let refusal = match target.claim(&claim).await {
+        Ok(grip) => return Ok(grip),
+        Err(refusal) => refusal,
+    };
+    let home = home_of(doors.run_dir())?;
+    Err(match refusal {
+        Refusal::Owned { owner, runs } => {
+            let others = others::named(&home, &runs).await;
+            Unreached::Owned { owner, others, fingerprint: Box::new(fingerprint.clone()) }
+        }
+        Refusal::Held { who } => Unreached::Lost(others::at_work(&home, doors.run(), who).await),
         other => Unreached::Lost(other.to_string()),
     })
 }

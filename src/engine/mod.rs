@@ -9,6 +9,7 @@ mod dump;
 pub mod exec;
 mod job;
 mod loss;
+mod others;
 mod pulse;
 pub mod redact;
 mod resolve;

@@ -1,7 +1,7 @@
 //! The entries of a run that somebody looks for: failures, triggers, notes, holds, the rollback.
 
 use crate::run::event::End;
-use crate::run::{Entry, Event, Outcome};
+use crate::run::{Entry, Event};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MarkKind {
@@ -29,7 +29,7 @@ pub struct Mark {
 /// What kind of mark an entry is; none for the many that are just passed by.
 pub fn kind(entry: &Entry) -> Option<MarkKind> {
     match &entry.event {
-        Event::StepEnded { outcome, .. } if !matches!(outcome, Outcome::Done { .. }) => Some(MarkKind::Failure),
+        Event::StepEnded { outcome, .. } if outcome.is_trouble() => Some(MarkKind::Failure),
         Event::TargetLost { .. } | Event::RunEnded { end: End::Failed, .. } => Some(MarkKind::Failure),
         Event::TriggerFired { .. } | Event::TriggerBlind { .. } => Some(MarkKind::Trigger),
         Event::NoteAdded { .. } => Some(MarkKind::Note),

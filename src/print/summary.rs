@@ -1,6 +1,6 @@
 //! The last lines of a headless run: what became of it, what is left behind, what to type next.
 
-use crate::run::event::{Direction, End, HoldCause};
+use crate::run::event::{Direction, End, HoldCause, OtherRun};
 use crate::run::state::{StepRun, StepStatus};
 use crate::run::{RunState, clean, words};
 use crate::runbook::{Runbook, StepId};
@@ -82,7 +82,7 @@ fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<Next>) {
         return (text, settles(&run, &words::name(&id.0), step));
     }
     if let Some(hold) = &state.hold {
-        return (format!("The run is held: {}", words::hold(&hold.cause, runbook)), held(&run, &hold.cause));
+        return (format!("The run is held: {}", words::hold(&hold.cause, runbook)), held(state, &run, &hold.cause));
     }
     match state.engine.as_ref().is_some_and(|engine| engine.running) {
         true => ("The run goes on".to_owned(), commands(&["watch"])),
@@ -91,13 +91,22 @@ fn outcome(state: &RunState, runbook: &Runbook) -> (String, Vec<Next>) {
 }
 
 /// What to type where a person has to decide first.
-fn held(run: &str, cause: &HoldCause) -> Vec<Next> {
+fn held(state: &RunState, run: &str, cause: &HoldCause) -> Vec<Next> {
     let (resume, report) = (Next::new(format!("gonogo resume {run}")), Next::new(format!("gonogo report {run}")));
     match cause {
         HoldCause::Step { .. } | HoldCause::Undo { .. } => vec![resume.when("on its screen: r tries it again"), report],
-        HoldCause::Owned { .. } => {
-            let take = Next::new(format!("gonogo resume {run} --headless --take-over DATABASE_NAME"));
-            vec![resume.when("once the other run has ended"), take.when("where it never will"), report]
+        HoldCause::Owned { target, .. } => {
+            let seen = state.targets.get(target);
+            let others = seen.map(|seen| seen.others.as_slice()).unwrap_or_default();
+            let ways = others.iter().flat_map(OtherRun::commands);
+            let mut next: Vec<Next> = ways.map(|(command, when)| Next::new(command).when(when)).collect();
+            let database = seen.and_then(|seen| seen.fingerprint.as_ref()).map(|print| quoted(&print.database));
+            let database = database.unwrap_or_else(|| "DATABASE_NAME".to_owned());
+            let take = Next::new(format!("gonogo resume {run} --headless --take-over {database}"));
+            let end = Next::new(format!("gonogo resume {run} --headless --give-up REASON"));
+            next.extend([resume.when("once the other run has ended"), take.when("where it never will")]);
+            next.extend([end.when("ends this run where it stands"), report]);
+            next
         }
         _ => vec![resume, report],
     }
@@ -132,6 +141,7 @@ fn progress(state: &RunState, runbook: &Runbook) -> String {
     let mut out = format!("{} of {} steps done", count(StepStatus::Done), runbook.steps().count());
     for status in [
         StepStatus::Skipped,
+        StepStatus::Left,
         StepStatus::Failed,
         StepStatus::Broke,
         StepStatus::InDoubt,

@@ -136,6 +136,8 @@ fn failure(tried: &Tried) -> Option<Failure> {
     let (seq, at, outcome) = tried.ended?;
     let (what, fault, known, verdict) = match outcome {
         Outcome::Done { .. } => return None,
+        // Nobody was asked to the end: that is no failure.
+        Outcome::Broke { fault } if fault.left => return None,
         Outcome::Failed { fault, verdict, .. } => ("failed", Some(&**fault), None, verdict.clone()),
         Outcome::Broke { fault } => ("could not run", Some(&**fault), None, None),
         Outcome::Unknown { known } => ("in doubt", None, Some(known.clone()), None),
@@ -201,6 +203,7 @@ fn rollback_step(gather: &Gather, turn: &Turn, id: &StepId, within: &[&Tried]) -
         Some(None) => "running",
         Some(Some((_, _, Outcome::Done { .. }))) => "done",
         Some(Some((_, _, Outcome::Failed { .. }))) => "failed",
+        Some(Some((_, _, Outcome::Broke { fault }))) if fault.left => "left unanswered",
         Some(Some((_, _, Outcome::Broke { .. }))) => "could not run",
         Some(Some((_, _, Outcome::Unknown { .. }))) => "in doubt",
     };

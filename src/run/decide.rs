@@ -8,7 +8,7 @@ use super::facts::Outcome;
 pub use super::input::Input;
 use super::plan::{self};
 use super::state::{Hold, RunState, StepRun, StepStatus};
-use super::{fault, follow, limits, mask, poll, prepare, remedy, retune};
+use super::{fault, follow, giving_up, limits, mask, poll, prepare, remedy, retune};
 use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 
 /// The events an input means. A refusal is an event too.
@@ -429,10 +429,9 @@ impl Desk<'_> {
 
     fn abandon(self, reason: String) -> Ruling {
         let reason = words(reason, "giving a run up needs a reason")?;
-        if !self.state.open.is_empty() {
-            return Err("an attempt is still open".to_owned());
-        }
-        Ok(vec![Event::RunEnded { end: End::Failed, reason: format!("given up by {}: {reason}", self.by) }])
+        let mut events = giving_up::questions(self.book, self.state, "the run was given up")?;
+        events.push(Event::RunEnded { end: End::Failed, reason: format!("given up by {}: {reason}", self.by) });
+        Ok(events)
     }
 }
 
@@ -453,6 +452,7 @@ fn word(status: &StepStatus) -> &'static str {
         StepStatus::Broke => "broken",
         StepStatus::InDoubt => "in doubt",
         StepStatus::Skipped => "skipped",
+        StepStatus::Left => "left unanswered",
         StepStatus::Undoing => "being undone",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "not undone: its undo failed",

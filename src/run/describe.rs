@@ -214,6 +214,7 @@ fn ended(attempt: &Attempt, outcome: &Outcome, runbook: &Runbook) -> Line {
             let text = format!("failed{}: {}", after.unwrap_or_default(), words::fault(fault));
             (text, Tone::Bad)
         }
+        Outcome::Broke { fault } if fault.left => (words::fault(fault), Tone::Warn),
         Outcome::Broke { fault } => (format!("could not run: {}", words::fault(fault)), Tone::Bad),
         Outcome::Unknown { known } => (format!("is in doubt{}", because(known)), Tone::Bad),
     };
@@ -362,8 +363,9 @@ fn about_target(event: &Event) -> Option<Line> {
             (text, if warns { Tone::Warn } else { Tone::Plain })
         }
         Event::TargetLost { target, error } => (format!("target {} lost{}", name(target), because(error)), Tone::Bad),
-        Event::TargetOwned { target, owner, .. } => {
-            (format!("target {} has another owner{}", name(target), because(owner)), Tone::Bad)
+        Event::TargetOwned { target, owner, others, .. } => {
+            let ways: Vec<String> = others.iter().map(|other| format!(" · {}", other.way())).collect();
+            (format!("target {} has another owner{}{}", name(target), because(owner), ways.concat()), Tone::Bad)
         }
         Event::TakenOver { target, owner, by } => {
             (format!("target {} is taken over by {}{}", name(target), name(by), because(owner)), Tone::Warn)

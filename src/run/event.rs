@@ -13,6 +13,7 @@ use super::facts::{Chunk, NoData, Outcome};
 pub use super::identity::{Approval, Fingerprint, Grip, Proof};
 use super::loss::Lost;
 use super::migrations::MigrationOrder;
+pub use super::other::OtherRun;
 pub use super::rehearsed::Rehearsed;
 use super::retune::Tuning;
 use crate::runbook::{Asks, Source, StepId, Tell, TriggerAction, Var};
@@ -299,6 +300,8 @@ pub enum Event {
         target: String,
         fingerprint: Fingerprint,
         owner: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<OtherRun>,
     },
     /// A person took the target from its owner.
     TakenOver {

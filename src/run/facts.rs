@@ -221,6 +221,9 @@ pub struct Fault {
     /// Its engine died, and it is proven that nothing of it happened: trying again is safe.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// A person left it for something else, unanswered: it neither failed nor could it not be asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// SQL that clears away what is left of it; a retry runs it first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub residue: Vec<String>,
@@ -279,6 +282,16 @@ impl Outcome {
             Self::Done { facts, .. } => (facts.is_timed() && !goes_on).then_some(facts.ms),
             _ => None,
         }
+    }
+
+    /// True for a question that people were asked, and left for something else.
+    pub fn is_left(&self) -> bool {
+        matches!(self, Self::Broke { fault } if fault.left)
+    }
+
+    /// True where it was not done, and should have been.
+    pub fn is_trouble(&self) -> bool {
+        !matches!(self, Self::Done { .. }) && !self.is_left()
     }
 }
 

@@ -62,6 +62,7 @@ impl RunState {
                     target.reached = false;
                     target.lost = None;
                     target.owner = None;
+                    target.others.clear();
                     target.taking = false;
                 }
             }
@@ -317,6 +318,7 @@ impl RunState {
         step.status = match (outcome, forward) {
             (Outcome::Done { .. }, true) => StepStatus::Done,
             (Outcome::Failed { .. }, true) => StepStatus::Failed,
+            (Outcome::Broke { fault }, true) if fault.left => StepStatus::Left,
             (Outcome::Broke { .. }, true) => StepStatus::Broke,
             (Outcome::Unknown { .. }, _) => StepStatus::InDoubt,
             (Outcome::Done { .. }, false) => StepStatus::Undone,
@@ -453,6 +455,7 @@ fn contact(run: &mut TargetRun, event: &Event) {
     run.reached = false;
     run.lost = None;
     run.owner = None;
+    run.others.clear();
     run.taking = false;
     match event {
         Event::TargetSeen { fingerprint, grip, .. } => {
@@ -460,7 +463,8 @@ fn contact(run: &mut TargetRun, event: &Event) {
             run.grip = grip.clone();
             run.reached = true;
         }
-        Event::TargetOwned { fingerprint, owner, .. } => {
+        Event::TargetOwned { fingerprint, owner, others, .. } => {
+            run.others.clone_from(others);
             run.fingerprint = Some(fingerprint.clone());
             run.owner = Some(owner.clone());
         }

@@ -4,7 +4,7 @@ use super::context;
 use super::event::{Attempt, Direction, End, Event, HoldCause, Mode, Moment};
 use super::plan::{self, held};
 use super::state::{Fired, Rollback, RunState, StepRun, StepStatus};
-use super::{GONOGO, coverage, legs, limits, loss, poll, prepare, triggers, words};
+use super::{GONOGO, coverage, giving_up, legs, limits, loss, poll, prepare, triggers, words};
 use crate::runbook::{Advance, OnFail, Phase, Runbook, Step, StepId, Undo, Verb, expr};
 
 /// Why a rehearsal rolls back: the way back is half of what it is for.
@@ -108,7 +108,7 @@ pub fn rollback(book: &Runbook, state: &RunState, named: Option<String>, by: Str
         .iter()
         .filter(|attempt| matches!(state.status(&attempt.step), StepStatus::Running | StepStatus::Undoing))
         .map(|attempt| match book.step(&attempt.step) {
-            Some(step) if step.verb.is_human() => given_up(attempt),
+            Some(step) if step.verb.is_human() => giving_up::left(attempt, "the run was rolled back"),
             _ => Event::CancelAsked { attempt: attempt.clone(), by: by.clone() },
         })
         .collect();
@@ -119,12 +119,6 @@ pub fn rollback(book: &Runbook, state: &RunState, named: Option<String>, by: Str
     };
     events.push(Event::RollbackStarted { plan: named, steps, by, reason });
     events
-}
-
-/// A human step that a rollback interrupts.
-fn given_up(attempt: &Attempt) -> Event {
-    let fault = super::Fault::new("interrupted by the rollback");
-    Event::StepEnded { attempt: attempt.clone(), outcome: super::Outcome::Broke { fault: Box::new(fault) } }
 }
 
 fn back(book: &Runbook, state: &RunState, now: Moment) -> Vec<Event> {

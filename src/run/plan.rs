@@ -124,10 +124,12 @@ pub fn watch_left_ms(phase: &Phase, state: &RunState, now: Moment) -> u64 {
     (entered.ms + run.unwatched_ms + millis(lasts)).saturating_sub(now.ms)
 }
 
-/// True once every target of the environment was reached, or is known to be lost.
+/// True once every target of the environment was reached, or is known to be lost or another run's.
 pub fn targets_answered(book: &Runbook, state: &RunState) -> bool {
     let Some(env) = book.environment(&state.opened.environment) else { return true };
-    let answered = |name: &String| state.targets.get(name).is_some_and(|seen| seen.reached || seen.lost.is_some());
+    let answered = |name: &String| {
+        state.targets.get(name).is_some_and(|seen| seen.reached || seen.lost.is_some() || seen.owner.is_some())
+    };
     env.targets.iter().all(|(name, _)| answered(name))
 }
 

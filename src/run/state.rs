@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::event::{Attempt, Direction, End, Fingerprint, Grip, HoldCause, Moment, Opened, Resolved};
+use super::event::{Attempt, Direction, End, Fingerprint, Grip, HoldCause, Moment, Opened, OtherRun, Resolved};
 use super::facts::{Effect, Facts, Judged, NoData, Outcome, Probed};
 use super::inventory::Item;
 use super::loss::Loss;
@@ -73,6 +73,8 @@ pub struct TargetRun {
     pub grip: Grip,
     /// Who has it instead of this run.
     pub owner: Option<String>,
+    /// Those of them that are in this run's journal folder.
+    pub others: Vec<OtherRun>,
     /// A person has typed that it is taken from its owner; the engine has not done so yet.
     pub taking: bool,
 }
@@ -113,6 +115,8 @@ pub enum StepStatus {
     Broke,
     InDoubt,
     Skipped,
+    /// People were asked, and the run went another way before they had answered.
+    Left,
     Undoing,
     Undone,
     UndoFailed,

@@ -12,6 +12,7 @@ const FIRST: u64 = 2;
 pub fn moment(entry: &Entry) -> Option<Tell> {
     Some(match &entry.event {
         Event::EngineStarted { .. } if entry.seq == FIRST => Tell::Started,
+        Event::StepEnded { outcome, .. } if outcome.is_left() => return None,
         Event::StepEnded { outcome: Outcome::Failed { .. } | Outcome::Broke { .. }, .. } => Tell::Failed,
         Event::Held { .. } => Tell::Held,
         Event::RollbackStarted { .. } => Tell::Rollback,

@@ -168,6 +168,7 @@ pub fn status(status: &StepStatus) -> &'static str {
         StepStatus::Broke => "could not run",
         StepStatus::InDoubt => "in doubt",
         StepStatus::Skipped => "skipped",
+        StepStatus::Left => "left unanswered",
         StepStatus::Undoing => "undoing",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "undo failed",

@@ -47,7 +47,11 @@ pub trait Memory: Send + Sync {
 pub enum Refusal {
     /// Its owner is gone without having ended: only a person may take it from them.
     #[error("{owner}. Make sure that nobody works on it any more, then take it over")]
-    Owned { owner: String },
+    Owned {
+        owner: String,
+        /// The runs that have it, by the ledger.
+        runs: Vec<String>,
+    },
     /// Somebody holds it now.
     #[error("another owner is at work: {who}. Nothing was started here; wait for its end, or end that session")]
     Held { who: String },

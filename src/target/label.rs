@@ -27,6 +27,11 @@ pub(super) fn family(base: &str) -> String {
     whole.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(NAME_BYTES - DIGITS - 1).collect()
 }
 
+/// How the names of the sessions of this run begin.
+pub fn session_names(run: &str) -> String {
+    family(&format!("gonogo {run}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,7 @@ pub use self::claim::{Claim, Memory, Refusal};
 pub use self::direct::{Ruling, left};
 pub use self::error::TargetError;
 pub use self::job::SqlJob;
+pub use self::label::session_names;
 pub use self::migrate::{MigrateJob, Standing, standing};
 pub use self::place::locate;
 pub use self::proof::{Key, LedgerEntry, LedgerState, Past, Resolution, Witness};

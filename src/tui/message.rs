@@ -111,7 +111,7 @@ pub fn marks<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Mark> {
         .into_iter()
         .filter_map(|entry| {
             let kind = match &entry.event {
-                Event::StepEnded { outcome, .. } if !matches!(outcome, Outcome::Done { .. }) => MarkKind::Failure,
+                Event::StepEnded { outcome, .. } if outcome.is_trouble() => MarkKind::Failure,
                 Event::TriggerFired { .. } => MarkKind::Trigger,
                 Event::NoteAdded { .. } => MarkKind::Note,
                 _ => return None,

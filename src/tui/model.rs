@@ -277,7 +277,7 @@ fn answers(event: &Event) -> bool {
 /// True for events that somebody who looked away should hear of.
 fn calls(event: &Event) -> bool {
     match event {
-        Event::StepEnded { outcome, .. } => !matches!(outcome, Outcome::Done { .. }),
+        Event::StepEnded { outcome, .. } => outcome.is_trouble(),
         Event::Held { cause, .. } => !matches!(cause, HoldCause::Operator { .. }),
         Event::StepStarted { resolved, .. } => *resolved == Resolved::Human,
         Event::TriggerFired { .. }
@@ -294,6 +294,7 @@ fn log_ink(event: &Event) -> Ink {
         Event::StepEnded { outcome, .. } => match outcome {
             Outcome::Done { .. } => Ink::Good,
             Outcome::Unknown { .. } => Ink::Warn,
+            left if left.is_left() => Ink::Text,
             _ => Ink::Bad,
         },
         Event::TriggerFired { .. }

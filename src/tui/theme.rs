@@ -66,7 +66,7 @@ impl Look {
             StepStatus::Failed => "✖",
             StepStatus::Broke => "‼",
             StepStatus::InDoubt => "?",
-            StepStatus::Skipped => "↷",
+            StepStatus::Skipped | StepStatus::Left => "↷",
             StepStatus::Undoing => "⤺",
             StepStatus::Undone => "↩",
             StepStatus::UndoFailed | StepStatus::UndoSkipped => "✗",
@@ -84,6 +84,7 @@ pub fn word(status: &StepStatus) -> &'static str {
         StepStatus::Broke => "broke",
         StepStatus::InDoubt => "in doubt",
         StepStatus::Skipped => "skipped",
+        StepStatus::Left => "left",
         StepStatus::Undoing => "undoing",
         StepStatus::Undone => "undone",
         StepStatus::UndoFailed => "undo failed",
@@ -99,7 +100,7 @@ pub fn ink(status: &StepStatus) -> Ink {
         StepStatus::Done => Ink::Good,
         StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed | StepStatus::UndoSkipped => Ink::Bad,
         StepStatus::InDoubt => Ink::Warn,
-        StepStatus::Skipped | StepStatus::Undone => Ink::Dim,
+        StepStatus::Skipped | StepStatus::Left | StepStatus::Undone => Ink::Dim,
     }
 }
 

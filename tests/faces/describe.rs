@@ -1,5 +1,6 @@
 //! Sentences: every entry of the script, and every string of a hostile one.
 
+use gonogo::run::event::OtherRun;
 use gonogo::run::{Entry, Event, describe, words};
 use gonogo::runbook::Tell;
 use insta::assert_snapshot;
@@ -50,8 +51,14 @@ fn an_owner_and_who_took_over() {
     let (runbook, at) = (script::runbook(), script::run()[0].at);
     let (target, owner) = ("main".to_owned(), "run r0 of ann@jump1 has not ended".to_owned());
     let said = |event: Event| describe::line(&Entry { seq: 3, at, event }, &runbook).unwrap();
-    let owned = Event::TargetOwned { target: target.clone(), fingerprint: Default::default(), owner: owner.clone() };
-    assert_eq!(said(owned), "target main has another owner: run r0 of ann@jump1 has not ended");
+    let owned = |others: Vec<OtherRun>| {
+        let (target, owner) = (target.clone(), owner.clone());
+        said(Event::TargetOwned { target, fingerprint: Default::default(), owner, others })
+    };
+    assert_eq!(owned(Vec::new()), "target main has another owner: run r0 of ann@jump1 has not ended");
+    let other = |lives| vec![OtherRun { run: "r0".to_owned(), lives }];
+    assert!(owned(other(false)).ends_with("has not ended · gonogo resume r0 --headless --give-up REASON"));
+    assert!(owned(other(true)).ends_with("has not ended · gonogo attach r0"));
     let hostile = "\x1b]52;c;eA==\x07\u{202e}".to_owned();
     let taken = said(Event::TakenOver { target: target.clone(), owner: hostile.clone(), by: hostile });
     assert!(!taken.contains(['\x1b', '\x07', '\u{202e}']), "{taken:?}");

@@ -289,6 +289,7 @@ fn a_target_of_another_run_holds_until_it_is_taken_over_by_name() {
         target: "main".into(),
         fingerprint: gonogo::run::event::Fingerprint { database: "paper".into(), ..Default::default() },
         owner: "run r0 of ann has not ended".into(),
+        others: Vec::new(),
     };
     run.fact(owned());
     run.wait(300);

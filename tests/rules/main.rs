@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod coverage;
+mod giving_up;
 mod held;
 mod laws;
 mod mask;

@@ -39,11 +39,10 @@ pub(super) async fn take(conn: &mut PgConnection, claim: &Claim<'_>, concurrent:
     let taken = own.as_ref().and_then(|own| own.taken_over_by.as_ref());
     if let (false, Some(by)) = (claim.take_over, taken) {
         let owner = format!("it was taken from this run by {}", clean::line(by, CHARS));
-        return Err(Refusal::Owned { owner });
+        return Err(Refusal::Owned { owner, runs: Vec::new() });
     }
     if !claim.take_over && !others.is_empty() {
-        let owner = others.iter().map(|other| other.words.as_str()).collect::<Vec<_>>().join("; ");
-        return Err(Refusal::Owned { owner });
+        return Err(theirs(&others));
     }
     let epoch = write(conn, claim, own.as_ref(), &others).await?;
     if crate::failpoint::hit("guard.claimed") {
@@ -62,8 +61,12 @@ pub(super) async fn nobody_else(conn: &mut PgConnection, claim: &Claim<'_>, conc
     if others.is_empty() {
         return Ok(());
     }
+    Err(theirs(&others))
+}
+
+fn theirs(others: &[Other]) -> Refusal {
     let owner = others.iter().map(|other| other.words.as_str()).collect::<Vec<_>>().join("; ");
-    Err(Refusal::Owned { owner })
+    Refusal::Owned { owner, runs: others.iter().map(|other| other.run.clone()).collect() }
 }
 
 /// Notes that the run is over, if it is still ours.

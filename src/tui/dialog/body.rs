@@ -387,7 +387,8 @@ fn rollback(model: &Model, form: &Form) -> Said {
 /// The list of undo steps, in the order they will run.
 fn undo(model: &Model, lines: &[back::Line<'_>], out: &mut Said) {
     if lines.is_empty() {
-        out.push((Ink::Text, "No step is done: nothing is to be undone.".to_owned()));
+        let way = "No step is done: nothing is to be undone. To end the run here: esc, then : and give up.";
+        out.push((Ink::Text, way.to_owned()));
     }
     for (n, line) in lines.iter().enumerate() {
         let name = clean::line(view::title(line.step), 60);

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 
-use crate::run::event::HoldCause;
+use crate::run::event::{HoldCause, OtherRun};
 use crate::run::facts::Outcome;
 use crate::run::state::Fired;
 use crate::run::{clean, describe};
@@ -50,6 +50,11 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
         say(Ink::Warn, &format!("‼ HELD: {} ({by})", hold_words(model, &hold.cause)));
         if let HoldCause::InDoubt { attempt } = &hold.cause {
             say(Ink::Text, &format!("  what is known: {}", known(model, attempt)));
+        }
+        if let HoldCause::Owned { target, .. } = &hold.cause {
+            for way in model.state.targets.get(target).iter().flat_map(|run| &run.others).map(OtherRun::way) {
+                say(Ink::Text, &format!("  from another terminal: {way}"));
+            }
         }
     }
     out

@@ -73,9 +73,9 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
 
 /// `9 steps done, 1 skipped, 2 undone`.
 fn counts(model: &Model) -> String {
-    use StepStatus::{Broke, Done, Failed, InDoubt, Pending, Skipped, UndoFailed, UndoSkipped, Undone};
+    use StepStatus::{Broke, Done, Failed, InDoubt, Left, Pending, Skipped, UndoFailed, UndoSkipped, Undone};
     let statuses = || model.runbook.steps().map(|step| model.state.status(&step.id));
-    let counted: Vec<String> = [Done, Skipped, Failed, Broke, InDoubt, Undone, UndoFailed, UndoSkipped, Pending]
+    let counted: Vec<String> = [Done, Skipped, Left, Failed, Broke, InDoubt, Undone, UndoFailed, UndoSkipped, Pending]
         .into_iter()
         .map(|wanted| (statuses().filter(|status| *status == wanted).count(), wanted))
         .filter(|(count, _)| *count > 0)

@@ -68,6 +68,7 @@ pub fn pinned(model: &Model, width: u16) -> Vec<Line<'static>> {
             }
         }
         StepStatus::Skipped => say(Ink::Dim, &claimed(run, "↷ skipped")),
+        StepStatus::Left => say(Ink::Dim, &left(model, run)),
         StepStatus::UndoSkipped => say(Ink::Bad, &claimed(run, "✗ its undo was skipped")),
         // How a failure happened is the sheet's first part: it is long, and scrolls.
         StepStatus::Failed | StepStatus::Broke | StepStatus::UndoFailed if run.claim.is_none() => {}
@@ -180,6 +181,15 @@ fn claimed(run: &StepRun, word: &str) -> String {
 }
 
 /// `✔ done in 0.2 s · 3 rows`, or how a person settled it.
+/// Why nobody answers it any more.
+fn left(model: &Model, run: &StepRun) -> String {
+    let why = match &run.outcome {
+        Some(Outcome::Broke { fault }) => clean::line(&fault.summary, 200),
+        _ => theme::word(&run.status).to_owned(),
+    };
+    format!("{} {why}", model.look.glyph(&run.status))
+}
+
 fn over(model: &Model, step: &Step, run: &StepRun) -> String {
     let word = format!("{} {}", model.look.glyph(&run.status), theme::word(&run.status));
     if run.claim.is_some() {

@@ -9,7 +9,7 @@ use ratatui::backend::TestBackend;
 
 use super::book::{M011, book};
 use crate::run::event::Rehearsed;
-use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, Proof, Resolved, Statement};
+use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, OtherRun, Proof, Resolved, Statement};
 use crate::run::facts::{Fault, Verdict};
 use crate::run::rehearsed::StepTimes;
 use crate::run::{Attempt, Chunk, Direction, Entry, Event, Facts, Moment, NoData, Outcome};
@@ -106,7 +106,8 @@ impl Script {
     pub fn owned(&mut self) -> &mut Self {
         let owner = "run week0-7 of ann@jump1 pid 90 has not ended; it has the database since 2026-01-30 02:14 UTC";
         let (target, owner) = ("main".to_owned(), owner.to_owned());
-        self.push(Event::TargetOwned { target: target.clone(), fingerprint: app(), owner: owner.clone() });
+        let others = vec![OtherRun { run: "week0-7".to_owned(), lives: false }];
+        self.push(Event::TargetOwned { target: target.clone(), fingerprint: app(), owner: owner.clone(), others });
         self.hold(HoldCause::Owned { target, owner })
     }
 

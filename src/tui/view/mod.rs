@@ -63,7 +63,7 @@ fn held_step(cause: &HoldCause) -> Option<StepId> {
 pub fn is_back(model: &Model, id: &StepId) -> bool {
     let in_plan = model.runbook.steps().all(|step| step.id != *id);
     match model.state.status(id) {
-        StepStatus::Undone | StepStatus::Skipped | StepStatus::UndoSkipped => true,
+        StepStatus::Undone | StepStatus::Skipped | StepStatus::Left | StepStatus::UndoSkipped => true,
         StepStatus::Done => in_plan,
         _ => false,
     }

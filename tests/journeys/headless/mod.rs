@@ -12,6 +12,7 @@ mod crash;
 mod direct;
 mod dump;
 mod dump_file;
+mod ends;
 mod failover;
 mod faults;
 mod gap;
