@@ -16,6 +16,7 @@ mod ledger;
 mod open;
 mod past;
 mod plan;
+mod reach;
 mod rehearsed;
 mod replay;
 mod retune;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::app::{Done, Stop, approve, code, engine, headless, rehearsed, say_error, screen, terminal, who};
+use crate::app::{Done, Stop, approve, code, engine, headless, reach, rehearsed, say_error, screen, terminal, who};
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::engine::secrets;
 use crate::journal::{Home, RunDir, Writer};
-use crate::link::Client;
+use crate::link::{Client, LinkError};
 use crate::run::autopilot::Answers;
 use crate::run::event::{FORMAT, Mode, Opened};
 use crate::run::{CommandVerb, Event};
@@ -76,10 +76,10 @@ pub async fn resume(args: ResumeArgs) -> Done {
     let answers = Answers { retry: args.retry, word: word(&args), ..headless::answers(&args.headless)? };
     if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
         if args.headless.headless {
-            return Err(Stop::new(
-                code::REFUSED,
-                format!("run {} is being run by {holder}; use gonogo attach {}", dir.id(), dir.id()),
-            ));
+            // One that lives and cannot be called is told as that: attach would only say the same.
+            let unheard = reach::engine(&dir, true).await.err().filter(|error| matches!(error, LinkError::Unheard { .. }));
+            let held = || format!("run {} is being run by {holder}; use gonogo attach {}", dir.id(), dir.id());
+            return Err(Stop::new(code::REFUSED, unheard.map_or_else(held, |error| error.to_string())));
         }
         return screen::attach_to(&dir, &args.look, true).await;
     }

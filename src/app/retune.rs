@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::app::open::usage;
-use crate::app::{Done, Stop, code, past, say, who};
+use crate::app::{Done, Stop, code, past, reach, say, who};
 use crate::cli::RetuneArgs;
 use crate::journal::{Home, Reader, RunDir};
-use crate::link::{Client, LinkError};
+use crate::link::LinkError;
 use crate::run::command::{Command, CommandVerb};
 use crate::run::{Attempt, Event, RunState, Tuning, clean};
 use crate::runbook::StepId;
@@ -24,10 +24,11 @@ pub async fn retune(args: RetuneArgs) -> Done {
     let (batch, pause) = from.as_typed();
     let to = from.typed(args.batch.as_deref().unwrap_or(&batch), args.pause.as_deref().unwrap_or(&pause));
     let to = to.map_err(|why| Stop::new(code::USAGE, why))?;
-    let client = Client::connect(dir.path(), &who(), false).await.map_err(|error| match error {
+    let client = reach::engine(&dir, false).await.map_err(|error| match error {
         LinkError::NoEngine { .. } => {
             Stop::new(code::REFUSED, format!("no engine runs {}: nothing works there", dir.id()))
         }
+        LinkError::Unheard { .. } => Stop::new(code::REFUSED, error),
         other => Stop::internal(other),
     })?;
     let verb = CommandVerb::Retune { attempt: attempt.clone(), from, to };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::app::open::usage;
-use crate::app::{Done, Stop, code, editor, past, say, terminal, who};
+use crate::app::{Done, Stop, code, editor, past, reach, say, terminal, who};
 use crate::cli::{Look, OneRun};
 use crate::engine::clock::RunClock;
 use crate::journal::{Home, Reader, RunDir, holder};
@@ -37,7 +37,7 @@ pub async fn attach(args: &OneRun, writes: bool) -> Done {
 
 /// The screen of a run whose engine is running already.
 pub async fn attach_to(dir: &RunDir, look: &Look, writes: bool) -> Done {
-    match Client::connect(dir.path(), &who(), !writes).await {
+    match reach::engine(dir, !writes).await {
         Ok(client) => show(dir, look, client, writes).await,
         Err(error) => Err(unreachable(dir, error).await),
     }
@@ -109,6 +109,7 @@ async fn unreachable(dir: &RunDir, error: LinkError) -> Stop {
             code::USAGE,
             format!("no engine holds run {0}: gonogo resume {0} takes it up, gonogo replay {0} shows it", dir.id()),
         ),
+        LinkError::Unheard { .. } => Stop::new(code::REFUSED, error),
         other => Stop::internal(other),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::open::{named, usage};
-use crate::app::{Done, Stop, code, host, past, say, who};
+use crate::app::{Done, Stop, code, host, past, reach, say, who};
 use crate::cli::{Said, SettleArgs};
 use crate::engine::settle::{Settling, settle as close};
 use crate::journal::{Home, Reader, RunDir, Writer};
@@ -29,7 +29,7 @@ pub async fn settle(args: SettleArgs) -> Done {
         Said::Done => Claim::Done,
         Said::NotDone => Claim::NotDone,
     };
-    let next = match Client::connect(dir.path(), &who(), false).await {
+    let next = match reach::engine(&dir, false).await {
         Ok(client) => {
             tell(&dir, client, &state, &attempt, claim, &args.reason).await?;
             "attach"
@@ -38,6 +38,7 @@ pub async fn settle(args: SettleArgs) -> Done {
             write(&dir, attempt.clone(), claim, &args.reason).await?;
             "resume"
         }
+        Err(error @ LinkError::Unheard { .. }) => return Err(Stop::new(code::REFUSED, error)),
         Err(other) => return Err(Stop::internal(other)),
     };
     let word = if claim == Claim::Done { "done" } else { "not done" };

@@ -9,6 +9,12 @@ pub enum LinkError {
     /// Nobody listens: it ended, was killed, or never was.
     #[error("no engine works on run {run}: `gonogo resume {run}` goes on with it")]
     NoEngine { run: String },
+    /// A process holds the run, and nobody listens at its socket.
+    #[error(
+        "engine {holder} lives and holds run {run}, but its socket is gone: it makes it anew within seconds, so try again. Where it does not, \
+         the process is stopped (see its state), or its folder cannot be written; nothing was sent"
+    )]
+    Unheard { run: String, holder: String },
     #[error("the engine of run {run} refused this screen: {}", clean::line(.why, 300))]
     Refused { run: String, why: String },
     #[error(

@@ -3,6 +3,7 @@
 
 mod address;
 mod client;
+mod door;
 mod error;
 mod lines;
 mod peer;

@@ -1,19 +1,19 @@
 //! The engine's end of the link. Whatever a screen does or omits, the engine never waits for it: it rings, and goes on.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::address::{Address, NAME};
+use super::address::NAME;
+use super::door::Door;
 use super::error::LinkError;
 use super::lines::{self, Lines};
 use super::peer::{self, PeerInfo};
@@ -34,10 +34,16 @@ pub(super) struct Patience {
     pub write: Duration,
     /// For the last bell at the end.
     pub goodbye: Duration,
+    /// Between two looks whether the socket is still there.
+    pub look: Duration,
 }
 
-pub(super) const PATIENCE: Patience =
-    Patience { hello: Duration::from_secs(5), write: Duration::from_secs(10), goodbye: Duration::from_secs(2) };
+pub(super) const PATIENCE: Patience = Patience {
+    hello: Duration::from_secs(5),
+    write: Duration::from_secs(10),
+    goodbye: Duration::from_secs(2),
+    look: Duration::from_secs(2),
+};
 
 /// What a screen did.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,8 +88,7 @@ impl Server {
         run: &str,
         patience: Patience,
     ) -> Result<(Self, mpsc::Receiver<(PeerInfo, Act)>), LinkError> {
-        clear(folder, run).await?;
-        let listener = listen(folder).map_err(LinkError::io(format!("make the socket of run {run}")))?;
+        let door = Door::open(folder, run).await?;
         let (inbox, acts) = mpsc::channel(INBOX);
         let (bell, rung) = watch::channel(0);
         let (progress, _) = broadcast::channel(PROGRESS);
@@ -103,7 +108,7 @@ impl Server {
             stop: desk.stop.clone(),
             patience,
         };
-        tokio::spawn(accept(listener, desk, server.screens.clone()));
+        tokio::spawn(accept(door, desk, server.screens.clone()));
         Ok((server, acts))
     }
 
@@ -136,45 +141,24 @@ impl Drop for Server {
     }
 }
 
-/// Makes room for the socket: what a dead engine left is removed, a living one is not disturbed.
-async fn clear(folder: &Path, run: &str) -> Result<(), LinkError> {
-    let failed = |error| LinkError::io(format!("replace the old socket of run {run}"))(error);
-    let path = folder.join(NAME);
-    match fs::symlink_metadata(&path) {
-        Ok(meta) if meta.file_type().is_socket() => {}
-        Ok(_) => {
-            let why = format!("{NAME} in its folder is not a socket: move it away");
-            return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, why)));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    }
-    let address = Address::of(folder).map_err(failed)?;
-    if UnixStream::connect(address.path()).await.is_ok() {
-        return Err(LinkError::Busy { run: run.to_owned() });
-    }
-    fs::remove_file(&path).map_err(failed)
-}
-
-fn listen(folder: &Path) -> io::Result<UnixListener> {
-    let address = Address::of(folder)?;
-    let listener = UnixListener::bind(address.path())?;
-    // The folder is 0700: until this is done nobody else reaches the socket either.
-    fs::set_permissions(address.path(), Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-async fn accept(listener: UnixListener, desk: Desk, screens: TaskTracker) {
+async fn accept(mut door: Door, desk: Desk, screens: TaskTracker) {
     let seats = Arc::new(Semaphore::new(SCREENS));
     let mut bell = desk.bell.clone();
     let mut id = 0;
+    let mut look = tokio::time::interval(desk.patience.look);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = door.accept() => Some(accepted),
+            _ = look.tick() => None,
             () = desk.stop.cancelled() => return,
             () = closed(&mut bell) => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let Some(accepted) = accepted else {
+            door.mend().await;
+            continue;
+        };
+        let Ok(stream) = accepted else {
             // Out of descriptors, most likely: some screen will leave.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;

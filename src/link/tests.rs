@@ -308,3 +308,21 @@ fn users_have_names() {
     assert_eq!(user_in(passwd, 5), None);
     assert!(Path::new("/etc").is_dir());
 }
+
+/// Somebody tidies up: the name of the socket is gone, or is another's dead one.
+#[tokio::test]
+async fn a_socket_that_was_taken_away_is_made_anew() {
+    let engine = engine_with(Patience { look: Duration::from_millis(10), ..PATIENCE }).await;
+    let before = Client::connect(&engine.folder, "me", true).await.unwrap();
+    let dead = || drop(std::os::unix::net::UnixListener::bind(engine.folder.join(NAME)).unwrap());
+    for (n, spoil) in [None, Some(&dead as &dyn Fn())].into_iter().enumerate() {
+        fs::remove_file(engine.folder.join(NAME)).unwrap();
+        spoil.iter().for_each(|spoil| spoil());
+        while Client::connect(&engine.folder, "me", true).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mode = fs::metadata(engine.folder.join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{n}");
+    }
+    assert!(!before.commands.is_closed(), "who was connected stays so");
+}

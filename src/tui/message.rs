@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::run::{Command, Entry, Event, Moment, Outcome, Progress, RunState};
+use crate::run::{Command, Entry, Event, Moment, Progress, RunState};
 
 /// Something the screen should know.
 #[derive(Clone, Debug)]

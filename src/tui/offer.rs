@@ -233,7 +233,7 @@ fn run(action: Action, model: &Model) -> Offer {
             no("an attempt is in doubt: settle it first (d)")
         }
         Action::Rollback if state.completed.is_empty() && model.runbook.rollbacks.is_empty() => {
-            no("nothing to undo yet")
+            no("nothing to undo yet; to end the run here: type : and give up")
         }
         Action::Rollback => yes("takes the done steps back (asks which way, why, and for a name where protected)"),
         Action::Hold if state.open.iter().any(|open| state.status(&open.step) == StepStatus::InDoubt) => {

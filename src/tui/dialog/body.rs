@@ -342,6 +342,9 @@ fn quit(model: &Model) -> Said {
     if matches!(&model.mode, Mode::Live { .. }) {
         out.push((Ink::Dim, format!("gonogo attach {} brings a screen back.", next::run_id(model))));
     }
+    if model.drives() && model.state.ended.is_none() {
+        out.push((Ink::Dim, "To end the run for good: esc, then type : and give up.".to_owned()));
+    }
     out
 }
 

@@ -228,6 +228,8 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
         };
         let names: Vec<String> = match row.action {
             Action::SeekTenth => vec!["0-9".to_owned()],
+            // It has no key, so that none can be hit by mistake.
+            Action::Abandon => vec![": give up".to_owned()],
             _ => keys_of(model, row).into_iter().map(|key| key.name()).collect(),
         };
         if names.is_empty() {
@@ -245,7 +247,7 @@ fn help(model: &Model, frame: &mut Frame, area: Rect, top: usize) {
     lines.push(Line::default());
     for words in [
         "Every key of danger asks first. Typed names take no paste, and Enter rests half a second before it is taken.",
-        "Signs: ○ to do  ▶ running  ✔ done  ✖ failed  ‼ broke  ? in doubt  ↷ skipped  ⤺ undoing  ↩ undone  ✗ undo failed",
+        "Signs: ○ to do  ▶ running  ✔ done  ✖ failed  ‼ broke  ? in doubt  ↷ skipped, left  ⤺ undoing  ↩ undone  ✗ undo failed",
     ] {
         lines.extend(
             text::wrap(words, room).into_iter().map(|line| Line::styled(format!(" {line}"), look.style(Ink::Dim))),

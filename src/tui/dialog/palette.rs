@@ -83,13 +83,23 @@ impl Palette {
         let mut scored: Vec<(u32, Line)> = all
             .into_iter()
             .filter_map(|line| {
-                let hay = format!("{} {}", line.name, line.words);
+                let hay = format!("{} {}{}", line.name, line.words, also(&line.target));
                 let score = pattern.score(Utf32Str::new(&hay, &mut buffer), &mut matcher)?;
                 Some((score, line))
             })
             .collect();
         scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         scored.into_iter().map(|(_, line)| line).collect()
+    }
+}
+
+/// Other words by which a command is looked for.
+fn also(target: &Target) -> &'static str {
+    match target {
+        Target::Act(Action::Abandon) => " give up, end the run here, abort, abandon, stop, cancel the run",
+        Target::Act(Action::Rollback) => " undo, revert, go back",
+        Target::Act(Action::Hold) => " pause, go on, resume",
+        Target::Act(_) | Target::Show(_) => "",
     }
 }
 

@@ -212,3 +212,26 @@ fn a_killed_engine_stops_the_clock_of_its_step() {
     screen.keys("q");
     assert_eq!(screen.ends(), 4);
 }
+
+/// Somebody tidies the run's folder up: an engine that lives makes its socket anew, and until then is told as alive.
+#[test]
+fn an_engine_whose_socket_was_removed_is_attached_to() {
+    let (scene, mut screen, engine) = demo();
+    let socket = scene.run_dir().unwrap().join("engine.sock");
+    // Stopped, it cannot help itself.
+    process::signal(engine, "STOP");
+    std::fs::remove_file(&socket).unwrap();
+    let lives = format!("engine pid {engine} on ");
+    let mut attach = scene.open(&["attach", "last"]);
+    attach.shows(&lives);
+    assert_eq!(attach.ends(), 6);
+    scene.desk.run(&["resume", "last", "--headless"]).exits(6).says(&lives).says("its socket is gone");
+    process::signal(engine, "CONT");
+    until("the new socket", || socket.exists());
+    let mut again = scene.open(&["attach", "last"]);
+    again.shows("Enter starts: Count the orders");
+    again.start(&scene, "orders-before");
+    assert_eq!(scene.engine(), engine, "the same engine");
+    // The screen that was connected all the time has seen it too.
+    screen.shows("orders-before done");
+}
