@@ -2,10 +2,13 @@
 
 mod check;
 mod draft;
+mod words;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::words::{ANSWERS, REPLAY, RESUME, RUNS};
 
 pub use check::{CheckArgs, Least};
 pub use draft::{ImportArgs, InitArgs};
@@ -28,12 +31,12 @@ const CODES: &str = "Exit codes: 0 done · 1 failed · 2 usage · 3 bad runbook 
 pub enum Cmd {
     /// Run a runbook against one of its environments
     #[command(after_help = "Example: gonogo run runbooks/week1-wednesday --env staging")]
-    Run(RunArgs),
+    Run(LiveArgs),
     /// Rehearse: forward, roll back, forward again; refused on a protected environment
     #[command(after_help = "Example: gonogo rehearse runbooks/week1-wednesday --env staging")]
     Rehearse(RunArgs),
     /// Take up a run that was held, or whose engine died
-    #[command(after_help = "Example: gonogo resume last")]
+    #[command(after_help = RESUME)]
     Resume(ResumeArgs),
     /// Say whether a step in doubt was done, where no screen is at hand
     #[command(after_help = "Example: gonogo settle last backup not-done --reason 'no file in /backup'")]
@@ -43,18 +46,18 @@ pub enum Cmd {
     Retune(RetuneArgs),
     /// Bring back the screen of a run whose engine is running
     #[command(after_help = "Example: gonogo attach last")]
-    Attach(OneRun),
+    Attach(LiveRun),
     /// Look on while somebody else runs it; no key here can change the run
     #[command(after_help = "Example: gonogo watch last")]
-    Watch(OneRun),
+    Watch(LiveRun),
     /// Play a run again on the same screen, at the times of then
-    #[command(after_help = "Example: gonogo replay last --speed 20")]
+    #[command(after_help = REPLAY)]
     Replay(ReplayArgs),
     /// Print the post-mortem report of a run
     #[command(after_help = "Example: gonogo report last --format json")]
     Report(ReportArgs),
     /// List the runs in the journal
-    #[command(after_help = "Example: gonogo runs --json")]
+    #[command(after_help = RUNS)]
     Runs(RunsArgs),
     /// What remains to be done after the runs in the journal, the earliest first
     #[command(after_help = "Example: gonogo followups --due")]
@@ -130,8 +133,7 @@ pub struct Headless {
     /// With --headless: start every step, tick every box that wants no words, vote go
     #[arg(long, short = 'y', requires = "headless")]
     pub yes: bool,
-    /// With --headless: answers to checklists and polls
-    #[arg(long, value_name = "FILE.toml", requires = "headless")]
+    #[arg(long, value_name = "FILE.toml", requires = "headless", help = format!("With --headless: {ANSWERS}"))]
     pub answers: Option<PathBuf>,
     /// With --headless: the name of a protected environment's database and the last four digits of its server's number
     #[arg(long, value_name = "DATABASE_NAME DIGITS", requires = "headless")]
@@ -181,9 +183,6 @@ pub struct RunArgs {
     /// Override a variable of the runbook
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
-    /// Why it may run without the rehearsal that its environment wants; journaled
-    #[arg(long, value_name = "REASON")]
-    pub unrehearsed: Option<String>,
     #[command(flatten)]
     pub shared: Shared,
     #[command(flatten)]
@@ -192,6 +191,15 @@ pub struct RunArgs {
     pub place: Where,
     #[command(flatten)]
     pub look: Look,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct LiveArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Why it may run without the rehearsal that its environment wants; journaled
+    #[arg(long, value_name = "REASON")]
+    pub unrehearsed: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -285,10 +293,9 @@ pub struct RetuneArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct OneRun {
-    /// The run: its id, an unambiguous beginning of it, or `last`
-    #[arg(default_value = "last")]
-    pub run: String,
+pub struct LiveRun {
+    /// The run: its id, a beginning of it, or `last` (the newest) [default: the one whose engine lives]
+    pub run: Option<String>,
     #[command(flatten)]
     pub place: Where,
     #[command(flatten)]
@@ -337,6 +344,7 @@ pub struct ReportArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct RunsArgs {
+    /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -348,6 +356,7 @@ pub struct FollowupsArgs {
     /// Only what is due by now
     #[arg(long)]
     pub due: bool,
+    /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -379,6 +388,7 @@ pub struct AuditArgs {
     /// Of a damaged journal: also say the anchor of the entries before the first bad one
     #[arg(long)]
     pub valid_prefix: bool,
+    /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

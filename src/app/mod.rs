@@ -100,8 +100,8 @@ async fn with_runtime(command: Cmd) -> Done {
     match command {
         Cmd::Check(args) => check_env::check(&args).await,
         Cmd::Plan(args) => plan::plan(&args).await,
-        Cmd::Run(args) => open::run(args, crate::run::event::Mode::Live).await,
-        Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal).await,
+        Cmd::Run(args) => open::run(args.run, crate::run::event::Mode::Live, args.unrehearsed.as_deref()).await,
+        Cmd::Rehearse(args) => open::run(args, crate::run::event::Mode::Rehearsal, None).await,
         Cmd::Resume(args) => open::resume(args).await,
         Cmd::Settle(args) => settle::settle(args).await,
         Cmd::Retune(args) => retune::retune(args).await,

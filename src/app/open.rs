@@ -8,7 +8,7 @@ use crate::app::{Done, Stop, approve, code, engine, headless, reach, rehearsed, 
 use crate::cli::{Headless, Look, ResumeArgs, RunArgs, Where};
 use crate::engine::clock::RunClock;
 use crate::engine::secrets;
-use crate::journal::{Home, RunDir, Writer};
+use crate::journal::{Home, RunDir, Wanted, Writer};
 use crate::link::{Client, LinkError};
 use crate::run::autopilot::Answers;
 use crate::run::event::{FORMAT, Mode, Opened};
@@ -32,7 +32,8 @@ pub struct Order<'a> {
     pub answers: &'a Answers,
 }
 
-pub async fn run(args: RunArgs, mode: Mode) -> Done {
+/// `unrehearsed`: why it may run without the rehearsal that its environment wants.
+pub async fn run(args: RunArgs, mode: Mode, unrehearsed: Option<&str>) -> Done {
     terminal::need(args.headless.headless)?;
     let answers = headless::answers(&args.headless)?;
     let order = Order {
@@ -43,7 +44,7 @@ pub async fn run(args: RunArgs, mode: Mode) -> Done {
         journal: args.place.journal.as_deref(),
         cwd: std::env::current_dir().map_err(Stop::internal)?,
         approvals: args.shared.approvals.as_deref(),
-        unrehearsed: args.unrehearsed.as_deref(),
+        unrehearsed,
         answers: &answers,
     };
     let dir = create(&order).await?;
@@ -65,7 +66,7 @@ pub async fn go(dir: &RunDir, headless: &Headless, answers: Answers, look: &Look
 pub async fn resume(args: ResumeArgs) -> Done {
     terminal::need(args.headless.headless)?;
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let dir = home.find(&args.run).await.map_err(usage)?;
+    let dir = home.find_wanted(&args.run, Wanted::Unended).await.map_err(usage)?;
     let (_, state) = super::past::fold(&dir).await?;
     if let Some((_, reason, _)) = &state.ended {
         return Err(Stop::new(
@@ -77,7 +78,8 @@ pub async fn resume(args: ResumeArgs) -> Done {
     if let Some(holder) = crate::journal::holder(&dir).map_err(usage)? {
         if args.headless.headless {
             // One that lives and cannot be called is told as that: attach would only say the same.
-            let unheard = reach::engine(&dir, true).await.err().filter(|error| matches!(error, LinkError::Unheard { .. }));
+            let unheard =
+                reach::engine(&dir, true).await.err().filter(|error| matches!(error, LinkError::Unheard { .. }));
             let held = || format!("run {} is being run by {holder}; use gonogo attach {}", dir.id(), dir.id());
             return Err(Stop::new(code::REFUSED, unheard.map_or_else(held, |error| error.to_string())));
         }

@@ -5,10 +5,11 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::app::open::usage;
+use crate::app::open::{named, usage};
 use crate::app::{Done, Stop, code, say, say_bytes, say_error};
 use crate::cli::{ReportArgs, ReportFormat, RunsArgs};
 use crate::journal::{Home, JournalError, Reader, RunDir, RunInfo};
+use crate::print::quoted;
 use crate::report;
 use crate::run::event::Mode;
 use crate::run::{Entry, Event, RunState, clean};
@@ -188,9 +189,9 @@ pub async fn runs(args: &RunsArgs) -> Done {
     if runs.is_empty() {
         say(&format!("no runs in {}; gonogo demo makes one", home.path().display()));
     }
-    let width = runs.iter().map(|run| run.id.len()).max().unwrap_or(0);
+    let place = named(&args.place).map(|path| format!(" --journal {}", quoted(&path))).unwrap_or_default();
     for run in &runs {
-        say(&as_line(run, width));
+        say(&as_lines(run, &place));
     }
     Ok(code::DONE)
 }
@@ -206,6 +207,7 @@ fn as_json(run: &RunInfo) -> serde_json::Value {
             "opened": facts.opened.wall,
             "last": facts.last.wall,
             "status": facts.status.word(),
+            "next": format!("gonogo {} {}", facts.next(), run.id),
             "entries": facts.entries,
             "engine": facts.holder.as_ref().map(ToString::to_string),
             "journal": run.dir.db(),
@@ -214,19 +216,21 @@ fn as_json(run: &RunInfo) -> serde_json::Value {
     }
 }
 
-fn as_line(run: &RunInfo, width: usize) -> String {
+/// What it is, and under it what to type: the name is as long as it is, and pushes nothing away.
+fn as_lines(run: &RunInfo, place: &str) -> String {
     let id = clean::line(&run.id, 80);
-    match &run.facts {
-        Ok(facts) => format!(
-            "{id:width$}  {}  {:<11}  {:<10}  {}",
-            facts.opened.wall.format("%Y-%m-%d %H:%M"),
-            facts.status.word(),
-            clean::line(&facts.environment, 20),
-            match facts.mode {
-                Mode::Live => clean::line(&facts.title, 60),
-                Mode::Rehearsal => format!("{} (rehearsal)", clean::line(&facts.title, 60)),
-            }
-        ),
-        Err(error) => format!("{id:width$}  unreadable: {}", clean::line(&error.to_string(), 200)),
-    }
+    let facts = match &run.facts {
+        Ok(facts) => facts,
+        Err(error) => return format!("{id}  unreadable: {}", clean::line(&error.to_string(), 200)),
+    };
+    let rehearsal = if facts.mode == Mode::Rehearsal { " (rehearsal)" } else { "" };
+    format!(
+        "{}  {:<19}  {:<10}  {}{rehearsal}\n{:16}  gonogo {} {id}{place}",
+        facts.opened.wall.format("%Y-%m-%d %H:%M"),
+        facts.standing(),
+        clean::line(&facts.environment, 12),
+        clean::line(&facts.title, 36),
+        "",
+        facts.next(),
+    )
 }

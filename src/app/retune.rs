@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::open::usage;
 use crate::app::{Done, Stop, code, past, reach, say, who};
 use crate::cli::RetuneArgs;
-use crate::journal::{Home, Reader, RunDir};
+use crate::journal::{Home, Reader, RunDir, Wanted};
 use crate::link::LinkError;
 use crate::run::command::{Command, CommandVerb};
 use crate::run::{Attempt, Event, RunState, Tuning, clean};
@@ -18,7 +18,7 @@ const PAGE: u32 = 1_000;
 
 pub async fn retune(args: RetuneArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let dir = home.find(&args.run).await.map_err(usage)?;
+    let dir = home.find_wanted(&args.run, Wanted::Alive).await.map_err(usage)?;
     let (_, state) = past::fold(&dir).await?;
     let (attempt, from) = running(&state, &args.step)?;
     let (batch, pause) = from.as_typed();

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::app::open::usage;
 use crate::app::{Done, Stop, code, editor, past, reach, say, terminal, who};
-use crate::cli::{Look, OneRun};
+use crate::cli::{LiveRun, Look};
 use crate::engine::clock::RunClock;
-use crate::journal::{Home, Reader, RunDir, holder};
+use crate::journal::{Home, Reader, RunDir, Wanted, holder};
 use crate::link::{Client, Down, LinkError};
 use crate::run::event::End;
 use crate::run::{Command, RunState};
@@ -28,10 +28,14 @@ const HANG_UP: u8 = 1;
 /// Messages that wait for the screen.
 const QUEUE: usize = 256;
 
-pub async fn attach(args: &OneRun, writes: bool) -> Done {
+pub async fn attach(args: &LiveRun, writes: bool) -> Done {
     terminal::need(false)?;
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let dir = home.find(&args.run).await.map_err(usage)?;
+    let dir = match &args.run {
+        Some(name) => home.find_wanted(name, Wanted::Alive).await,
+        None => home.find_alive().await,
+    };
+    let dir = dir.map_err(usage)?;
     attach_to(&dir, &args.look, writes).await
 }
 

@@ -6,7 +6,7 @@ use crate::app::open::{named, usage};
 use crate::app::{Done, Stop, code, host, past, reach, say, who};
 use crate::cli::{Said, SettleArgs};
 use crate::engine::settle::{Settling, settle as close};
-use crate::journal::{Home, Reader, RunDir, Writer};
+use crate::journal::{Home, Reader, RunDir, Wanted, Writer};
 use crate::link::{Client, LinkError};
 use crate::print::quoted;
 use crate::run::command::{Command, CommandVerb};
@@ -22,7 +22,7 @@ const PAGE: u32 = 1_000;
 
 pub async fn settle(args: SettleArgs) -> Done {
     let home = Home::new(args.place.journal.as_deref()).map_err(usage)?;
-    let dir = home.find(&args.run).await.map_err(usage)?;
+    let dir = home.find_wanted(&args.run, Wanted::Unended).await.map_err(usage)?;
     let (_, state) = past::fold(&dir).await?;
     let attempt = in_doubt(&state, &args)?;
     let claim = match args.said {

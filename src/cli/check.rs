@@ -11,6 +11,7 @@ pub struct CheckArgs {
     /// Runbooks: folders or files
     #[arg(required_unless_present = "rules")]
     pub files: Vec<PathBuf>,
+    /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
     /// Also look at this environment, read-only: its servers, rights, objects, tools, probes; commands that bring secrets run

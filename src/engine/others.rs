@@ -10,7 +10,8 @@ pub async fn named(home: &Home, runs: &[String]) -> Vec<OtherRun> {
     // A folder that cannot be read only says less.
     let known = home.runs().await.unwrap_or_default();
     let here = known.iter().filter(|info| runs.contains(&info.id));
-    let unended = here.filter_map(|info| info.facts.as_ref().ok().filter(|facts| !facts.status.is_over()).map(|f| (info, f)));
+    let unended =
+        here.filter_map(|info| info.facts.as_ref().ok().filter(|facts| !facts.status.is_over()).map(|f| (info, f)));
     unended.map(|(info, facts)| OtherRun { run: info.id.clone(), lives: facts.holder.is_some() }).collect()
 }
 

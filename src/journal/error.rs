@@ -63,6 +63,8 @@ pub enum JournalError {
         /// Newest first where that was known.
         known: Vec<String>,
     },
+    #[error("several runs have a living engine, name one: {}", list_words(.runs))]
+    SeveralAlive { runs: Vec<String> },
     #[error("`{}` is the start of several runs: {}", clean::line(.name, 100), list_words(.candidates))]
     Ambiguous { name: String, candidates: Vec<String> },
 }

@@ -4,9 +4,50 @@ use std::path::Path;
 
 use super::error::JournalError;
 use super::home::{Home, RunDir};
-use super::list::RunInfo;
+use super::list::{RunFacts, RunInfo};
+
+/// Which run is meant where a name fits several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// One that can be taken up.
+    Unended,
+    /// One whose engine lives.
+    Alive,
+}
+
+impl Wanted {
+    fn fits(self, facts: &RunFacts) -> bool {
+        match self {
+            Self::Unended => !facts.status.is_over(),
+            Self::Alive => facts.holder.is_some(),
+        }
+    }
+}
 
 impl Home {
+    /// As [`Self::find`]; where the beginning of a name fits several runs, the only one of them that is `wanted`.
+    pub async fn find_wanted(&self, name: &str, wanted: Wanted) -> Result<RunDir, JournalError> {
+        match self.find(name).await {
+            Err(JournalError::Ambiguous { name, candidates }) => {
+                let runs: Vec<RunInfo> =
+                    self.runs().await?.into_iter().filter(|run| candidates.contains(&run.id)).collect();
+                one_of(&runs, wanted).ok_or_else(|| ambiguous(name, &runs))
+            }
+            found => found,
+        }
+    }
+
+    /// The only run whose engine lives; where there is none, the newest.
+    pub async fn find_alive(&self) -> Result<RunDir, JournalError> {
+        let mut runs = self.runs().await?;
+        runs.retain(|run| run.facts.as_ref().is_ok_and(|facts| Wanted::Alive.fits(facts)));
+        match runs.as_slice() {
+            [] => self.find("last").await,
+            [only] => Ok(only.dir.clone()),
+            several => Err(JournalError::SeveralAlive { runs: several.iter().map(told).collect() }),
+        }
+    }
+
     /// Errors: [`JournalError::Unknown`] and [`JournalError::Ambiguous`] name the candidates.
     pub async fn find(&self, name: &str) -> Result<RunDir, JournalError> {
         if name.contains('/') {
@@ -61,4 +102,19 @@ impl Home {
             known: self.runs().await?.into_iter().map(|run| run.id).collect(),
         })
     }
+}
+
+fn one_of(runs: &[RunInfo], wanted: Wanted) -> Option<RunDir> {
+    let fits = |run: &&RunInfo| run.facts.as_ref().is_ok_and(|facts| wanted.fits(facts));
+    let mut fitting = runs.iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none()).map(|run| run.dir.clone())
+}
+
+fn ambiguous(name: String, runs: &[RunInfo]) -> JournalError {
+    JournalError::Ambiguous { name, candidates: runs.iter().map(told).collect() }
+}
+
+/// A run with what it is.
+fn told(run: &RunInfo) -> String {
+    format!("{} ({})", run.id, run.facts.as_ref().map_or("unreadable", RunFacts::standing))
 }

@@ -43,6 +43,26 @@ pub struct RunFacts {
     pub holder: Option<Holder>,
 }
 
+impl RunFacts {
+    /// What it is in a few words: of one that is held, whether its engine is there to be asked.
+    pub fn standing(&self) -> &'static str {
+        match (self.status, &self.holder) {
+            (Status::Held, None) => "held, engine gone",
+            (Status::InDoubt, None) => "in doubt, no engine",
+            (status, _) => status.word(),
+        }
+    }
+
+    /// The verb that goes on with it.
+    pub fn next(&self) -> &'static str {
+        match &self.holder {
+            _ if self.status.is_over() => "report",
+            Some(_) => "attach",
+            None => "resume",
+        }
+    }
+}
+
 impl Home {
     /// Every run, the newest first; those that cannot be read last. A folder that does not exist yet holds none.
     pub async fn runs(&self) -> Result<Vec<RunInfo>, JournalError> {

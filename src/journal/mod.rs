@@ -21,6 +21,7 @@ mod write;
 
 pub use chain::{Anchor, Hash};
 pub use error::{BadEntry, JournalError};
+pub use find::Wanted;
 pub use home::{Home, RunDir};
 pub use known::{KnownTarget, StrangeTarget};
 pub use list::{RunFacts, RunInfo};

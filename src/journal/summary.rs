@@ -66,9 +66,10 @@ pub(super) struct Summary {
 impl Summary {
     /// `title`: as [`title`] found it, for the state no longer holds the runbook parsed.
     pub(super) fn of(state: &RunState, title: &str) -> Self {
+        // Batches go on from their checkpoint, and questions from the answers that were given.
         let machine = |attempt: &crate::run::Attempt| {
             let step = state.step(&attempt.step);
-            !matches!(step.and_then(|step| step.resolved.as_ref()), Some(Resolved::Human))
+            !matches!(step.and_then(|step| step.resolved.as_ref()), Some(Resolved::Human | Resolved::Batch { .. }))
         };
         Self {
             title: title.to_owned(),

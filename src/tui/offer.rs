@@ -122,6 +122,9 @@ fn enter(model: &Model) -> Offer {
         Enter::Start(id) => yes(format!("starts: {}", name(&id))),
         Enter::Tick(..) => yes("ticks the chosen line, or asks for its answer"),
         Enter::Return(id) => yes(format!("goes back to the current step: {}", name(&id))),
+        Enter::Nothing if model.state.hold.is_some() && next::runs_on(model).is_some() => {
+            no("held after this step: it goes on, c stops it; H lets the run go on")
+        }
         Enter::Nothing if matches!(run(Action::Hold, model), Offer::Yes(_)) && model.state.hold.is_some() => {
             no("nothing starts while the run is held: H lets it go on")
         }

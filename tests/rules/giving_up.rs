@@ -54,7 +54,10 @@ fn a_question_that_a_rollback_cuts_short_is_left_and_did_not_fail() {
     run.say(CommandVerb::Rollback { plan: None, reason: "errors".into() });
     let left = run.state.step(&"look".into()).unwrap();
     assert_eq!(left.status, StepStatus::Left);
-    let ended = run.entries.iter().find(|entry| matches!(&entry.event, Event::StepEnded { attempt, .. } if attempt.step.0 == "look"));
+    let ended = run
+        .entries
+        .iter()
+        .find(|entry| matches!(&entry.event, Event::StepEnded { attempt, .. } if attempt.step.0 == "look"));
     assert_eq!(tell::moment(ended.unwrap()), None, "nobody is called for a failure that was none");
     // A journal of before told it without the word.
     let old = r#"{"kind":"step_ended","attempt":{"step":"look","direction":"forward","n":1},"outcome":{"outcome":"broke","fault":{"summary":"interrupted by the rollback","effect":"none"}}}"#;

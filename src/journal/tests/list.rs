@@ -6,7 +6,8 @@ use std::path::Path;
 use super::super::{JournalError, RunInfo, Status, Writer};
 use super::{Place, append, done, ended, engine, moment, note, opened, started, tamper};
 use crate::run::event::{End, HoldCause, Resolved};
-use crate::run::{Event, Outcome};
+use crate::run::{BatchOrder, Event, Outcome};
+use crate::runbook::Sizing;
 
 fn held() -> Event {
     Event::Held { cause: HoldCause::Operator { reason: "lunch".to_owned() }, by: "dba@host".to_owned() }
@@ -18,6 +19,24 @@ fn stopped() -> Event {
 
 fn unreached() -> Event {
     Event::TargetLost { target: "main".to_owned(), error: "connection refused".to_owned() }
+}
+
+/// Work that goes on from its checkpoint.
+fn batch() -> Resolved {
+    let order = BatchOrder {
+        table: "t".to_owned(),
+        key: "id".to_owned(),
+        set: None,
+        filter: None,
+        size: Sizing::fixed(1),
+        pause_ms: 0,
+        throttle: None,
+        health: Default::default(),
+        complete: None,
+        repeatable: true,
+        since: 1,
+    };
+    Resolved::Batch { target: "main".to_owned(), order: Box::new(order) }
 }
 
 fn unknown(step: &str) -> Event {
@@ -47,6 +66,7 @@ fn cases() -> Vec<(&'static str, Vec<Event>, Status, Status)> {
         ("done", vec![engine(), wait(), done("s"), ended(End::Done)], Status::Done, Status::Done),
         ("failed", vec![ended(End::Failed)], Status::Failed, Status::Failed),
         ("undone", vec![ended(End::RolledBack)], Status::RolledBack, Status::RolledBack),
+        ("batch", vec![engine(), started("s", batch())], Status::Running, Status::Interrupted),
     ]
 }
 

@@ -363,8 +363,11 @@ fn rollback(model: &Model, form: &Form) -> Said {
             }
             for (n, step) in plan.steps.iter().enumerate() {
                 let what = clean::line(&brief(model, step), 200);
-                out.push((Ink::Text, format!("{:>3}. {}: {what}", n + 1, clean::line(view::title(step), 60))));
+                let title = clean::line(view::title(step), 60);
+                out.push((Ink::Text, format!("{:>3}. {}: {what}", n + 1, title.trim_end_matches([':', ' ']))));
             }
+            let rehearsed = "Never rehearsed: a rehearsal goes back by the undo of each step.";
+            out.push((Ink::Warn, rehearsed.to_owned()));
             back::plan_estimate(plan)
         }
         None => {
@@ -373,7 +376,10 @@ fn rollback(model: &Model, form: &Form) -> Said {
             back::undo_estimate(&lines)
         }
     };
-    out.push((Ink::Text, format!("It takes {}.", estimate.words())));
+    out.push(match estimate {
+        back::Estimate { ms: 0, whole: false } => (Ink::Warn, "How long it takes is not known.".to_owned()),
+        known => (Ink::Text, format!("It takes {}.", known.words())),
+    });
     if let Some(end) = time::window_end(model) {
         let left = time::until(model, end);
         let late = left < i64::try_from(estimate.ms).unwrap_or(i64::MAX);
@@ -395,6 +401,7 @@ fn undo(model: &Model, lines: &[back::Line<'_>], out: &mut Said) {
     }
     for (n, line) in lines.iter().enumerate() {
         let name = clean::line(view::title(line.step), 60);
+        let name = name.trim_end_matches([':', ' ']);
         let time = line.ms.map_or(String::new(), |ms| format!(", about {}", duration(ms)));
         let (ink, words) = match (line.way, &line.step.undo) {
             (Way::Undo, crate::runbook::Undo::By(by)) => {

@@ -47,7 +47,8 @@ pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
     }
     if let Some(hold) = &model.state.hold {
         let by = format!("{} at {}", clean::line(&hold.by, 60), time::short_clock(model, hold.at.wall));
-        say(Ink::Warn, &format!("‼ HELD: {} ({by})", hold_words(model, &hold.cause)));
+        let runs_on = next::runs_on(model).map(|name| format!(" AFTER THIS STEP ({name} goes on)")).unwrap_or_default();
+        say(Ink::Warn, &format!("‼ HELD{runs_on}: {} ({by})", hold_words(model, &hold.cause)));
         if let HoldCause::InDoubt { attempt } = &hold.cause {
             say(Ink::Text, &format!("  what is known: {}", known(model, attempt)));
         }

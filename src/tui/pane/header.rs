@@ -14,7 +14,7 @@ use crate::tui::message::Link;
 use crate::tui::model::{Mode, Model};
 use crate::tui::text;
 use crate::tui::theme::Ink;
-use crate::tui::view::{next, time};
+use crate::tui::view::{back, next, time};
 
 /// A piece of the header: in full, and for narrow terminals.
 struct Part {
@@ -89,7 +89,15 @@ fn last_safe(model: &Model) -> Option<Part> {
     if window < 0 {
         return None;
     }
+    // What is not known only makes it earlier.
+    let estimate = back::estimate(model);
+    if estimate.ms == 0 && !estimate.whole {
+        return Some(part(Ink::Warn, "last safe rollback not known", "safe back ?"));
+    }
     let span = duration(left.unsigned_abs());
+    if !estimate.whole && left >= 0 {
+        return Some(part(Ink::Warn, format!("last safe rollback before {span}"), format!("safe back <{span}")));
+    }
     Some(match left {
         ..0 => part(Ink::Bad, format!("rollback too late by {span}"), format!("BACK LATE {span}")),
         0..1_800_000 => part(Ink::Warn, format!("last safe rollback in {span}"), format!("safe back {span}")),

@@ -3,10 +3,10 @@
 use ratatui::text::{Line, Span};
 
 use super::{Rest, Sheet};
-use crate::run::clean;
 use crate::run::describe::duration;
 use crate::run::event::End;
 use crate::run::state::{StepRun, StepStatus};
+use crate::run::{Direction, clean};
 use crate::runbook::{Phase, PhaseKind, Step, StepId};
 use crate::tui::model::Model;
 use crate::tui::text;
@@ -109,7 +109,7 @@ fn step_row(model: &Model, step: &Step, names: &[String], shown: Option<&StepId>
     let room = width.saturating_sub(text::width(&name) + STEP_EDGE);
     let end = match run.and_then(|run| Some((run, run.done_ms().or_else(|| time::step_took(model, step))?))) {
         Some((run, ms)) if timed(&status) => step_time(model, step, run, ms, width, room),
-        _ => step_word(step, &status),
+        _ => step_word(model, step, &status),
     };
     let mut line = joined(model, glyph, (&name, names), end, width, 2);
     if shown == Some(&step.id) {
@@ -124,10 +124,11 @@ fn timed(status: &StepStatus) -> bool {
 }
 
 /// The word of a step; of one to come what it should take.
-fn step_word(step: &Step, status: &StepStatus) -> (String, Ink) {
+fn step_word(model: &Model, step: &Step, status: &StepStatus) -> (String, Ink) {
     if *status == StepStatus::Pending {
-        let expected = view::expected(step).map_or(String::new(), |time| format!("~{}", text::planned(time)));
-        return (expected, Ink::Dim);
+        let said = view::expected(step).map(text::planned);
+        let rehearsed = || model.state.rehearsed_ms(&step.id, Direction::Forward).map(text::took);
+        return (said.or_else(rehearsed).map(|time| format!("~{time}")).unwrap_or_default(), Ink::Dim);
     }
     (theme::word(status).to_owned(), theme::ink(status))
 }

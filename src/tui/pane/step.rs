@@ -7,7 +7,7 @@ use crate::run::describe::duration;
 use crate::run::event::Resolved;
 use crate::run::migrations::FileState;
 use crate::run::state::{StepRun, StepStatus};
-use crate::run::{BatchOrder, MigrationOrder};
+use crate::run::{BatchOrder, Direction, MigrationOrder};
 use crate::run::{clean, context, mask};
 use crate::runbook::expr::{self, Place};
 use crate::runbook::{Asks, HttpCall, Item, Notify, Script, Step, Undo, Verb, Way};
@@ -93,8 +93,13 @@ fn meta(page: &mut Page<'_>, step: &Step, acting: &Step) {
     if let Some(target) = acting.target.as_ref().filter(|_| on_target(&acting.verb)) {
         words.push((format!("on {}", clean::line(target, 30)), Ink::Text));
     }
+    let direction = if undoing { Direction::Undo } else { Direction::Forward };
+    let rehearsed = model.state.rehearsed_ms(&step.id, direction);
     match acting.expected_time {
         Some(expected) => words.push((format!("expected {}", text::planned(expected)), Ink::Text)),
+        None if rehearsed.is_some() => {
+            words.extend(rehearsed.map(|ms| (format!("rehearsed {}", text::took(ms)), Ink::Text)))
+        }
         None if step.changes() => words.push(("no estimate".to_owned(), Ink::Dim)),
         None => {}
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod book;
 mod chaos;
+mod ends;
 mod keys;
 mod looks;
 mod screens;

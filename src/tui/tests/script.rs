@@ -9,7 +9,9 @@ use ratatui::backend::TestBackend;
 
 use super::book::{M011, book};
 use crate::run::event::Rehearsed;
-use crate::run::event::{End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, OtherRun, Proof, Resolved, Statement};
+use crate::run::event::{
+    End, Fingerprint, Grip, HoldCause, Mode as RunMode, Opened, OtherRun, Proof, Resolved, Statement,
+};
 use crate::run::facts::{Fault, Verdict};
 use crate::run::rehearsed::StepTimes;
 use crate::run::{Attempt, Chunk, Direction, Entry, Event, Facts, Moment, NoData, Outcome};

@@ -2,7 +2,7 @@
 
 use super::super::model::Model;
 use crate::run::describe::duration;
-use crate::run::plan;
+use crate::run::{Direction, plan};
 use crate::runbook::{RollbackPlan, Step, StepId, Undo};
 
 /// How one done step would be taken back.
@@ -56,7 +56,9 @@ fn line<'a>(model: &Model, step: &'a Step) -> Line<'a> {
     };
     let ms = match &step.undo {
         Undo::By(undo) => {
-            undo.expected_time.map(|time| time.as_millis() as u64).or_else(|| forward_ms(model, &step.id))
+            let said = undo.expected_time.map(|time| time.as_millis() as u64);
+            let rehearsed = || model.state.rehearsed_ms(&step.id, Direction::Undo);
+            said.or_else(rehearsed).or_else(|| forward_ms(model, &step.id))
         }
         _ => None,
     };
@@ -87,7 +89,11 @@ pub fn plan_estimate(plan: &RollbackPlan) -> Estimate {
 
 /// The way back that would be taken: the undo of every done step where all can be undone, else the first named plan.
 pub fn estimate(model: &Model) -> Estimate {
-    let lines = undo_list(model);
+    let mut lines = undo_list(model);
+    // What runs will have to go back too.
+    let running = model.state.open.iter().filter(|open| open.direction == Direction::Forward);
+    let running = running.filter(|open| !model.state.completed.contains(&open.step));
+    lines.extend(running.filter_map(|open| model.runbook.step(&open.step)).map(|step| line(model, step)));
     let blocked = lines.iter().any(|line| matches!(line.way, Way::Irreversible | Way::Unsaid));
     match model.runbook.rollbacks.first() {
         Some(plan) if blocked => plan_estimate(plan),

@@ -136,9 +136,22 @@ fn ended(model: &Model, end: End, reason: &str) -> (Ink, String) {
     (ink, format!("the run is over, {word} — q leaves, {report} tells it all{gap}{reason}"))
 }
 
+/// What goes on although the run is held.
+pub fn runs_on(model: &Model) -> Option<String> {
+    let at_work = |open: &&crate::run::Attempt| {
+        let step = crate::run::follow::acting(&model.runbook, open).filter(|step| !step.verb.is_human());
+        step.is_some() && matches!(model.state.status(&open.step), StepStatus::Running | StepStatus::Undoing)
+    };
+    let open = model.state.open.iter().find(at_work).filter(|_| time::unknown_since(model).is_none())?;
+    model.runbook.step(&open.step).map(|step| clean::line(title(step), 60))
+}
+
 /// A hold in a few words, with the keys that end it.
 fn hold_keys(model: &Model, cause: &HoldCause) -> String {
     let what = hold_words(model, cause);
+    if let Some(name) = runs_on(model).filter(|_| model.drives()) {
+        return format!("held after this step: {name} goes on, c stops it, H lets the run go on");
+    }
     let way_on = match cause {
         HoldCause::Operator { .. } | HoldCause::Unanswered { .. } | HoldCause::Target { .. } => "H continues",
         HoldCause::Owned { .. } => "T takes it over, H looks again",

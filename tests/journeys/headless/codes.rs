@@ -133,7 +133,15 @@ fn the_list_of_runs() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["done", "held"]);
     let plain = desk.run(&["runs"]).exits(0).out;
-    assert_eq!(plain.lines().count(), 2, "{plain}");
+    // Each with what to type; nothing is wider than a terminal of 100 columns.
+    assert_eq!(plain.lines().count(), 4, "{plain}");
+    assert!(plain.lines().all(|line| line.chars().count() <= 100), "{plain}");
+    for run in runs.as_array().unwrap() {
+        let next = run["next"].as_str().unwrap();
+        let verb = if run["status"] == "held" { "gonogo resume " } else { "gonogo report " };
+        assert!(next.starts_with(verb) && plain.contains(&format!("{next}\n")), "{next}\n{plain}");
+    }
+    assert!(plain.contains("held, engine gone"), "{plain}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use support::headless::Desk;
 use support::postgres::Cluster;
 
-use super::{book, desk_with_database};
+use super::{bare, book, desk, desk_with_database};
 
 const FAILS: &str = "[[phase.step]]\nid = \"act\"\nsql = \"insert into t values (1)\"\nundo = \"none needed\"\n\
                      [[phase.step]]\nid = \"no\"\nsql = \"select 1\"\nexpect = \"value == 2\"\n";
@@ -78,4 +78,48 @@ fn a_database_that_a_living_engine_has_names_it() {
     desk.run(&["resume", &waiting, "--headless", "--give-up", "not tonight"]).exits(1);
     cluster.psql(&db, "update gate set open = true");
     running.end().exits(0);
+}
+
+/// The beginning of a name that fits a run that has ended and one that has not: only one of them can be meant.
+#[test]
+fn the_beginning_of_a_name_means_the_run_that_can_be_taken_up() {
+    let desk = desk();
+    let asks = "[[phase.step]]\nid = \"look\"\nchecklist = [\"Is it so?\"]\n";
+    desk.write("runbook.toml", &bare(asks));
+    desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
+    desk.run(&["run", "runbook.toml", "--headless"]).exits(4);
+    desk.run(&["resume", "journey-", "--headless", "--give-up", "why"]).exits(1).says("given up by");
+    for _ in 0..2 {
+        desk.run(&["run", "runbook.toml", "--headless"]).exits(4);
+    }
+    let several = desk.run(&["resume", "journey-", "--headless", "--yes"]).exits(2);
+    several.says("(held, engine gone)").says("(failed)");
+}
+
+/// What is refused as a first word ends there: `--yes` does not go on with a run that was to end.
+#[test]
+fn a_refused_end_does_not_go_on() {
+    let desk = desk();
+    desk.write("runbook.toml", &bare("[[phase.step]]\nid = \"look\"\nchecklist = [\"Is it so?\"]\n"));
+    desk.run(&["run", "runbook.toml", "--headless"]).exits(4);
+    let back = ["resume", "last", "--headless", "--yes", "--roll-back", "why", "--plan", "nosuch"];
+    desk.run(&back).exits(4).says("no rollback plan nosuch");
+}
+
+#[test]
+fn the_help_says_what_is_asked_most() {
+    let desk = desk();
+    let help = |verb: &str| desk.run(&[verb, "--help"]).exits(0).out;
+    for (verb, words) in [
+        ("runs", &["held, engine gone", "interrupted", "As JSON"][..]),
+        ("resume", &["gonogo attach", "[answers.STEP]", "[polls.STEP]"]),
+        ("replay", &["space plays", "next failure"]),
+        ("run", &["--unrehearsed"]),
+        ("check", &["As JSON"]),
+    ] {
+        let said = help(verb);
+        assert!(words.iter().all(|word| said.contains(word)), "{verb}\n{said}");
+    }
+    assert!(!help("rehearse").contains("--unrehearsed"));
+    desk.run(&["rehearse", "x", "--unrehearsed", "why"]).exits(2);
 }

@@ -235,3 +235,19 @@ fn an_engine_whose_socket_was_removed_is_attached_to() {
     // The screen that was connected all the time has seen it too.
     screen.shows("orders-before done");
 }
+
+/// Without a name the run is meant whose engine lives, not the newest.
+#[test]
+fn attach_without_a_name_finds_the_living_engine() {
+    let (scene, _screen, engine) = demo();
+    let held = "format = 1\nid = \"later\"\ntitle = \"Later\"\n[environments.test]\n[[phase]]\nid = \"ask\"\n\
+                [[phase.step]]\nid = \"look\"\nchecklist = [\"Is it so?\"]\n";
+    scene.desk.write("runbook.toml", held);
+    scene.desk.run(&["run", "runbook.toml", "--headless"]).exits(4);
+    let mut attach = scene.open(&["attach"]);
+    attach.shows("Enter starts: Count the orders");
+    assert!(process::runs(engine));
+    let mut newest = scene.open(&["attach", "last"]);
+    newest.shows("gonogo resume later-");
+    assert_eq!(newest.ends(), 2);
+}
