@@ -240,7 +240,7 @@ fn an_engine_whose_socket_was_removed_is_attached_to() {
 #[test]
 fn attach_without_a_name_finds_the_living_engine() {
     let (scene, _screen, engine) = demo();
-    let held = "format = 1\nid = \"later\"\ntitle = \"Later\"\n[environments.test]\n[[phase]]\nid = \"ask\"\n\
+    let held = "format = 1\nid = \"later\"\ntitle = \"Later\"\n[environments.test]\n[[phase]]\nid = \"ask\"\nkind = \"verify\"\n\
                 [[phase.step]]\nid = \"look\"\nchecklist = [\"Is it so?\"]\n";
     scene.desk.write("runbook.toml", held);
     scene.desk.run(&["run", "runbook.toml", "--headless"]).exits(4);
