@@ -193,7 +193,10 @@ async fn the_ledger_counts_epochs_and_knows_its_journal() {
     // Who writes no row into it hears all the same whose database it is.
     let unused = || TargetSpec { ledger: LedgerUse::Never, ..spec() };
     let owned = claim(&open_as(cluster, &db, "r9", unused()).await, "r9").await.unwrap_err();
-    assert!(matches!(&owned, Refusal::Owned { owner } if owner.contains("run r1")), "{owned:?}");
+    assert!(
+        matches!(&owned, Refusal::Owned { owner, runs } if owner.contains("run r1") && *runs == ["r1"]),
+        "{owned:?}"
+    );
     cluster.psql(&db, "update gonogo.run set ended = now()");
     let grip = claim(&open_as(cluster, &db, "r9", unused()).await, "r9").await.unwrap();
     assert!(matches!(grip.proof, Proof::Weaker { .. }));
@@ -227,7 +230,7 @@ async fn a_run_that_never_ended_is_taken_over_only_by_word() {
     one.let_go(false).await;
     let owned = claim(&two, "r2").await.unwrap_err();
     assert!(
-        matches!(&owned, Refusal::Owned { owner } if owner.contains("run r1 of r1@host pid 1 has not ended")),
+        matches!(&owned, Refusal::Owned { owner, .. } if owner.contains("run r1 of r1@host pid 1 has not ended")),
         "{owned:?}"
     );
     let grip = claim_as(&two, "r2", "j", &heads(&[]), true).await.unwrap();
@@ -237,7 +240,10 @@ async fn a_run_that_never_ended_is_taken_over_only_by_word() {
     assert!(matches!(claim(&one, "r1").await, Err(Refusal::Held { .. })));
     two.let_go(true).await;
     let back = claim(&one, "r1").await.unwrap_err();
-    assert!(matches!(&back, Refusal::Owned { owner } if owner.contains("taken from this run by r2@host")), "{back:?}");
+    assert!(
+        matches!(&back, Refusal::Owned { owner, .. } if owner.contains("taken from this run by r2@host")),
+        "{back:?}"
+    );
     assert_eq!(claim_as(&one, "r1", "j", &heads(&[]), true).await.unwrap().epoch, Some(3));
     one.let_go(true).await;
     assert_eq!(cluster.psql(&db, "select count(*) from gonogo.run where ended is null"), "0");
