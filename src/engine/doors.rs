@@ -404,7 +404,8 @@ impl Doors {
     /// Measures a probe once, now, on the targets that were reached.
     pub async fn measure(&self, spec: &Probe) -> Result<f64, crate::run::NoData> {
         let spec = self.rendered_probe(spec).map_err(crate::run::NoData::new)?;
-        probe::Sampler::new(&spec, self.for_probes()).take().await.value
+        let value = probe::Sampler::new(&spec, self.for_probes()).take().await.value;
+        crate::run::mask::sample(&self.environment.mask, &spec, value)
     }
 
     /// Samples until the engine stops. A probe on a target begins once that was reached: before, there is nothing to ask.

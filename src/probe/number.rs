@@ -4,6 +4,7 @@ pub use crate::run::words::millis;
 use std::time::Duration;
 
 use crate::run::NoData;
+use crate::run::answers;
 use crate::run::clean;
 
 /// Characters of foreign text in a reason.
@@ -17,7 +18,7 @@ pub fn parse(text: &str) -> Result<f64, NoData> {
     }
     match text.parse::<f64>() {
         Ok(number) => finite(number),
-        Err(_) => Err(NoData::new(format!("not a number: {}", quoted(text)))),
+        Err(_) => Err(NoData::new(answers::NUMBER.told(&quoted(text)))),
     }
 }
 

@@ -15,7 +15,14 @@ use crate::runbook::{Asks, Runbook, Step, StepId, Verb};
 pub fn decide(book: &Runbook, state: &RunState, input: Input, now: Moment) -> Vec<Event> {
     match input {
         Input::Fact(event) => vec![event],
-        Input::Sample { probe, value, took_ms } => vec![Event::SampleTaken { probe, value, took_ms }],
+        Input::Sample { probe, value, took_ms } => {
+            let masked = book.environment(&state.opened.environment).map(|one| one.mask.as_slice()).unwrap_or_default();
+            let value = match book.probe(&probe) {
+                Some(spec) => mask::sample(masked, spec, value),
+                None => value,
+            };
+            vec![Event::SampleTaken { probe, value, took_ms }]
+        }
         Input::Chunk { attempt, chunk } if is_open(state, &attempt) => {
             vec![Event::Output { chunk: mask::chunk(book, state, &attempt, chunk), attempt }]
         }

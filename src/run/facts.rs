@@ -1,6 +1,6 @@
 //! What a step brings home: facts for expressions, text for the screen, faults with everything that is known of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,6 +64,9 @@ pub struct Facts {
     /// What the server had counted when the snapshot was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counters: Option<Box<super::dump::Counters>>,
+    /// What a mask took out of them, so that whoever asks for it is told so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked: Option<Box<Masked>>,
     /// Milliseconds the attempt took.
     pub ms: u64,
     /// How its end is known, where no engine saw it: "the ledger of main has its row".
@@ -86,6 +89,16 @@ impl Facts {
 /// Keeps a JSON null (an SQL NULL) apart from an absent value.
 fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(d).map(Some)
+}
+
+/// What is not among the facts because a mask took it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Masked {
+    /// True where there was a value.
+    pub value: bool,
+    /// Keys that are in no row.
+    pub columns: BTreeSet<String>,
 }
 
 /// A file that a step promised to produce.

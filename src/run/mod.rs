@@ -1,5 +1,6 @@
 //! What can happen in a run and what follows from it: facts, rules and one fold. Pure: `now` is an argument, nothing is done here.
 
+pub mod answers;
 pub mod autopilot;
 pub mod batch;
 mod by;

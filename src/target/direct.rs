@@ -3,6 +3,7 @@
 
 use super::words::NOTHING_SENT;
 use crate::run::Fault;
+use crate::run::answers;
 use crate::run::event::Direct;
 use crate::run::facts::Effect;
 
@@ -202,7 +203,7 @@ pub(super) fn truth(answer: &str) -> Result<bool, String> {
     match answer {
         "t" | "true" | "1" => Ok(true),
         "f" | "false" | "0" => Ok(false),
-        other => Err(format!("its first cell is {other}, which is neither true nor false")),
+        other => Err(answers::TRUTH.told(other)),
     }
 }
 

@@ -3,7 +3,7 @@
 use gonogo::run::decide::Input;
 use gonogo::run::event::Resolved;
 use gonogo::run::facts::Effect;
-use gonogo::run::{Batches, Chunk, Event, Facts, Fault, Outcome, Verdict};
+use gonogo::run::{Batches, Chunk, Event, Facts, Fault, NoData, Outcome, Verdict};
 use serde_json::json;
 
 use crate::script::Script;
@@ -308,4 +308,122 @@ fn a_name_that_no_result_has_is_told_once() {
     let mut fine = at("sql = 'select 1'\nmask = ['email']");
     fine.end("a", Outcome::Done { facts: Box::default(), verdict: None });
     assert!(warnings(&fine).is_empty(), "there was no result");
+}
+
+/// Filters take what is absent for empty: a step that decides by a masked column is neither passed over nor run.
+#[test]
+fn only_if_decides_nothing_by_a_masked_column() {
+    for only_if in [
+        "steps['a'].table | selectattr('EMAIL','eq','ada@example.org') | list | length == 0",
+        "steps['a'].row.EMAIL | default('bob') == 'bob'",
+        "steps['a'].value is not defined",
+    ] {
+        let step = "undo = { sql = \"delete from users\" }\n[[phase.step]]\nid = \"b\"\n";
+        let mut run = Script::new(
+            &BOOK
+                .replace(step, &format!("{step}only_if = \"{only_if}\"\n"))
+                .replace("where email = {{ steps['a'].row.email }}", ""),
+        );
+        run.start("a");
+        say(&mut run, columns(&["EMAIL", "id"]));
+        run.end("a", Outcome::Done { facts: Box::new(facts()), verdict: None });
+        run.start("b");
+        let said = run.read() + &journal(&run);
+        assert!(said.contains("of step a is masked"), "{only_if}: {said}");
+        assert!(!said.contains("skip b") && !said.contains("\nstart b"), "{only_if}: {said}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_refused_is_not_quoted() {
+    let count = format!("the completeness query answered {:?}; it must answer a whole number", SECRET);
+    let truth =
+        format!("the step's probe cannot be asked: its first cell is {SECRET}, which is neither true nor false");
+    let coded =
+        format!("the step's probe cannot be asked: ERROR: invalid input syntax for type integer: \"{SECRET}\" (22P02)");
+    let batch = "batch = { table = 'users', key = 'id', set = 'n = 1', complete = 'select 1' }\nundo = 'none needed'";
+    for (step, summary, told) in [
+        (batch, &count, "something that is not a whole number"),
+        ("sql = 'select 1'", &truth, "its first cell is neither true nor false"),
+        ("sql = 'select 1'", &coded, "type integer: ‹masked›"),
+    ] {
+        for doubt in [false, true] {
+            let mut run = at(&format!("{step}\nmask = ['email']"));
+            let fault = || Box::new(Fault::new(summary.clone()));
+            run.end(
+                "a",
+                if doubt { Outcome::Unknown { known: summary.clone() } } else { Outcome::Broke { fault: fault() } },
+            );
+            let journal = journal(&run);
+            assert!(!journal.contains("ada@") && journal.contains(told), "{journal}");
+        }
+        let mut plain = at(step);
+        plain.end("a", Outcome::Broke { fault: Box::new(Fault::new(summary.clone())) });
+        assert!(journal(&plain).contains("ada@"), "what is not masked is told");
+    }
+}
+
+#[test]
+fn a_probe_of_an_environment_that_masks_quotes_no_answer() {
+    let reasons = [
+        (format!("not a number: {SECRET}"), "not a number"),
+        (format!("ERROR: invalid input syntax for type integer: \"{SECRET}\" (22P02)"), "type integer: ‹masked›"),
+        (format!("traffic: not a number: {SECRET}"), "traffic: not a number"),
+    ];
+    for (masks, sql) in [(true, true), (false, true), (true, false)] {
+        let source = if sql { "sql = \"select email as address from users\"" } else { "run = [\"cat\", \"n\"]" };
+        let probe = format!("[[probe]]\nid = \"p\"\nevery = \"1s\"\n{source}\n");
+        let mask = if masks {
+            "[environments.masked]\nmask = [\"email\"]\ntargets.main = { url = \"sqlite:paper.db\" }\n"
+        } else {
+            "[environments.masked]\ntargets.main = { url = \"sqlite:paper.db\" }\n"
+        };
+        let rest = format!(
+            "{probe}{mask}[[phase]]\nid = \"look\"\nkind = \"verify\"\n[[phase.step]]\nid = \"a\"\nsql = 'select 1'\n"
+        );
+        let mut run = Script::open(&rest, "masked", gonogo::run::event::Mode::Live);
+        for (reason, told) in &reasons {
+            let value = Err(NoData::new(reason.clone()));
+            run.turn(vec![Input::Sample { probe: "p".into(), value, took_ms: 1 }]);
+            assert!(journal(&run).contains(&told.replace('"', "\\\"")) == (masks && sql) || !(masks && sql), "{told}");
+        }
+        assert_eq!(journal(&run).contains("ada@"), !(masks && sql), "{}", journal(&run));
+    }
+}
+
+#[test]
+fn an_expectation_of_a_row_that_is_not_there_says_so() {
+    let expect = "row.email == 'bob' and value == 'x'";
+    for (why, told) in [
+        ("nothing there for `row.email`".to_owned(), true),
+        ("nothing there for `row.email`, `value`".to_owned(), true),
+        (format!("nothing there for `{SECRET}`"), false),
+        (format!("the text \"{SECRET}\" cannot be compared with the number 1"), false),
+    ] {
+        let mut run = at(&format!("sql = 'select 1'\nmask = ['email']\nexpect = \"{expect}\""));
+        let fault = Box::new(Fault::new(format!("expect {expect} cannot be judged: {why}")));
+        run.end("a", Outcome::Failed { fault, facts: None, verdict: None });
+        let journal = journal(&run);
+        assert!(!journal.contains("ada@"), "{journal}");
+        assert_eq!(journal.contains(&why), told, "{journal}");
+        assert_eq!(journal.contains("why is not told"), !told, "{journal}");
+    }
+}
+
+/// What a step masks its way back masks too.
+#[test]
+fn an_undo_brings_home_no_masked_value() {
+    let mut run = begun();
+    run.end("a", Outcome::Done { facts: Box::new(facts()), verdict: None });
+    run.say(gonogo::run::CommandVerb::Rollback { plan: None, reason: "back".into() });
+    let attempt = run.open_attempt("a");
+    assert_eq!(attempt.direction, gonogo::run::Direction::Undo);
+    run.turn(vec![
+        Input::Chunk { attempt: attempt.clone(), chunk: columns(&["email", "id"]) },
+        Input::Chunk { attempt, chunk: Chunk::Rows { n: 1, rows: vec![vec![Some(SECRET.into()), Some("9".into())]] } },
+    ]);
+    run.end("a", failed("23505", "ERROR: no", &format!("Key (email)=({SECRET}) already exists.")));
+    let journal = journal(&run);
+    assert!(!journal.contains("ada@") && journal.contains(r#"["‹masked›","9"]"#), "{journal}");
+    assert!(journal.contains("Key (email)=(‹masked›)"), "{journal}");
 }

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use self::words::Words;
 use super::event::{Attempt, Event, Resolved};
-use super::facts::{Chunk, Facts, Fault, Outcome, Verdict};
+use super::facts::{Chunk, Facts, Fault, Masked, NoData, Outcome, Verdict};
 use super::follow::acting;
 use super::state::{RunState, StepRun};
 use super::{Batches, columns as named, context, fault};
-use crate::runbook::{Runbook, Step, StepId, Verb, expr};
+use crate::runbook::{Probe, ProbeSource, Runbook, Step, StepId, Verb, expr};
 
 /// What is shown in place of a value.
 pub const MARK: &str = "‹masked›";
@@ -58,6 +58,22 @@ pub(super) fn chunk(book: &Runbook, state: &RunState, attempt: &Attempt, chunk: 
         }
         other => other,
     }
+}
+
+/// A sample without what a query answered that is no number. In an environment that masks nobody knows whose it is.
+pub fn sample(masked: &[String], probe: &Probe, value: Result<f64, NoData>) -> Result<f64, NoData> {
+    let sources = std::iter::once(&probe.source).chain(probe.traffic.as_ref().map(|traffic| &traffic.source));
+    let asked: Vec<String> = sources
+        .filter_map(|source| match source {
+            ProbeSource::Sql { sql, .. } => Some(sql.to_lowercase()),
+            _ => None,
+        })
+        .collect();
+    if masked.is_empty() || asked.is_empty() {
+        return value;
+    }
+    let columns: Vec<String> = masked.iter().map(|name| name.to_lowercase()).collect();
+    value.map_err(|none| NoData::new(Words { columns: &columns, code: None, sent: &asked.join("\n") }.of(&none.reason)))
 }
 
 /// An outcome without the values of masked columns.
@@ -231,8 +247,12 @@ impl<'s> Mask<'s> {
 
     fn strip(&self, facts: &mut Facts) {
         let hidden = self.hidden(facts);
-        if hidden.value && facts.value.as_ref().is_some_and(|value| *value != Value::Null) {
+        let value = hidden.value && facts.value.as_ref().is_some_and(|value| *value != Value::Null);
+        if value {
             facts.value = None;
+        }
+        if value || !hidden.keys.is_empty() {
+            facts.masked = Some(Box::new(Masked { value, columns: hidden.keys.clone() }));
         }
         for row in facts.row.iter_mut().chain(&mut facts.table) {
             row.retain(|name, _| !hidden.has(name));
@@ -262,8 +282,13 @@ impl<'s> Mask<'s> {
         let expect = expect.filter(|expect| CONTENTS.iter().any(|name| expr::mentions(expect, name)));
         let unjudged = expect.map(|expect| format!("expect {} cannot be judged: ", expect.source));
         fault.summary = match unjudged.filter(|start| self.shows && fault.summary.starts_with(start)) {
-            // Why not may quote the values.
-            Some(start) => format!("{start}why is not told, columns are masked"),
+            Some(start) => {
+                let why = fault.summary.get(start.len()..).unwrap_or_default();
+                let source = expect.map_or("", |expect| expect.source.as_str());
+                // Why not may quote the values; which names have none is the runbook's own words.
+                let why = if expr::names_alone(why, source) { why } else { "why is not told, columns are masked" };
+                format!("{start}{why}")
+            }
             None => self.words(fault.sqlstate.as_deref(), &self.sent(book, attempt)).of(&fault.summary),
         };
     }
@@ -283,14 +308,16 @@ impl<'s> Mask<'s> {
                 let sent = self.sent(book, attempt);
                 format!("{before}{}", fault::said(code, &self.words(Some(code), &sent).detail(said), then))
             }
-            None => self.words(None, "").of(known),
+            None => self.words(None, &self.sent(book, attempt)).of(known),
         }
     }
 
     /// What the step sends, in lower case.
     fn sent(&self, book: &Runbook, attempt: &Attempt) -> String {
         let texts: Vec<&str> = match (&self.run.resolved, acting(book, attempt).map(|step| &step.verb)) {
-            (Some(Resolved::Sql { statements, .. }), _) => statements.iter().map(|one| one.sql.as_str()).collect(),
+            (Some(Resolved::Sql { statements, direct, .. }), _) => {
+                statements.iter().map(|one| one.sql.as_str()).chain(direct.question.as_deref()).collect()
+            }
             (Some(Resolved::Batch { order, .. }), _) => {
                 let texts = [&order.set, &order.filter, &order.complete].into_iter().flatten();
                 texts.chain([&order.table, &order.key]).map(String::as_str).collect()

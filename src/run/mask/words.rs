@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::MARK;
+use crate::run::answers;
 
 /// Errors whose detail is a whole row: of NOT NULL, of CHECK, of a view's check option.
 const OF_A_ROW: &[&str] = &["23502", "23514", "44000"];
@@ -12,6 +13,8 @@ const OF_A_ROW: &[&str] = &["23502", "23514", "44000"];
 /// cannot do, of databases and files; and SQLite's only code for all of them.
 const OF_A_NAME: &[&str] = &["42", "0A", "3D", "3F", "58"];
 const SQLITE_ERROR: &str = "1";
+/// SQLite's words of a file it was given by a query: it stands in no quotes.
+const UNOPENED: &str = "unable to open database: ";
 /// Where text of a statement that the runbook does not hold begins: dynamic SQL, the place inside a function.
 const BEHIND: &[(&str, &str)] = &[("CONTEXT: ", ""), ("QUERY: ", ""), ("SQL statement \"", "\"")];
 /// Opening quotes of any language a server speaks, and what closes each; either way round in some.
@@ -36,6 +39,8 @@ const QUOTES: &[(char, &[char])] = &[
 
 /// `Key (a, email)=(1, ada@example.org)`: what stands between the columns and their values.
 static BETWEEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\) ?= ?\(").ok());
+/// A code in a sentence about an error: `… (22P02)`.
+static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r" \(([0-9A-Z]{5})\)").ok());
 static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)row contains \(.*").ok());
 
 /// What decides about a text.
@@ -53,6 +58,11 @@ impl Words<'_> {
     /// A text without the values that it says are of a masked column, or of a whole row, and without what an error quotes
     /// that may be a value.
     pub fn of(&self, text: &str) -> String {
+        let text = answers::untold(text);
+        Words { code: self.code.or_else(|| code_in(&text)), ..*self }.told(&text)
+    }
+
+    fn told(&self, text: &str) -> String {
         let text = self.keys(&behind(text));
         let text = match ROW.as_ref() {
             Some(row) => row.replace_all(&text, format!("row contains ({MARK})")).into_owned(),
@@ -62,6 +72,11 @@ impl Words<'_> {
             // The parser of XML quotes the text below its message.
             Some(code) if code.starts_with("22") => {
                 cut(&text, first_quote(&text).into_iter().chain(text.find('\n')).min())
+            }
+            Some(code) if code.len() < 5 && text.contains(UNOPENED) => {
+                let (said, file) = text.split_once(UNOPENED).unwrap_or((&text, ""));
+                let file = if holds(self.sent, &file.to_lowercase()) { file } else { MARK };
+                format!("{said}{UNOPENED}{file}")
             }
             Some(code) if is_of_a_name(code) => cut(&text, self.foreign(&text)),
             _ => text,
@@ -129,6 +144,15 @@ impl Words<'_> {
     }
 }
 
+/// The code that a sentence gives for what it quotes: of several, the one that says most about values.
+fn code_in(text: &str) -> Option<&str> {
+    if text.ends_with(" (1)") {
+        return Some(SQLITE_ERROR);
+    }
+    let codes = CODE.iter().flat_map(|code| code.captures_iter(text)).filter_map(|found| Some(found.get(1)?.as_str()));
+    codes.min_by_key(|code| if code.starts_with("22") { 0 } else { 1 + u8::from(!is_of_a_name(code)) })
+}
+
 fn is_of_a_name(code: &str) -> bool {
     code == SQLITE_ERROR || (code.len() == 5 && OF_A_NAME.iter().any(|class| code.starts_with(class)))
 }
@@ -194,6 +218,22 @@ mod tests {
         assert_eq!(words(Some("42P01"), said), said);
         assert_eq!(words(Some("P0001"), "ERROR: \"ada\" is odd"), "ERROR: \"ada\" is odd");
         assert_eq!(words(Some("1"), "bad JSON path: 'ada'"), "bad JSON path: ‹masked›");
+    }
+
+    #[test]
+    fn a_sentence_that_gives_the_code_is_cut_by_it() {
+        let asked = "the step's probe cannot be asked: ERROR: invalid input syntax for type integer: ";
+        assert_eq!(words(None, &format!("{asked}\"ada (00000)\" (22P02)")), format!("{asked}‹masked›"));
+        assert_eq!(words(None, "ERROR: relation \"ada\" is not there (42P01)"), "ERROR: relation ‹masked›");
+        assert_eq!(words(None, "bad JSON path: 'ada' (1)"), "bad JSON path: ‹masked›");
+        assert_eq!(words(None, "ERROR: \"users\" is locked (55P03)"), "ERROR: \"users\" is locked (55P03)");
+    }
+
+    #[test]
+    fn a_file_that_sqlite_cannot_open_is_told_where_it_was_sent() {
+        assert_eq!(words(Some("14"), "unable to open database: /no/ada@x"), "unable to open database: ‹masked›");
+        let sent = "unable to open database: users";
+        assert_eq!(words(Some("14"), sent), sent);
     }
 
     #[test]

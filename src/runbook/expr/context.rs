@@ -7,7 +7,7 @@ use minijinja::value::{Serde, ValueKind};
 use serde::Serialize;
 
 use super::syntax::{Part, Reference};
-use super::{ExprError, Place, render};
+use super::{ExprError, Place, render, veil};
 use crate::runbook::{Runbook, StepId, Var};
 
 /// What `run.…` says.
@@ -91,9 +91,12 @@ impl Context {
         }
     }
 
-    /// What a step brought home: `steps['id']`.
+    /// What a step brought home: `steps['id']`. What a mask took out of it cannot be asked for.
     pub fn step(&mut self, id: &StepId, facts: &impl Serialize) {
-        let facts = Value::from_pairs(complete(&value_of(facts)));
+        let facts = value_of(facts);
+        let masked = facts.get_attr(veil::MASKED).unwrap_or(Value::UNDEFINED);
+        let names = complete(&facts);
+        let facts = if masked.is_undefined() { Value::from_pairs(names) } else { veil::over(&id.0, names, &masked) };
         self.steps.insert(id.0.clone(), facts);
     }
 
@@ -157,6 +160,7 @@ fn complete(facts: &Value) -> BTreeMap<String, Value> {
             }
         }
     }
+    names.remove(veil::MASKED);
     for name in EMPTY_LISTS {
         names.entry((*name).into()).or_insert_with(|| Value::from(Vec::<Value>::new()));
     }

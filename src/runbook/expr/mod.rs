@@ -8,6 +8,7 @@ mod strict;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod veil;
 
 use std::collections::BTreeSet;
 
@@ -45,12 +46,18 @@ pub fn eval_bool(expr: &Expr, context: &Context) -> Result<bool, ExprError> {
     let source = expr.source.as_str();
     let parsed = syntax::expression(source).map_err(ExprError::Syntax)?;
     silence(&parsed.references, context)?;
-    let value = engine::value(&parsed, source, context.root())
-        .map_err(|error| failure(&error, source, &parsed.references, context))?;
+    let evaluated = veil::watched(|| engine::value(&parsed, source, context.root()));
+    let value = unveiled(evaluated, source, &parsed.references, context)?;
     match value.kind() {
         ValueKind::Bool => Ok(value.is_true()),
         _ => Err(ExprError::NotBoolean(engine::describe(&value))),
     }
+}
+
+/// True for words of [`ExprError::Absent`] that hold nothing but names out of `source`.
+pub fn names_alone(words: &str, source: &str) -> bool {
+    let names = words.strip_prefix("nothing there for `").and_then(|names| names.strip_suffix('`'));
+    names.is_some_and(|names| names.split("`, `").all(|name| source.contains(name)))
 }
 
 /// The names an expression mentions with the values they have: `value = 51, error_rate = 0.4`.
@@ -85,8 +92,8 @@ pub fn render(template: &str, place: Place, context: &Context) -> Result<String,
     }
     let parsed = syntax::template(template, place == Place::Url).map_err(ExprError::Syntax)?;
     silence(&parsed.references, context)?;
-    engine::text(&parsed, template, context.root(), place)
-        .map_err(|error| failure(&error, template, &parsed.references, context))
+    let evaluated = veil::watched(|| engine::text(&parsed, template, context.root(), place));
+    unveiled(evaluated, template, &parsed.references, context)
 }
 
 /// A secret's plain text with its templates resolved; names of secrets stay as they are.
@@ -136,6 +143,21 @@ fn silence(references: &[Reference], context: &Context) -> Result<(), ExprError>
         }
     }
     if silent.is_empty() { Ok(()) } else { Err(ExprError::NoData(silent)) }
+}
+
+/// A result that asked for nothing masked. A masked name that stands there as such is told like any other that is absent.
+fn unveiled<T>(
+    (result, masked): (Result<T, Error>, Option<String>),
+    source: &str,
+    references: &[Reference],
+    context: &Context,
+) -> Result<T, ExprError> {
+    let result = result.map_err(|error| failure(&error, source, references, context));
+    match (result, masked) {
+        (Err(ExprError::Absent(names)), _) if !names.is_empty() => Err(ExprError::Absent(names)),
+        (_, Some(words)) => Err(ExprError::Failed(words)),
+        (result, None) => result,
+    }
 }
 
 fn failure(error: &Error, source: &str, references: &[Reference], context: &Context) -> ExprError {

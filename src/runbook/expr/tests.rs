@@ -250,3 +250,92 @@ fn a_question_to_a_plan_wants_a_name() {
         assert!(matches!(judged(none), Err(ExprError::Syntax(_))), "{none}: {:?}", judged(none));
     }
 }
+
+fn masked() -> Context {
+    let mut context = context();
+    let row = |id: i64| json!({ "id": id });
+    context.step(
+        &StepId::from("q"),
+        &json!({ "rows": 2, "ms": 1, "row": row(1), "table": [row(1), row(2)],
+                 "masked": { "value": true, "columns": ["email"] } }),
+    );
+    context
+}
+
+/// What the engine's filters and tests take for absent is masked, and nothing decides by it.
+#[test]
+fn whoever_asks_for_what_is_masked_gets_no_result() {
+    let column = "column email of step q is masked";
+    for source in [
+        "steps['q'].table | selectattr('email','eq','X') | list | length == 0",
+        "steps['q'].table | rejectattr('email','eq','X') | list | length == 2",
+        "steps['q'].table | selectattr('email') | list | length == 0",
+        "steps['q'].table | rejectattr('email', 'defined') | list | length == 2",
+        "steps['q'].table | selectattr('email', 'undefined') | list | length == 2",
+        "steps['q'].table | map(attribute='email') | list | length == 2",
+        "steps['q'].table | map(attribute='email', default='X') | first == 'X'",
+        "(steps['q'].table | sort(attribute='email') | first).id == 1",
+        "(steps['q'].table | sort(attribute='id, email') | first).id == 1",
+        "steps['q'].table | unique(attribute='email') | list | length == 1",
+        "steps['q'].table | unique | list | length == 2",
+        "(steps['q'].table | min).id == 1",
+        "steps['q'].row.email | default('X') == 'X'",
+        "steps['q'].row['em' ~ 'ail'] | default('X') == 'X'",
+        "steps['q'].row.email is defined",
+        "steps['q'].row.email is undefined",
+        "steps['q'].table[1].email is not defined",
+        "'email' in steps['q'].row",
+        "'@' in steps['q'].row | json",
+        "steps['q'].table | json == ''",
+        "steps['q'].table | string == ''",
+        "steps['q'].table | join(',') == ''",
+        "steps['q'].row == {'id': 1, 'email': 'X'}",
+        "{'id': 1, 'email': 'X'} == steps['q'].row",
+        "{'id': 1, 'email': 'X'} in steps['q'].table",
+        "steps['q'].table == [{'id': 1, 'email': 'X'}, {'id': 2, 'email': 'X'}]",
+        "steps['q'].row | items | list | length == 1",
+        "steps['q'].row | list | length == 1",
+    ] {
+        let said = eval_bool(&expr(source), &masked()).map_err(|error| error.to_string());
+        assert_eq!(said, Err(column.to_owned()), "{source}");
+    }
+    for source in ["steps['q'].value | default(1) == 1", "steps['q'].value is not defined", "'1' in steps['q'] | json"]
+    {
+        let said = eval_bool(&expr(source), &masked()).map_err(|error| error.to_string());
+        assert_eq!(said, Err("the value of step q is masked".to_owned()), "{source}");
+    }
+    for template in [
+        "{% for row in steps['q'].table %}{{ row.email }}{% endfor %}",
+        "{% for row in steps['q'].table %}{{ row }}{% endfor %}",
+        "{% for row in steps['q'].table if row.email is defined %}x{% endfor %}",
+        "{% for name in steps['q'].row %}{{ name }}{% endfor %}",
+        "{{ steps['q'].row }}",
+        "{{ steps['q'].table | map(attribute='email') | join }}",
+    ] {
+        for place in [PG, Place::Text, Place::Json] {
+            let said = render(template, place, &masked()).map_err(|error| error.to_string());
+            assert_eq!(said, Err(column.to_owned()), "{template}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_what_is_masked_is_there() {
+    for source in [
+        "steps['q'].table | length == 2 and steps['q'].rows == 2",
+        "steps['q'].row | length == 2",
+        "steps['q'].row.id == 1 and (steps['q'].table | last).id == 2",
+        "steps['q'].table | selectattr('id', 'eq', 2) | list | length == 1",
+        "steps['q'].table | map(attribute='id') | sum == 3",
+        "steps['q'].rows == 2 or steps['q'].row.email == 'X'",
+        "steps['q'].row.nothing is not defined",
+        "steps['q'].table != []",
+    ] {
+        assert_eq!(eval_bool(&expr(source), &masked()), Ok(true), "{source}");
+    }
+    let direct = eval_bool(&expr("steps['q'].row.email == 'X'"), &masked());
+    assert_eq!(direct, Err(ExprError::Absent(vec!["`steps['q'].row.email`".into()])));
+    assert_eq!(explain(&expr("steps['q'].row == 1"), &masked()), "steps['q'].row = {\"id\":1}");
+    // Nothing is left of one evaluation in the next.
+    assert_eq!(judge("value == 51"), Ok(true));
+}

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 pub(super) use self::walk::walk;
 use super::LedgerEntry;
 use super::problem::Problem;
+use crate::run::answers;
 use crate::run::{BatchOrder, Batches, Tuning};
 use crate::runbook::Health;
 use vitals::Vitals;
@@ -126,6 +127,6 @@ pub(super) fn answer(text: Option<String>) -> Result<i64, Problem> {
     let number = text.as_deref().and_then(|text| text.trim().parse().ok());
     number.ok_or_else(|| {
         let text = text.as_deref().unwrap_or("NULL or nothing");
-        Problem::own(format!("the completeness query answered {text:?}; it must answer a whole number"))
+        Problem::own(answers::COUNT.told(&format!("{text:?}")))
     })
 }

@@ -152,3 +152,91 @@ fn what_is_not_masked_is_kept() {
     desk.run(&["run", "runbook.toml", "--headless", "--yes"]).exits(0);
     assert!(holds(&desk.journal(), SECRET));
 }
+
+/// Questions of masked steps that are answered by a value; a batch along a masked key, killed and taken up; a notice, a
+/// criterion and a fix that are near one.
+#[test]
+fn what_is_asked_beside_a_masked_step_quotes_no_value() {
+    let Some((desk, cluster, db)) = desk_with_database() else { return };
+    cluster.psql(
+        &db,
+        &format!(
+            "create table users (email text primary key, n int); insert into users values ('{SECRET}', 1), ('bob', 2)"
+        ),
+    );
+    let failing = "undo = \"none needed\"\non_fail = \"continue\"\n";
+    let steps = format!(
+        "[[phase.step]]\nid = \"walk\"\nbatch = {{ table = \"users\", key = \"email\", size = 1, set = \"n = 7\", complete = \"select min(email) from users\" }}\n{failing}\
+         [[phase.step]]\nid = \"asks\"\ntransaction = \"none\"\nsql = \"update users set n = 8\"\n\
+         probe = \"select min(email) from users\"\n{failing}\
+         [[phase.step]]\nid = \"fails\"\ntransaction = \"none\"\nsql = \"update users set n = 8\"\n\
+         probe = \"select min(email)::int from users\"\n{failing}\
+         [[phase.step]]\nid = \"look\"\nsql = \"select email, n from users order by email\"\nexpect = \"rows == 2\"\n\
+         [[phase.step]]\nid = \"empty\"\nsql = \"select email from users where n = 99\"\nexpect = \"row.email == 'x'\"\non_fail = \"continue\"\n\
+         [[phase.step]]\nid = \"tells\"\nrun = [\"echo\", \"{{{{ steps['look'].table | json }}}}\"]\nundo = \"none needed\"\non_fail = \"continue\"\n\
+         [[phase.step]]\nid = \"known\"\nsql = \"insert into users select email, 1 from users\"\n{failing}\
+         trouble = [{{ match = \"ada\", cause = \"a copy\", fix = \"none\" }}]\n"
+    );
+    let probe = "[[probe]]\nid = \"p\"\nevery = \"100ms\"\nsql = \"select min(email) as address from users\"\n";
+    let head = "mask = [\"email\"]\ntargets.main = { ledger = \"create\",";
+    desk.write("runbook.toml", &format!("{}{probe}", book(&steps)).replace("targets.main = {", head));
+    let mut command = desk.command(&["run", "runbook.toml", "--headless", "--yes"]);
+    command.env("GONOGO_FAILPOINT", "target.batch.work:kill:2");
+    let ran = Running::spawn(command).end();
+    assert_eq!(ran.code, None, "{}\n{}", ran.out, ran.err);
+    assert!(!holds(&desk.journal(), "ada.lovelace"));
+    let resumed = desk.run(&["resume", "last", "--headless", "--json", "--yes"]).exits(0);
+    let said = [
+        "answered something that is not a whole number",
+        "its first cell is neither true nor false",
+        "type integer: ‹masked›",
+        "nothing there for `row.email`",
+        "column email of step look is masked",
+        "not a number",
+    ];
+    for said in said {
+        assert!(resumed.out.contains(said), "never said {said}:\n{}", resumed.out);
+    }
+    let report = desk.run(&["report", "last"]).exits(0);
+    for text in [&ran.out, &ran.err, &resumed.out, &resumed.err, &report.out] {
+        assert!(!text.contains("ada.lovelace"), "{text}");
+    }
+    assert!(!holds(&desk.journal(), "ada.lovelace"));
+}
+
+/// Errors of SQLite whose words are made of values.
+#[test]
+fn no_error_of_sqlite_says_a_masked_value() {
+    let desk = super::desk();
+    let url = format!("sqlite:{}?mode=rwc", desk.path("app.db").display());
+    let desk = desk.with("DB", url);
+    let step = |id: &str, sql: &str| {
+        format!("[[phase.step]]\nid = \"{id}\"\nsql = \"{sql}\"\nundo = \"none needed\"\non_fail = \"continue\"\n")
+    };
+    let value = "(select email from users)";
+    let steps = [
+        step(
+            "make",
+            "create table users (email text unique, n int check (n > 0)); create table strict_t (n int) strict; insert into users values (lower('ADA.LOVELACE@X'), 1)",
+        ),
+        step("path", &format!("insert into users select json_extract('{{}}', {value}), 1")),
+        step("json", &format!("insert into users select json({value}), 1")),
+        step("twice", "insert into users select * from users"),
+        step("check", "update users set n = -1"),
+        step("strict", &format!("insert into strict_t select {value}")),
+        step("attach", &format!("attach '/no/' || {value} as other")).replace("undo", "transaction = \"none\"\nundo"),
+        step("vacuum", &format!("vacuum into '/no/' || {value}")).replace("undo", "transaction = \"none\"\nundo"),
+    ];
+    let text = book(&steps.concat()).replace(", lock_timeout = \"20s\", statement_timeout = \"10m\"", "");
+    desk.write("runbook.toml", &text.replace("targets.main", "mask = [\"email\"]\ntargets.main"));
+    let ran = desk.run(&["run", "runbook.toml", "--headless", "--json", "--yes"]).exits(0);
+    assert!(
+        ran.out.contains("bad JSON path: ‹masked›") && ran.out.contains("UNIQUE constraint failed: users.email"),
+        "{}",
+        ran.out
+    );
+    for text in [&ran.out, &ran.err] {
+        assert!(!text.contains("ada.lovelace"), "{text}");
+    }
+    assert!(!holds(&desk.journal(), "ada.lovelace"));
+}
