@@ -140,8 +140,7 @@ impl Walk<'_> {
         }
         let placed = |fault: Fault| Fault {
             statement: fault.statement.and_then(|n| n.checked_add(u32::try_from(texts.own.len()).ok()?)),
-            safe: "all statements of the file are done; as they are not verified, the tool's table does not say so"
-                .to_owned(),
+            safe: "all of it is done, not verified: the tool's table does not say so".to_owned(),
             hint: Some("take them back by hand, or mend what its verify script asks for, then retry".to_owned()),
             effect: Effect::Possible,
             ..fault
@@ -225,12 +224,15 @@ fn is_harmless(outcome: &Outcome) -> bool {
 fn in_doubt(outcome: Outcome, table: &str) -> Outcome {
     let (Outcome::Failed { fault, .. } | Outcome::Broke { fault }) = outcome else { return outcome };
     let Fault { summary, sqlstate, detail, safe, hint, place, .. } = *fault;
-    let words = [Some(summary), detail, hint].into_iter().flatten().filter(|words| !words.is_empty());
+    let words = [Some(summary), detail].into_iter().flatten().filter(|words| !words.is_empty());
     let words = words.collect::<Vec<_>>().join("; ");
-    let safe = if safe.is_empty() { safe } else { format!("; {safe}") };
+    let known = match safe.is_empty() {
+        true => format!("and {table} does not say that it is done"),
+        false => safe,
+    };
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     let then = format!(
-        "it was begun outside of a transaction, and {table} does not say that it is done: look what of it is there, complete \
-         it or clear it away, and tell the tool{safe}"
+        "it was begun outside of a transaction, {known}: look what of it is there, complete it or clear it away, and tell the tool{hint}"
     );
     // With its code: what it quotes may have to be left out.
     let why = match sqlstate {
