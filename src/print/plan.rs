@@ -293,7 +293,8 @@ impl Sheet<'_> {
             let names: Vec<String> = step.env.iter().map(ToString::to_string).collect();
             self.field(7, "given", &names.join(", "));
         }
-        if let Some(timeout) = step.timeout {
+        // Of a poll it stands beside the roles.
+        if let Some(timeout) = step.timeout.filter(|_| !matches!(step.verb, Verb::Poll(_))) {
             self.field(7, "timeout", &words::span(timeout));
         }
         if step.retries > 0 {

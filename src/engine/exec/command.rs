@@ -354,7 +354,6 @@ fn trimmed(tail: &Tail) -> String {
     text
 }
 
-/// The end of what it said on stderr, else on stdout.
 /// What to do where a script ended at a variable that is not set: `bash: line 1: NAME: unbound variable`.
 fn unbound(job: &CommandJob, facts: &Facts) -> Option<String> {
     let stderr = facts.stderr.as_ref().filter(|_| matches!(job.act, Act::Shell(_)))?;
@@ -366,6 +365,7 @@ fn unbound(job: &CommandJob, facts: &Facts) -> Option<String> {
     ))
 }
 
+/// The end of what it said on stderr, else on stdout.
 fn last_words(facts: &Facts) -> Option<String> {
     let said = [&facts.stderr, &facts.stdout].into_iter().flatten().find(|text| !text.trim().is_empty())?;
     let start = said.len().saturating_sub(CELL_BYTES);

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use gonogo::run::command::CommandVerb;
 use gonogo::run::{Entry, Event, Outcome};
 use support::headless::{Desk, Ran};
+use support::http::{Reply, Server};
 use support::postgres::Cluster;
 
 use super::desk;
@@ -280,7 +281,7 @@ fn a_version_is_applied_taken_back_and_applied_again() {
     all_went_well(&entries);
     ran.exits(0);
     assert_eq!(undone(&entries), ["start", "flip", "index", "apply", "record", "stop"]);
-    same(&before, &quiet(dump(cluster, &restored(cluster, &backup(&desk, "")))));
+    same(&before, &quiet(dump(cluster, &restored(cluster, &backup(&desk, "-before-1.1.0")))));
     let current = "select string_agg(schema_version_version, ' ') from schema_versions where schema_version_is_current";
     assert_eq!(cluster.psql(&db, current), "1.1.0");
     manage(&desk, "stop", "cody2025");
@@ -324,10 +325,16 @@ async fn phase_1_is_restored_to_the_last_row() {
     let (desk, db) = served(cluster, "goalgpt-phase1", "goalgpt", "select 1;\n");
     let before = dump(cluster, &db);
     let set = format!("manager={}", text(&desk.path("manager")));
-    let more = ["--set", &set, "--set", "monitor=15s"];
+    let backend = Server::start(|request| match request.path() {
+        "/health" => Reply::text(200, "ok"),
+        _ => Reply::text(404, "no such path"),
+    });
+    let url = format!("app_url={}", backend.await.url(""));
+    let more = ["--set", &set, "--set", "monitor=15s", "--set", &url];
     let all = back_by(&desk, "goalgpt-phase1", "observations", Some("restore-release"), &more).await;
-    was_done(&all, "restore-same");
-    was_done(&all, "restore-running");
+    for step in ["health", "sign-in", "restore-same", "restore-running", "restore-health"] {
+        was_done(&all, step);
+    }
     same(&before, &dump(cluster, &db));
     manage(&desk, "stop", "goalgpt");
 }
