@@ -75,13 +75,13 @@ pub async fn hold(dir: &RunDir, answers: Answers, json: bool, journal: Option<&s
     front.read().await?;
     if !json {
         say_bytes(front.printer.summary(journal).as_bytes());
-        // Whoever keeps these lines can tell later whether the journal was changed.
+        if exit.as_ref().is_ok_and(|exit| *exit == code::HELD) {
+            front.wanted(&dir.id(), journal);
+        }
+        // The last line, easy to find: whoever keeps it can tell later whether the journal was changed.
         if let Ok(end) = front.reader.head().await {
             say(&format!("  {:<9} {end}", "anchor"));
         }
-    }
-    if !json && exit.as_ref().is_ok_and(|exit| *exit == code::HELD) {
-        front.wanted(&dir.id(), journal);
     }
     match exit {
         Ok(code::HELD) if front.pilot.confirm_refused => Ok(code::REFUSED),
